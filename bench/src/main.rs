@@ -1,0 +1,2 @@
+//! mainstay-bench
+fn main() {}

@@ -1,0 +1,238 @@
+//! What goes over the wire, as JSON. Times are relative (milliseconds ago, milliseconds from now), because clocks
+//! of client and daemon may differ by the time somebody reads them.
+
+use mainstay_core::{Exit, ProbeKind, ServiceName, ServicePlan, StateName};
+use serde::{Deserialize, Serialize};
+
+/// The whole stack. `GET /v1/stack`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stack {
+    /// Its name.
+    pub name: String,
+    /// The file it was made from; none for a stack of `mainstay run`.
+    pub config: Option<String>,
+    /// The keeper.
+    pub keeper: Process,
+    /// The daemon that answers.
+    pub daemon: Process,
+    /// How many daemons there were before this one.
+    pub daemons_before: u32,
+    /// Why the one before is gone; empty for the first.
+    pub daemon_reason: String,
+    /// How process trees are contained: `cgroup`, `session`, `job`.
+    pub containment: String,
+    /// Whether the stack is going down.
+    pub going_down: bool,
+    /// Rises with every change; see [`Changes`].
+    pub revision: u64,
+    /// The services, by name.
+    pub services: Vec<Service>,
+}
+
+/// One of Mainstay's own processes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its process id.
+    pub pid: u32,
+    /// The version of Mainstay it was built as.
+    pub version: String,
+    /// How long it has been there, in milliseconds.
+    pub uptime_ms: u64,
+}
+
+/// One service. `GET /v1/services/{name}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its name.
+    pub name: ServiceName,
+    /// What its owner says about it.
+    pub description: Option<String>,
+    /// Its state.
+    pub state: StateName,
+    /// Why it is in that state, as a short clause.
+    pub reason: String,
+    /// For how long it has been in that state, in milliseconds.
+    pub since_ms: u64,
+    /// The number of its present run.
+    pub run: Option<u64>,
+    /// The process id of its present run.
+    pub pid: Option<u32>,
+    /// How long its present run has lasted, in milliseconds.
+    pub uptime_ms: Option<u64>,
+    /// Automatic restarts since the last start by hand.
+    pub restarts: u32,
+    /// Whether it keeps ending soon after its start.
+    pub crash_loop: bool,
+    /// When the next start comes, in milliseconds from now.
+    pub next_start_ms: Option<u64>,
+    /// How its last run ended.
+    pub last_exit: Option<Exit>,
+    /// The same in words.
+    pub last_exit_text: Option<String>,
+    /// What it waits for, in words.
+    pub waiting_for: Vec<String>,
+    /// What its probes saw last.
+    pub probes: Vec<Probe>,
+    /// Bytes of its output that could not be written.
+    pub log_dropped_bytes: u64,
+}
+
+/// What a probe saw last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Which probe.
+    pub probe: ProbeKind,
+    /// Its verdict; none while it has none.
+    pub ok: Option<bool>,
+    /// What it saw, in words.
+    pub detail: String,
+    /// How long ago, in milliseconds.
+    pub ago_ms: Option<u64>,
+    /// Failures in a row.
+    pub failures: u32,
+}
+
+/// Waits until the revision differs from `since` or `timeout_ms` has passed, then answers like `GET /v1/stack`.
+/// `GET /v1/changes?since=7&timeout_ms=10000`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    /// The revision that the client knows.
+    #[serde(default)]
+    pub since: u64,
+    /// Longest wait, in milliseconds; at most 60,000.
+    #[serde(default)]
+    pub timeout_ms: u64,
+}
+
+/// What can be asked of a service. `POST /v1/services/{name}/{action}`; answered at once by an [`Accepted`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Start it and what it depends on.
+    Start,
+    /// Stop it, its dependents first.
+    Stop,
+    /// Stop and start it.
+    Restart,
+    /// Freeze it.
+    Pause,
+    /// Let it go on.
+    Continue,
+    /// Stop it and take it out of the stack.
+    Remove,
+}
+
+impl Action {
+    /// The action's word, in the path and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Action::Start => "start",
+            Action::Stop => "stop",
+            Action::Restart => "restart",
+            Action::Pause => "pause",
+            Action::Continue => "continue",
+            Action::Remove => "remove",
+        }
+    }
+}
+
+/// A request was taken; what comes of it is seen in status and events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The stack's revision after it.
+    pub revision: u64,
+}
+
+/// Puts a service into the stack. `POST /v1/services`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AddService {
+    /// Its name; refused if it is taken.
+    pub name: ServiceName,
+    /// What it is.
+    pub plan: ServicePlan,
+}
+
+/// What a service says about itself. `POST /v1/services/{name}/notify`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notify {
+    /// The run that says it.
+    pub run: u64,
+    /// `READY=1` and the like, a line each.
+    pub text: String,
+}
+
+/// Replaces the daemon by one made from another program. `POST /v1/upgrade`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upgrade {
+    /// The program, absolute.
+    pub exe: String,
+}
+
+/// Turns the recording of inputs on or off. `POST /v1/debug/record`; answered by a [`Recording`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// On or off.
+    pub on: bool,
+}
+
+/// Where inputs are recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recording {
+    /// Whether it is on.
+    pub on: bool,
+    /// The file, absolute.
+    pub file: String,
+    /// Inputs in it.
+    pub inputs: u64,
+}
+
+/// Something that happened, as `mainstay events` shows it. `GET /v1/events?since=0&follow=false&limit=1000`: a JSON
+/// object per line; with `follow` the answer goes on until the client hangs up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// Rises by one with each event of a stack, over all its daemons.
+    pub seq: u64,
+    /// Wall-clock time, RFC 3339 with milliseconds, UTC.
+    pub at: String,
+    /// What the core told, or one of the keeper's and daemon's own.
+    #[serde(flatten)]
+    pub event: EventBody,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum EventBody {
+    /// To a service, or to the stack as a whole.
+    Core(mainstay_core::Event),
+    /// To Mainstay itself.
+    Own {
+        /// In words.
+        message: String,
+    },
+}
+
+/// Which events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventsQuery {
+    /// Only those after this number.
+    #[serde(default)]
+    pub since: u64,
+    /// Go on with new ones.
+    #[serde(default)]
+    pub follow: bool,
+    /// At most so many old ones, the newest; 0 means all that are kept.
+    #[serde(default)]
+    pub limit: usize,
+}
+
+/// Why a request failed. The body of every answer that is not 2xx.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Problem {
+    /// What is wrong, where.
+    pub message: String,
+    /// What to do next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}

@@ -1,0 +1,2 @@
+//! mainstay-cli
+fn main() {}

@@ -1,0 +1,61 @@
+//! What the core wants done.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Event;
+use crate::{ProbeKind, RunId, ServiceName, StopAction};
+
+/// Something to do, taken with [`Supervisor::poll_effect`](crate::Supervisor::poll_effect) and done in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Make the process of a new run. Answered by `Spawned` or `SpawnFailed`.
+    Spawn {
+        /// Of this service.
+        service: ServiceName,
+        /// Under this number.
+        run: RunId,
+    },
+    /// Ask the tree of a run to end, in one way. Not answered; an `Exited` or `TreeEmpty` may follow.
+    Signal {
+        /// Which run.
+        run: RunId,
+        /// How.
+        action: StopAction,
+    },
+    /// End the whole tree of a run at once. `Exited` and `TreeEmpty` follow. Repeated if they don't.
+    Kill {
+        /// Which run.
+        run: RunId,
+    },
+    /// Freeze the tree of a run. Answered by `Frozen` or `FreezeFailed`.
+    Freeze {
+        /// Which run.
+        run: RunId,
+    },
+    /// Let the tree of a run go on. Answered by `Thawed` or `FreezeFailed`.
+    Thaw {
+        /// Which run.
+        run: RunId,
+    },
+    /// The run is over, nothing of it is left; whoever keeps a record of it may drop it.
+    Forget {
+        /// Which run.
+        run: RunId,
+    },
+    /// Ask a probe's question once. Answered by `ProbeResult` within the probe's timeout.
+    Probe {
+        /// Of this service, whose plan has the question.
+        service: ServiceName,
+        /// About this run.
+        run: RunId,
+        /// Which probe.
+        probe: ProbeKind,
+        /// Goes into the answer.
+        seq: u64,
+    },
+    /// Something worth telling.
+    Tell(Event),
+    /// Every service is down, as [`Request::Down`](crate::Request::Down) wanted.
+    StackDown,
+}

@@ -1,0 +1,94 @@
+//! What the core tells: the raw material of `mainstay events` and of every explanation.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::status::StateName;
+use crate::{Exit, ProbeKind, RunId, ServiceName};
+
+/// Something that happened to a service, worth telling a person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// To which service; none for the stack as a whole.
+    pub service: Option<ServiceName>,
+    /// In which run, if one was there.
+    pub run: Option<RunId>,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum EventKind {
+    /// The state changed.
+    State {
+        /// From this.
+        from: StateName,
+        /// To this.
+        to: StateName,
+        /// Why, as a short clause: "asked by root", "ready probe: 200 OK", "exit code 3".
+        reason: String,
+    },
+    /// Somebody asked for something.
+    Requested {
+        /// Who.
+        by: String,
+        /// What, as the command's word: "stop".
+        what: String,
+    },
+    /// The process was made.
+    Spawned {
+        /// Its process id.
+        pid: u32,
+    },
+    /// The process could not be made.
+    SpawnFailed {
+        /// Why.
+        error: String,
+    },
+    /// The main process ended.
+    Exited {
+        /// How.
+        exit: Exit,
+        /// How long it had run.
+        after: Duration,
+    },
+    /// The next start waits.
+    BackOff {
+        /// So long.
+        delay: Duration,
+        /// So many restarts in a row there have been.
+        attempt: u32,
+    },
+    /// It keeps ending soon after its start; trying goes on.
+    CrashLoop {
+        /// So many restarts in a row there have been.
+        attempt: u32,
+    },
+    /// A probe's verdict changed.
+    Probe {
+        /// Which probe.
+        probe: ProbeKind,
+        /// The new verdict.
+        ok: bool,
+        /// What it saw.
+        detail: String,
+    },
+    /// A step of a stop was taken.
+    StopStep {
+        /// Which, in words.
+        step: String,
+    },
+    /// What it waits for before it starts.
+    Waiting {
+        /// In words: "db is not ready yet".
+        reason: String,
+    },
+    /// A request was refused.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,260 @@
+//! The plan: validated configuration, as the rest of Mainstay works with it.
+//!
+//! `config` makes it from text. The core reads the policy in it; [`Launch`] and [`LogPlan`] it only passes on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ServiceName;
+
+/// All services of a stack.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The stack's name; the rules of [`ServiceName`] hold for it.
+    pub stack: String,
+    /// The services, by name. Dependencies are known to exist and to have no cycle.
+    pub services: BTreeMap<ServiceName, ServicePlan>,
+}
+
+/// One service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServicePlan {
+    /// What a person wants to read about it.
+    pub description: Option<String>,
+    /// How its process is made.
+    pub launch: Launch,
+    /// When it starts.
+    pub start: StartMode,
+    /// What has to be there first.
+    pub depends_on: BTreeMap<ServiceName, Condition>,
+    /// What follows the end of its process.
+    pub restart: RestartPlan,
+    /// How its process is ended.
+    pub stop: StopPlan,
+    /// Holds the other probes back until it has succeeded once; failing too often restarts the service.
+    pub startup: Option<ProbePlan>,
+    /// Marks the service ready or not ready; nothing else follows from it.
+    pub ready: Option<ProbePlan>,
+    /// Restarts the service when it fails too often.
+    pub live: Option<ProbePlan>,
+    /// Where its output goes.
+    pub log: LogPlan,
+}
+
+impl Default for ServicePlan {
+    fn default() -> Self {
+        ServicePlan {
+            description: None,
+            launch: Launch::default(),
+            start: StartMode::Auto,
+            depends_on: BTreeMap::new(),
+            restart: RestartPlan::default(),
+            stop: StopPlan::default(),
+            startup: None,
+            ready: None,
+            live: None,
+            log: LogPlan::default(),
+        }
+    }
+}
+
+/// How a process is made. The core passes it on unread.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Launch {
+    /// The program and its arguments, each passed exactly as written. Never empty in a valid plan.
+    pub command: Vec<String>,
+    /// The working directory, absolute.
+    pub working_dir: Option<String>,
+    /// Set over the environment that Mainstay itself was started with.
+    pub environment: BTreeMap<String, String>,
+    /// The account it runs under; Mainstay's own if absent.
+    pub user: Option<String>,
+}
+
+/// When a service starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StartMode {
+    /// With the stack.
+    #[default]
+    Auto,
+    /// When somebody asks for it, or a service that depends on it starts.
+    Manual,
+    /// Never; a start by hand is refused.
+    Disabled,
+}
+
+/// What a dependency must have reached before the dependent starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// Its process runs (and its startup probe, if it has one, has succeeded).
+    Started,
+    /// It is ready; without a readiness probe the same as started.
+    Ready,
+    /// It has run to its end with success.
+    Completed,
+}
+
+/// Whether an ended service starts again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartPolicy {
+    /// After every end.
+    Always,
+    /// After an end that was no success (an exit code other than 0, a signal, a failed liveness probe).
+    OnFailure,
+    /// Never.
+    Never,
+}
+
+/// What follows an exit with a certain code, whatever the policy says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitAction {
+    /// Start again after the back-off.
+    Restart,
+    /// Start again at once, without a back-off; the crash-loop count still rises.
+    RestartNow,
+    /// Take it as a wanted end: the service is `completed`.
+    Stop,
+    /// Take it as final: the service is `failed` until somebody starts it.
+    Fail,
+}
+
+/// At most so many starts in a time; one more makes the service `failed`. Starts by hand do not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartLimit {
+    /// Automatic restarts allowed in the window.
+    pub starts: u32,
+    /// The window's length.
+    pub window: Duration,
+}
+
+/// What follows the end of a service's process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RestartPlan {
+    /// Whether it starts again.
+    pub policy: RestartPolicy,
+    /// The second restart in a row waits so long (the first goes at once), each later one twice as long as the
+    /// one before.
+    pub delay: Duration,
+    /// The longest wait, jitter included.
+    pub max_delay: Duration,
+    /// A run healthy for so long sets the count of restarts in a row back to zero.
+    pub reset_after: Duration,
+    /// Gives up beyond it; tries for ever if absent.
+    pub limit: Option<StartLimit>,
+    /// Exceptions by exit code, before the policy is asked.
+    pub on_exit: BTreeMap<i64, ExitAction>,
+}
+
+impl Default for RestartPlan {
+    fn default() -> Self {
+        RestartPlan {
+            policy: RestartPolicy::Always,
+            delay: Duration::from_millis(500),
+            max_delay: Duration::from_secs(60),
+            reset_after: Duration::from_secs(60),
+            limit: None,
+            on_exit: BTreeMap::new(),
+        }
+    }
+}
+
+/// One way to ask a process to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopAction {
+    /// Ctrl+C to its console on Windows; SIGTERM to its process group on Linux.
+    CtrlC,
+    /// WM_CLOSE to its windows; does nothing on Linux.
+    CloseWindow,
+    /// A Linux signal by its number, to its process group; does nothing on Windows.
+    Signal(i32),
+    /// Ends the whole tree at once.
+    Kill,
+}
+
+/// One step of a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopStep {
+    /// What is done.
+    pub action: StopAction,
+    /// How long its effect is waited for before the next step.
+    pub wait: Duration,
+}
+
+/// How a service's process is ended. The whole tree is killed after the last step or at the deadline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StopPlan {
+    /// Taken in order, each until the tree is gone or its time is over.
+    pub steps: Vec<StopStep>,
+    /// From the first step to the kill of the whole tree, at the most.
+    pub timeout: Duration,
+}
+
+impl Default for StopPlan {
+    fn default() -> Self {
+        let step = |action, secs| StopStep { action, wait: Duration::from_secs(secs) };
+        StopPlan {
+            steps: vec![step(StopAction::CtrlC, 10), step(StopAction::CloseWindow, 3)],
+            timeout: Duration::from_secs(15),
+        }
+    }
+}
+
+/// A repeated question to a service, with Kubernetes' semantics.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbePlan {
+    /// What is asked.
+    pub check: Check,
+    /// From the start of the process (or of the probe's turn) to the first question.
+    pub initial_delay: Duration,
+    /// From one question to the next.
+    pub interval: Duration,
+    /// No answer in this time is a failure.
+    pub timeout: Duration,
+    /// So many failures in a row make it fail. At least 1.
+    pub failures: u32,
+    /// So many successes in a row make it succeed. At least 1.
+    pub successes: u32,
+}
+
+/// What a probe asks. The core passes it on; only [`Check::Notify`] it answers itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// GET of this URL gives a status from 200 to 399.
+    Http(String),
+    /// A connection to `host:port` succeeds.
+    Tcp(String),
+    /// This command exits with 0.
+    Exec(Vec<String>),
+    /// This regular expression matches a line of the run's output.
+    Log(String),
+    /// The service says `READY=1` itself (sd_notify's protocol, or `mainstay notify`).
+    Notify,
+}
+
+/// Where a service's output goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogPlan {
+    /// A segment is closed at the first line end at or after this size, in bytes.
+    pub rotate_size: u64,
+    /// So many closed segments are kept.
+    pub keep_files: u32,
+}
+
+impl Default for LogPlan {
+    fn default() -> Self {
+        LogPlan { rotate_size: 100_000_000, keep_files: 10 }
+    }
+}

@@ -1,0 +1,279 @@
+//! What keeper and daemon say to each other: small, versioned, JSON in frames.
+//!
+//! A frame is a length (4 bytes, little endian) and that many bytes of JSON: a [`ToKeeper`] from the daemon, a
+//! [`ToDaemon`] from the keeper. The transport (`mainstay_sys::mux`) delivers whole frames or nothing.
+//!
+//! Two rules make a `kill -9` of the daemon harmless at any moment:
+//! - The keeper numbers its events and repeats to a new daemon all that were not acknowledged.
+//! - A frame from the daemon is one transaction: the acknowledgement of the events it has handled, the state that
+//!   came of them, and the commands that follow. It arrives whole or not at all, so that state and commands never
+//!   disagree. The keeper stores the state unread and hands it to the next daemon.
+//!
+//! Unknown fields are ignored and new ones have defaults, so that an old keeper works with a new daemon.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+
+use mainstay_core::{Exit, RunId, StopAction, Time};
+use serde::{Deserialize, Serialize};
+
+/// The protocol's version. It rises only when an old keeper could no longer work with a new daemon.
+pub const VERSION: u32 = 1;
+
+/// The longest frame accepted, in bytes; a longer one is a broken peer.
+pub const MAX_FRAME: usize = 64 << 20;
+
+/// One transaction of the daemon.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ToKeeper {
+    /// All events up to this number are handled; the keeper drops them.
+    pub ack: u64,
+    /// State to keep for the next daemon, by key; `None` removes the key.
+    pub state: Vec<(String, Option<String>)>,
+    /// Done in this order.
+    pub commands: Vec<Command>,
+}
+
+/// What the daemon wants done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// The first command of every daemon; answered by [`ToDaemon::welcome`].
+    Hello {
+        /// The protocol version that it speaks.
+        version: u32,
+        /// Mainstay's version, for people.
+        build: String,
+    },
+    /// The answer to [`Event::Ping`].
+    Pong {
+        /// The ping's number.
+        n: u64,
+    },
+    /// Make a process. Answered by `Spawned` or `SpawnFailed`. A run number that the keeper knows already is
+    /// answered as it was the first time; nothing is made twice.
+    Spawn(Box<Spawn>),
+    /// Ask the tree of a run to end, in one way.
+    Signal {
+        /// Which run.
+        run: RunId,
+        /// How.
+        action: StopAction,
+    },
+    /// End the whole tree of a run at once.
+    Kill {
+        /// Which run.
+        run: RunId,
+    },
+    /// Freeze the tree of a run. Answered by `Frozen` or `FreezeFailed`.
+    Freeze {
+        /// Which run.
+        run: RunId,
+    },
+    /// Let the tree of a run go on. Answered by `Thawed` or `FreezeFailed`.
+    Thaw {
+        /// Which run.
+        run: RunId,
+    },
+    /// The run is over and known to be; its record goes.
+    Forget {
+        /// Which run.
+        run: RunId,
+    },
+    /// Replace the daemon by one made from this program; the old one is taken back if the new one does not answer.
+    Replace {
+        /// The program, absolute.
+        exe: String,
+    },
+    /// Everything is down: the keeper ends its daemon and itself.
+    Exit,
+}
+
+/// A process to make.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Spawn {
+    /// The run's number. Numbers are given by the daemon and rise.
+    pub run: u64,
+    /// The name of its container; one run at a time in each. A service's name, or `service.probe-live` and the
+    /// like for a helper beside it.
+    pub container: String,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Working directory, absolute; the keeper's own if absent.
+    pub working_dir: Option<String>,
+    /// Set over the keeper's environment.
+    pub environment: BTreeMap<String, String>,
+    /// The account it runs under.
+    pub user: Option<String>,
+    /// The service's name for its log `<name>.log`; output goes nowhere if absent.
+    pub log: Option<Log>,
+    /// Whether it gets a `NOTIFY_SOCKET` (Linux).
+    pub notify: bool,
+}
+
+/// Where a run's output goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Log {
+    /// The stream's name: `<name>.log` in the log directory.
+    pub name: String,
+    /// A segment is closed at the first line end at or after this size, in bytes.
+    pub rotate_size: u64,
+    /// So many closed segments are kept.
+    pub keep_files: u32,
+}
+
+/// A place in a log: a segment's number and a byte in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LogPos {
+    /// The segment's number; rises by one with each rotation.
+    pub segment: u64,
+    /// Bytes from its start.
+    pub offset: u64,
+}
+
+/// What the keeper tells.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ToDaemon {
+    /// The answer to `Hello`, in the first frame.
+    pub welcome: Option<Welcome>,
+    /// What happened, in order; each with its number, which rises by one.
+    pub events: Vec<(u64, Event)>,
+    /// Asks for a `Pong` with the same number. Not an event: never repeated.
+    pub ping: Option<u64>,
+}
+
+/// What a new daemon needs to go on where its predecessor was.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Welcome {
+    /// The protocol version that the keeper speaks.
+    pub version: u32,
+    /// Mainstay's version the keeper was built as.
+    pub build: String,
+    /// The keeper's process id.
+    pub keeper_pid: u32,
+    /// When the keeper started.
+    pub keeper_started: Time,
+    /// How many daemons there were before this one.
+    pub predecessors: u32,
+    /// Why the one before is gone, in words; empty for the first.
+    pub reason: String,
+    /// How trees are contained: `cgroup`, `session`, `job`.
+    pub containment: String,
+    /// The state that the one before left.
+    pub state: BTreeMap<String, String>,
+    /// Every run that the keeper knows.
+    pub runs: Vec<Run>,
+    /// The highest run number ever used; new ones are above.
+    pub last_run: u64,
+}
+
+/// A run as the keeper knows it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Run {
+    /// Its number.
+    pub run: u64,
+    /// Its container.
+    pub container: String,
+    /// The process id of its main process.
+    pub pid: u32,
+    /// When that process was made.
+    pub started: Time,
+    /// How its main process ended, if it has.
+    pub exit: Option<Exit>,
+    /// Whether nothing of its tree is left.
+    pub tree_empty: bool,
+    /// Where its output starts.
+    pub log_start: LogPos,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// The process was made.
+    Spawned {
+        /// Which run.
+        run: RunId,
+        /// Its process id.
+        pid: u32,
+        /// Where its output starts.
+        log_start: LogPos,
+    },
+    /// The process could not be made.
+    SpawnFailed {
+        /// Which run.
+        run: RunId,
+        /// Why, in words.
+        error: String,
+    },
+    /// The main process ended.
+    Exited {
+        /// Which run.
+        run: RunId,
+        /// How.
+        exit: Exit,
+        /// Whether nothing of its tree is left. If not, `TreeEmpty` follows when it is.
+        tree_empty: bool,
+    },
+    /// The last process of the tree is gone.
+    TreeEmpty {
+        /// Which run.
+        run: RunId,
+    },
+    /// All that the run wrote is in the log, up to this place.
+    Drained {
+        /// Which run.
+        run: RunId,
+        /// Where its output ends.
+        log_end: LogPos,
+    },
+    /// The tree is frozen.
+    Frozen {
+        /// Which run.
+        run: RunId,
+    },
+    /// The tree goes on.
+    Thawed {
+        /// Which run.
+        run: RunId,
+    },
+    /// The tree could not be frozen or thawed.
+    FreezeFailed {
+        /// Which run.
+        run: RunId,
+        /// Why, in words.
+        error: String,
+    },
+    /// The service said something over its `NOTIFY_SOCKET`.
+    Notify {
+        /// Which run.
+        run: RunId,
+        /// The datagram's text.
+        text: String,
+    },
+    /// Output could not be written (a full disk); so much of it is lost until now. Told at most once a second.
+    LogDropped {
+        /// Of which log.
+        name: String,
+        /// Bytes lost since the keeper's start.
+        bytes: u64,
+        /// Why, in words.
+        error: String,
+    },
+    /// The stack is to go down: the terminal of `mainstay up` is gone, or the keeper was told to end.
+    DownWanted {
+        /// Who or what wants it.
+        by: String,
+    },
+    /// The daemon that [`Command::Replace`] wanted did not come up; the old program is in charge again.
+    ReplaceFailed {
+        /// Why, in words.
+        error: String,
+    },
+}

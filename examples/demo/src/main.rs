@@ -1,0 +1,2 @@
+//! mainstay-demo
+fn main() {}
