@@ -1,2 +1,51 @@
-//! xtask
-fn main() {}
+//! Mainstay's chores, run as `cargo xtask <chore>`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
+
+mod bench;
+mod demo;
+mod lint;
+mod packages;
+mod run;
+mod schema;
+mod test;
+mod wine;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask <chore>
+
+  demo              build Mainstay and keep the example stack up; Ctrl+C stops it
+  test              every check and test: lint, Linux, Windows under Wine, the Go example
+  test linux        only the tests of this platform
+  lint              rustfmt, clippy for both targets, cargo-deny
+  schema            write the generated files (JSON schema, state table) anew
+  windows [ARGS]    only the Windows tests, under Wine; ARGS go to cargo test
+  bench [NAMES]     the figures: ratios measured side by side in one run
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["demo", rest @ ..] => demo::run(rest),
+        ["test"] => test::all(),
+        ["test", "linux"] => test::linux(),
+        ["lint"] => lint::run(),
+        ["schema"] => schema::run(),
+        ["windows", rest @ ..] => test::windows(rest),
+        ["bench", rest @ ..] => bench::run(rest),
+        ["wine-run", exe, rest @ ..] => return wine::runner(exe, rest),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

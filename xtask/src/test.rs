@@ -1,0 +1,79 @@
+//! Every check and test.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::run::{Done, cargo, installed, root, run, target};
+use crate::{lint, packages, wine};
+
+/// Programs that the end-to-end tests start; built beside `mainstay`.
+const PROGRAMS: [&str; 6] = ["-p", "mainstay-cli", "-p", "mainstay-fixture", "-p", "mainstay-demo"];
+
+/// Crates that Windows tests are run for.
+const ON_WINDOWS: [&str; 8] = ["core", "config", "sys", "logs", "keeper", "daemon", "api", "cli"];
+
+/// Everything, in the order in which mistakes are found soonest.
+pub fn all() -> Done {
+    packages::install(packages::BUILD)?;
+    lint::run()?;
+    linux()?;
+    go()?;
+    windows(&[])
+}
+
+/// The tests of this platform, with the real programs that they keep up.
+pub fn linux() -> Done {
+    packages::install(packages::BUILD)?;
+    packages::install(packages::REAL)?;
+    run(cargo().args(["build", "--locked"]).args(PROGRAMS))?;
+    build_go_example(None)?;
+    if installed("cargo-nextest") {
+        run(cargo().args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast"]))?;
+        run(cargo().args(["test", "--workspace", "--locked", "--doc", "-q"]))
+    } else {
+        run(cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"]))
+    }
+}
+
+/// The Windows tests under Wine; `args` go to `cargo test`.
+pub fn windows(args: &[&str]) -> Done {
+    lint::windows_target()?;
+    packages::install(packages::REAL)?;
+    let (wine, name) = wine::prepare()?;
+    println!("Windows tests run under {name}");
+    build_go_example(Some("windows"))?;
+    run(cargo().args(["build", "--locked", "--target", lint::WINDOWS]).args(PROGRAMS))?;
+    let mut test = cargo();
+    test.args(["test", "--locked", "--no-fail-fast", "--target", lint::WINDOWS]);
+    if args.is_empty() {
+        for name in ON_WINDOWS {
+            test.args(["-p", &format!("mainstay-{name}")]);
+        }
+    } else {
+        test.args(args);
+    }
+    let me = std::env::current_exe().map_err(|error| format!("cannot find myself: {error}"))?;
+    test.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", format!("{} wine-run", me.display()));
+    let done = run(&mut test);
+    wine::finish(&wine);
+    done
+}
+
+/// The Go example's own tests.
+fn go() -> Done {
+    run(go_command().args(["vet", "./..."]))?;
+    run(go_command().args(["test", "./..."]))
+}
+
+fn go_command() -> Command {
+    let mut go = Command::new("go");
+    go.current_dir(root().join("examples/go")).env("GOFLAGS", "-mod=mod").env("GOTOOLCHAIN", "local");
+    go
+}
+
+/// Builds the Go example to where the end-to-end tests look for it: `target/go/<os>/api`.
+fn build_go_example(os: Option<&str>) -> Done {
+    let os = os.unwrap_or(std::env::consts::OS);
+    let program: PathBuf = target().join("go").join(os).join(if os == "windows" { "api.exe" } else { "api" });
+    run(go_command().args(["build", "-o"]).arg(program).arg(".").env("GOOS", os).env("CGO_ENABLED", "0"))
+}
