@@ -1,6 +1,17 @@
 //! Mainstay's local API: HTTP and JSON on a Unix socket or a named pipe, for the owner alone.
 //!
 //! Everything a person can do goes through it. The command line is one client of it among others.
+//!
+//! [`types`] is what goes over the wire, [`routes`] where, and [`Client`] does it.
 #![forbid(unsafe_code)]
 
+mod client;
+mod error;
+mod events;
+mod http;
+pub mod routes;
 pub mod types;
+
+pub use client::Client;
+pub use error::ClientError;
+pub use events::Events;

@@ -1,0 +1,53 @@
+//! The paths of the API, in one place for server and client.
+
+use mainstay_core::ServiceName;
+
+use crate::types::{Action, Changes, EventsQuery};
+
+/// `GET`: a [`Stack`](crate::types::Stack).
+pub const STACK: &str = "/v1/stack";
+/// `GET` with a [`Changes`] query: a [`Stack`](crate::types::Stack), once it has changed.
+pub const CHANGES: &str = "/v1/changes";
+/// `POST` without a body: every service is stopped, then the stack ends.
+pub const DOWN: &str = "/v1/down";
+/// `POST` of an [`AddService`](crate::types::AddService).
+pub const SERVICES: &str = "/v1/services";
+/// `GET`: a [`Service`](crate::types::Service). The pattern for the server's router; see [`service`].
+pub const SERVICE: &str = "/v1/services/{name}";
+/// `POST` without a body: an [`Action`]. The pattern for the server's router; see [`action`].
+pub const ACTION: &str = "/v1/services/{name}/{action}";
+/// `POST` of a [`Notify`](crate::types::Notify). The pattern for the server's router; see [`notify`].
+pub const NOTIFY: &str = "/v1/services/{name}/notify";
+/// `GET` with an [`EventsQuery`]: an [`EventRecord`](crate::types::EventRecord) per line.
+pub const EVENTS: &str = "/v1/events";
+/// `POST` of an [`Upgrade`](crate::types::Upgrade).
+pub const UPGRADE: &str = "/v1/upgrade";
+/// `POST` of a [`Record`](crate::types::Record): a [`Recording`](crate::types::Recording).
+pub const RECORD: &str = "/v1/debug/record";
+
+// A service's name has only characters that a path may carry as they are.
+
+/// The path of one service.
+pub fn service(name: &ServiceName) -> String {
+    format!("{SERVICES}/{name}")
+}
+
+/// The path of an action on a service.
+pub fn action(name: &ServiceName, action: Action) -> String {
+    format!("{SERVICES}/{name}/{}", action.as_str())
+}
+
+/// The path on which a service says something about itself.
+pub fn notify(name: &ServiceName) -> String {
+    format!("{SERVICES}/{name}/notify")
+}
+
+/// Path and query of a wait for changes.
+pub fn changes(query: Changes) -> String {
+    format!("{CHANGES}?since={}&timeout_ms={}", query.since, query.timeout_ms)
+}
+
+/// Path and query of the events.
+pub fn events(query: EventsQuery) -> String {
+    format!("{EVENTS}?since={}&follow={}&limit={}", query.since, query.follow, query.limit)
+}
