@@ -1,0 +1,74 @@
+//! 0, 100 and 1,000 services: start, status, memory, idle CPU, stop.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::stack::{Stack, program};
+use crate::stats::{cpu, median, pss};
+
+pub fn run() -> Result<(), String> {
+    for count in [0, 100, 1000] {
+        let bare = bare(count)?;
+        let mut config = String::new();
+        for n in 0..count {
+            config += &format!("[service.s{n}]\ncommand = [{:?}, \"sleep\"]\n", program("mainstay-fixture"));
+        }
+        let (stack, up) = Stack::up(&config)?;
+        let pids = stack.own_pids()?;
+        let mut status: Vec<f64> = (0..21).map(|_| timed_status(&stack)).collect::<Result<_, _>>()?;
+        std::thread::sleep(Duration::from_secs(3));
+        let before: f64 = pids.iter().map(|pid| cpu(*pid)).sum();
+        let started = Instant::now();
+        std::thread::sleep(Duration::from_secs(20));
+        let idle = (pids.iter().map(|pid| cpu(*pid)).sum::<f64>() - before) / started.elapsed().as_secs_f64();
+        let memory: Vec<f64> = pids.iter().map(|pid| pss(*pid) as f64 / 1024.0).collect();
+        let down = stack.down()?;
+        println!("{count} services:");
+        println!(
+            "  up -d {:.3} s, bare spawn loop with a pipe each {:.3} s, ratio {:.2} (target 1.5 at 1,000)",
+            up.as_secs_f64(),
+            bare,
+            up.as_secs_f64() / bare.max(1e-9)
+        );
+        println!(
+            "  PSS keeper {:.1} MiB + daemon {:.1} MiB = {:.1} MiB (target 20 MB)",
+            memory[0],
+            memory[1],
+            memory.iter().sum::<f64>()
+        );
+        println!("  idle CPU {:.4} % of a core (target 0.01 %)", idle * 100.0);
+        println!("  status, whole command: median {:.1} ms (target 10)", median(&mut status));
+        println!("  down {:.3} s", down.as_secs_f64());
+    }
+    Ok(())
+}
+
+fn timed_status(stack: &Stack) -> Result<f64, String> {
+    let started = Instant::now();
+    let status = stack.mainstay(&["status", "-s", "bench"]).stdout(Stdio::null()).status();
+    status.map_err(|error| error.to_string())?;
+    Ok(started.elapsed().as_secs_f64() * 1e3)
+}
+
+/// A loop of std's spawn (posix_spawn) with a pipe each; seconds.
+fn bare(count: usize) -> Result<f64, String> {
+    let started = Instant::now();
+    let mut children = Vec::with_capacity(count);
+    for _ in 0..count {
+        let child = Command::new(program("mainstay-fixture"))
+            .arg("sleep")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        children.push(child);
+    }
+    let took = started.elapsed().as_secs_f64();
+    for child in &mut children {
+        let _ = child.kill();
+    }
+    for child in &mut children {
+        let _ = child.wait();
+    }
+    Ok(took)
+}

@@ -1,0 +1,109 @@
+//! From the death of a process to the first instruction of the next one, beside a bare spawn.
+//!
+//! `mainstay-fixture stamp FILE` appends its monotonic time in nanoseconds as its first act, then sleeps.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::stack::{Stack, program};
+use crate::stats::{median, percentile};
+
+const ROUNDS: usize = 200;
+
+pub fn run() -> Result<(), String> {
+    let mut bare = bare()?;
+    let mut ours = ours()?;
+    let (bare_median, ours_median) = (median(&mut bare), median(&mut ours));
+    println!(
+        "bare spawn to first instruction   median {bare_median:8.3} ms  p90 {:8.3} ms",
+        percentile(&mut bare, 0.9)
+    );
+    println!(
+        "SIGKILL to the next one's first   median {ours_median:8.3} ms  p90 {:8.3} ms",
+        percentile(&mut ours, 0.9)
+    );
+    println!("ratio {:.2} (target 1.5)", ours_median / bare_median);
+    Ok(())
+}
+
+/// std's spawn (posix_spawn) of the same program with its output into a pipe.
+fn bare() -> Result<Vec<f64>, String> {
+    let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let file = dir.path().join("stamps");
+    let mut times = Vec::with_capacity(ROUNDS);
+    for round in 0..ROUNDS {
+        let before = now();
+        let mut child = Command::new(program("mainstay-fixture"))
+            .arg("stamp")
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        let stamp = wait_for_stamp(&file, round)?;
+        times.push(stamp.saturating_sub(before) as f64 / 1e6);
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    Ok(times)
+}
+
+fn ours() -> Result<Vec<f64>, String> {
+    let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let file = dir.path().join("stamps");
+    // Default settings. A hand restart between the rounds sets the count of crashes back, so that each one is the
+    // first in a row; the default is to restart that one at once.
+    let config =
+        format!("[service.app]\ncommand = [{:?}, \"stamp\", {:?}]\n", program("mainstay-fixture"), file);
+    let (stack, _) = Stack::up(&config)?;
+    let mut times = Vec::with_capacity(ROUNDS);
+    let mut seen = 0;
+    for _ in 0..ROUNDS {
+        wait_for_stamp(&file, seen)?;
+        let status = stack
+            .mainstay(&["restart", "app", "-s", "bench"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        status.map_err(|error| error.to_string())?;
+        seen += 1;
+        wait_for_stamp(&file, seen)?;
+        let pid = stack.pid("app")?.ok_or("the service has no pid")?;
+        let before = now();
+        kill(pid)?;
+        seen += 1;
+        let stamp = wait_for_stamp(&file, seen)?;
+        times.push(stamp.saturating_sub(before) as f64 / 1e6);
+    }
+    Ok(times)
+}
+
+fn kill(pid: u32) -> Result<(), String> {
+    let raw = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).ok_or("not a pid")?;
+    rustix::process::kill_process(raw, rustix::process::Signal::KILL)
+        .map_err(|error| format!("cannot kill {pid}: {error}"))
+}
+
+fn now() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
+
+/// The stamp number `index` (from 0) of the file, once it is there.
+fn wait_for_stamp(file: &Path, index: usize) -> Result<u64, String> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Ok(text) = fs::read_to_string(file)
+            && let Some(line) = text.lines().nth(index)
+            && text.ends_with('\n')
+        {
+            return line.trim().parse().map_err(|_| format!("not a stamp: {line}"));
+        }
+        if Instant::now() > deadline {
+            return Err(format!("stamp {index} did not come in 20 s"));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
