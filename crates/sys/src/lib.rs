@@ -1,1 +1,29 @@
-//! mainstay-sys
+//! Every call that Mainstay makes to an operating system, and the only crate with `unsafe`.
+//!
+//! Each module is one idea with the same functions on Linux and Windows: `foo.rs` has the types, the words and the
+//! signatures; `foo/linux.rs` and `foo/windows.rs` do it. Nobody outside of this crate asks which platform it is.
+#![expect(unsafe_code, reason = "this crate is where system calls live; each block says why it is sound")]
+
+pub mod capture;
+pub mod clock;
+pub mod console;
+pub mod container;
+pub mod dirs;
+pub mod endpoint;
+pub mod file;
+pub mod link;
+pub mod mux;
+pub mod own;
+pub mod process;
+pub mod spawn;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It ended itself with this code (on Windows the unsigned 32-bit exit code).
+    Code(i64),
+    /// A signal ended it (Linux).
+    Signal(i32),
+    /// Nobody saw how.
+    Unknown,
+}

@@ -1,0 +1,34 @@
+//! Terminals and consoles.
+
+use std::io::{self, IsTerminal};
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as platform;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as platform;
+
+/// Makes the terminal understand colour sequences and UTF-8, and says whether it does. On Linux every terminal does;
+/// on Windows the console's modes are set. Whether colour is wanted is another question.
+pub fn enable_colour() -> bool {
+    platform::enable_colour()
+}
+
+/// Whether standard output is a terminal.
+pub fn is_stdout_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Whether standard error is a terminal.
+pub fn is_stderr_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Sends Ctrl+C to the consoles of these processes: all that `mainstay ctrl-c` does, a helper process of its own on
+/// Windows because it must leave its console for another. `Unsupported` on Linux, where a signal does it.
+pub fn send_ctrl_c(pids: &[u32]) -> io::Result<()> {
+    platform::send_ctrl_c(pids)
+}

@@ -1,0 +1,91 @@
+//! Where a stack's files live.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as platform;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as platform;
+
+/// Puts all of it under one directory: `<dir>/<stack>/{run,state,log}`. For tests and portable installations.
+pub const HOME_VARIABLE: &str = "MAINSTAY_HOME";
+
+/// The directories of one stack. They need not exist yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dirs {
+    /// What lives as long as the stack is up: the control endpoint.
+    pub run: PathBuf,
+    /// What is kept: plan, journal, lock, events.
+    pub state: PathBuf,
+    /// The services' output.
+    pub log: PathBuf,
+}
+
+/// The directories of a stack of the user who asks (as an administrator: of the machine).
+pub fn stack(name: &str) -> io::Result<Dirs> {
+    check_name(name)?;
+    if let Some(home) = home() {
+        return Ok(below(&home, name));
+    }
+    platform::stack(name)
+}
+
+/// All stacks of this user that have a state directory, sorted by name.
+pub fn stacks() -> Vec<String> {
+    let found = match home() {
+        Some(home) => names_in(&home, Some("state")),
+        None => platform::stacks(),
+    };
+    let mut names: Vec<String> = found.into_iter().filter(|name| check_name(name).is_ok()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Makes a directory, and those above it that are missing, for the owner only. One that is there already is made
+/// private; one that belongs to somebody else is refused.
+pub fn create_private(path: &Path) -> io::Result<()> {
+    platform::create_private(path)
+}
+
+fn home() -> Option<PathBuf> {
+    let dir = std::env::var_os(HOME_VARIABLE).filter(|dir| !dir.is_empty())?;
+    // A relative one is taken from here, once; other processes of the stack may have another working directory.
+    Some(std::path::absolute(&dir).unwrap_or_else(|_| PathBuf::from(dir)))
+}
+
+/// `<base>/<stack>/{run,state,log}`.
+pub(crate) fn below(base: &Path, name: &str) -> Dirs {
+    let dir = base.join(name);
+    Dirs { run: dir.join("run"), state: dir.join("state"), log: dir.join("log") }
+}
+
+/// The directories in `base`, those only that have `inner` in them if it is given.
+pub(crate) fn names_in(base: &Path, inner: Option<&str>) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(base) else { return Vec::new() };
+    entries
+        .filter_map(Result::ok)
+        .filter(|entry| match inner {
+            Some(inner) => entry.path().join(inner).is_dir(),
+            None => entry.path().is_dir(),
+        })
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
+}
+
+/// A stack's name becomes a directory, a pipe, a cgroup: nothing in it may lead elsewhere.
+fn check_name(name: &str) -> io::Result<()> {
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    if plain && !name.is_empty() && !name.starts_with('.') && name.len() <= 64 {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("{name:?} cannot be a stack's name: use letters, digits, '-', '_' and '.', at most 64"),
+    ))
+}

@@ -1,0 +1,91 @@
+//! The local control endpoint: a Unix socket or a named pipe that only the stack's owner can use.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::dirs::Dirs;
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as platform;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as platform;
+
+/// Where a stack's endpoint is. It prints as the path or the pipe's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address(pub(crate) platform::Address);
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The address of a stack's endpoint. Linux: `api.sock` in the run directory; Windows: `\\.\pipe\mainstay\<stack>`.
+pub fn address(dirs: &Dirs, stack: &str) -> Address {
+    Address(platform::address(dirs, stack))
+}
+
+/// Takes connections of the stack's owner.
+#[derive(Debug)]
+pub struct Listener(platform::Listener);
+
+impl Listener {
+    /// Replaces what an earlier daemon left there. The run directory must exist and be private
+    /// ([`crate::dirs::create_private`]). Inside a tokio runtime.
+    pub fn bind(address: &Address) -> io::Result<Listener> {
+        platform::Listener::bind(&address.0).map(Listener)
+    }
+
+    /// The next connection of the owner or of an administrator. Anybody else's is dropped, and the next one waited
+    /// for. An error is worth a short wait and another try.
+    pub async fn accept(&mut self) -> io::Result<Stream> {
+        self.0.accept().await.map(|(inner, peer)| Stream { inner, peer })
+    }
+}
+
+/// Connects to a stack's daemon, after a look at who is there: another account's process is refused
+/// (`PermissionDenied`). `NotFound` and `ConnectionRefused` mean that no daemon listens now.
+pub async fn connect(address: &Address) -> io::Result<Stream> {
+    platform::connect(&address.0).await.map(|(inner, peer)| Stream { inner, peer })
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct Stream {
+    inner: platform::Stream,
+    peer: String,
+}
+
+impl Stream {
+    /// The account of the other side, for "asked by root".
+    pub fn peer(&self) -> String {
+        self.peer.clone()
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}

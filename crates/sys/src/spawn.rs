@@ -1,0 +1,114 @@
+//! Making a process, exactly as asked, inside its container from its first instruction on.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use crate::capture::OutputWriter;
+use crate::container::Container;
+use crate::process::ProcessId;
+
+#[cfg(target_os = "linux")]
+pub(crate) mod linux;
+#[cfg(target_os = "linux")]
+use linux as platform;
+#[cfg(windows)]
+pub(crate) mod windows;
+#[cfg(windows)]
+use windows as platform;
+
+/// Every process of a run finds in this variable whose it is: `<stack id>/<container>/<run>`. Set by [`spawn`].
+pub const MARKER_VARIABLE: &str = "MAINSTAY_RUN";
+
+/// What to run, and how. Standard input is empty (the null device).
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Program and arguments, passed exactly. A program without a slash is looked for in the service's own `PATH`;
+    /// a relative one with a slash is relative to `working_dir`.
+    pub command: &'a [String],
+    /// The working directory; ours if absent.
+    pub working_dir: Option<&'a Path>,
+    /// Set over our own environment.
+    pub environment: &'a BTreeMap<String, String>,
+    /// Taken out of our own environment, before `environment` is set.
+    pub remove: &'a [&'a str],
+    /// The account it runs under; ours if absent. Linux: `name`, `uid`, `name:group` or `uid:gid`.
+    pub user: Option<&'a str>,
+    /// Where its whole tree is kept together.
+    pub container: &'a Container,
+    /// The run's number: the last part of the [`MARKER_VARIABLE`].
+    pub run: u64,
+    /// Takes standard output and standard error, in one stream; the null device if absent. Drop it after the spawn,
+    /// or the reader never sees the end.
+    pub output: Option<&'a OutputWriter>,
+}
+
+/// Makes the process. On Linux it must be called on the thread that reaps children ([`crate::mux::Mux::next`]).
+///
+/// # Errors
+/// Why it could not be made, in words that name the path at fault.
+pub fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
+    platform::spawn(request)
+}
+
+/// A process that was made here. Dropping this does not end it.
+#[derive(Debug)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// Its identity.
+    pub id: ProcessId,
+    /// Linux: a pidfd if the kernel gives one; Windows: the process handle.
+    #[cfg_attr(windows, expect(dead_code, reason = "kept open so that the number is not given to another"))]
+    pub(crate) handle: platform::Handle,
+}
+
+/// Why a process could not be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpawnError {
+    /// The kind, for programs.
+    pub kind: SpawnErrorKind,
+    /// What, where, and what next, for people.
+    pub message: String,
+}
+
+/// The kinds of [`SpawnError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpawnErrorKind {
+    /// There is no such program.
+    NotFound,
+    /// The program is there, but may not be executed.
+    NotExecutable,
+    /// The program is a script, or needs a loader, that is not there.
+    NoInterpreter,
+    /// The file is not a program for this system.
+    WrongFormat,
+    /// The working directory is missing or closed to the account.
+    WorkingDirectory,
+    /// The account is unknown, or we may not become it.
+    User,
+    /// Arguments and environment are longer than the system takes.
+    TooLong,
+    /// Something cannot be passed at all: a NUL inside, an empty command, an argument that a `.bat` would misread.
+    Invalid,
+    /// The container could not take it.
+    Containment,
+    /// The system has no room: processes, memory, descriptors.
+    Resources,
+    /// Anything else.
+    Other,
+}
+
+impl SpawnError {
+    pub(crate) fn new(kind: SpawnErrorKind, message: impl Into<String>) -> SpawnError {
+        SpawnError { kind, message: message.into() }
+    }
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for SpawnError {}

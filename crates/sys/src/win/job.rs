@@ -1,0 +1,228 @@
+//! Job objects: made, counted, listed, ended.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use windows_sys::Win32::Foundation::{ERROR_ALREADY_EXISTS, ERROR_MORE_DATA, HANDLE};
+use windows_sys::Win32::System::JobObjects::{
+    CreateJobObjectW, IsProcessInJob, JOBOBJECT_BASIC_ACCOUNTING_INFORMATION,
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectBasicAccountingInformation, JobObjectBasicProcessIdList,
+    JobObjectExtendedLimitInformation, QueryInformationJobObject, SetInformationJobObject, TerminateJobObject,
+};
+use windows_sys::Win32::System::Threading::{
+    OpenProcess, PROCESS_NAME_WIN32, PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW,
+};
+
+use super::security::Descriptor;
+use super::{check, owned, pointer, raw, size_of, wide};
+
+/// The exit code of processes that Mainstay ends, the same that `taskkill /f` gives.
+pub(crate) const KILLED: u32 = 1;
+
+/// How often a job that ends is asked whether it is empty: Windows has no event for it that is certain to come.
+const POLL: Duration = Duration::from_millis(2);
+
+/// A job object.
+#[derive(Debug)]
+pub(crate) struct Job(OwnedHandle);
+
+/// What a name turned out to be.
+pub(crate) enum Named {
+    /// There was none of that name.
+    New(Job),
+    /// Somebody made it before.
+    Old(Job),
+}
+
+impl Job {
+    /// A job without a name.
+    pub(crate) fn anonymous(limits: u32) -> io::Result<Self> {
+        // SAFETY: neither a descriptor nor a name is passed.
+        let job = Self(owned(unsafe { CreateJobObjectW(std::ptr::null(), std::ptr::null()) })?);
+        job.limit(limits)?;
+        Ok(job)
+    }
+
+    /// A job that others can find by its name, if the descriptor lets them; or the one that is there already.
+    /// Limits are set on a new one only.
+    pub(crate) fn named(name: &str, limits: u32, descriptor: &Descriptor) -> io::Result<Named> {
+        let name = wide(name)?;
+        let attributes = descriptor.attributes(false);
+        // SAFETY: `attributes` and `name` outlive the call.
+        let handle = unsafe { CreateJobObjectW(&attributes, name.as_ptr()) };
+        let error = io::Error::last_os_error();
+        let job = Self(owned(handle)?);
+        if error.raw_os_error() == Some(ERROR_ALREADY_EXISTS.cast_signed()) {
+            return Ok(Named::Old(job));
+        }
+        job.limit(limits)?;
+        Ok(Named::New(job))
+    }
+
+    /// Takes over a handle, and makes sure that it is a job's.
+    pub(crate) fn from_handle(handle: OwnedHandle) -> io::Result<Self> {
+        let job = Self(handle);
+        job.active()?;
+        Ok(job)
+    }
+
+    fn limit(&self, limits: u32) -> io::Result<()> {
+        let mut information = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
+        information.BasicLimitInformation.LimitFlags = limits;
+        // SAFETY: the structure is the one that this class takes, and its size is passed.
+        check(unsafe {
+            SetInformationJobObject(
+                self.handle(),
+                JobObjectExtendedLimitInformation,
+                pointer(&information),
+                size_of::<JOBOBJECT_EXTENDED_LIMIT_INFORMATION>(),
+            )
+        })
+    }
+
+    /// The raw handle.
+    pub(crate) fn handle(&self) -> HANDLE {
+        raw(&self.0)
+    }
+
+    /// How many processes live in it.
+    pub(crate) fn active(&self) -> io::Result<u32> {
+        let mut information = JOBOBJECT_BASIC_ACCOUNTING_INFORMATION::default();
+        // SAFETY: the structure is the one that this class fills, and its size is passed.
+        check(unsafe {
+            QueryInformationJobObject(
+                self.handle(),
+                JobObjectBasicAccountingInformation,
+                std::ptr::from_mut(&mut information).cast(),
+                size_of::<JOBOBJECT_BASIC_ACCOUNTING_INFORMATION>(),
+                std::ptr::null_mut(),
+            )
+        })?;
+        Ok(information.ActiveProcesses)
+    }
+
+    /// The ids of all processes in it.
+    pub(crate) fn pids(&self) -> io::Result<Vec<u32>> {
+        // Two counts (u32), then the ids (usize each): so the buffer is made of usize.
+        let mut buffer = vec![0_usize; 1 + 62];
+        // Bound: it doubles each time; 24 doublings are a thousand million processes.
+        for _ in 0..24 {
+            let bytes = u32::try_from(std::mem::size_of_val(buffer.as_slice())).unwrap_or(u32::MAX);
+            // SAFETY: the buffer is as long as said and aligned for the structure that this class fills.
+            let result = check(unsafe {
+                QueryInformationJobObject(
+                    self.handle(),
+                    JobObjectBasicProcessIdList,
+                    buffer.as_mut_ptr().cast(),
+                    bytes,
+                    std::ptr::null_mut(),
+                )
+            });
+            let listed = buffer[0] >> 32;
+            let assigned = buffer[0] & 0xFFFF_FFFF;
+            match result {
+                Ok(()) if listed >= assigned => {
+                    let ids = buffer.iter().skip(1).take(listed);
+                    return Ok(ids.filter_map(|id| u32::try_from(*id).ok()).collect());
+                }
+                Err(e) if e.raw_os_error() != Some(ERROR_MORE_DATA.cast_signed()) => return Err(e),
+                _ => buffer.resize(buffer.len() * 2 + assigned, 0),
+            }
+        }
+        Err(io::Error::other("more processes in a job than can be listed"))
+    }
+
+    /// Opens a process of this job. `None` if it is gone, or if its number is another process's by now.
+    pub(crate) fn open(&self, pid: u32, access: u32) -> Option<OwnedHandle> {
+        // SAFETY: plain values are passed.
+        let handle = unsafe { OpenProcess(access | PROCESS_QUERY_LIMITED_INFORMATION, 0, pid) };
+        let handle = owned(handle).ok()?;
+        let mut inside = 0;
+        // SAFETY: both handles are open, and `inside` outlives the call.
+        let ok = unsafe { IsProcessInJob(raw(&handle), self.handle(), &mut inside) };
+        (ok != 0 && inside != 0).then_some(handle)
+    }
+
+    /// The processes that do the service's work: all but the console hosts. One of these belongs to every console
+    /// and ends by itself with the last program on it. (Wine counts it in the job; Windows may.)
+    pub(crate) fn working(&self) -> io::Result<Vec<u32>> {
+        if self.active()? == 0 {
+            return Ok(Vec::new());
+        }
+        let host = console_host();
+        let mut pids = self.pids()?;
+        pids.retain(|pid| match self.open(*pid, 0) {
+            Some(process) => image(&process).is_none_or(|path| !same_path(&path, &host)),
+            None => false,
+        });
+        Ok(pids)
+    }
+
+    /// Ends every process in it.
+    pub(crate) fn terminate(&self) -> io::Result<()> {
+        // SAFETY: the handle is open.
+        check(unsafe { TerminateJobObject(self.handle(), KILLED) })
+    }
+
+    /// Ends every process in it and waits until none is left. Returns how many there were.
+    pub(crate) fn end(&self, deadline: Duration) -> io::Result<u32> {
+        let count = u32::try_from(self.working()?.len()).unwrap_or(u32::MAX);
+        let start = Instant::now();
+        loop {
+            self.terminate()?;
+            let left = self.active()?;
+            if left == 0 {
+                return Ok(count);
+            }
+            if start.elapsed() >= deadline {
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("{left} processes are still there {} ms after they were ended", deadline.as_millis()),
+                ));
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// A second handle to it.
+    pub(crate) fn duplicate(&self, inheritable: bool) -> io::Result<OwnedHandle> {
+        super::duplicate(self.handle(), inheritable)
+    }
+}
+
+/// The path of a process's program.
+pub(crate) fn image(process: &OwnedHandle) -> Option<OsString> {
+    let mut buffer = [0_u16; 1024];
+    let mut length = 1024;
+    // SAFETY: the buffer is as long as `length` says, and both outlive the call.
+    let ok = unsafe {
+        QueryFullProcessImageNameW(
+            process.as_raw_handle(),
+            PROCESS_NAME_WIN32,
+            buffer.as_mut_ptr(),
+            &mut length,
+        )
+    };
+    (ok != 0).then(|| super::text_until_nul(&buffer[..(length as usize).min(buffer.len())]))
+}
+
+fn console_host() -> OsString {
+    super::system_directory().unwrap_or_else(|_| PathBuf::from(r"C:\Windows\System32")).join("conhost.exe").into()
+}
+
+fn same_path(one: &OsString, other: &OsString) -> bool {
+    one.eq_ignore_ascii_case(other)
+}
+
+/// Takes a handle that this process inherited under a known number.
+///
+/// # Safety
+/// Nobody else in this process owns the handle of that number.
+pub(crate) unsafe fn inherited(number: usize) -> OwnedHandle {
+    let handle = std::ptr::with_exposed_provenance_mut::<std::ffi::c_void>(number);
+    // SAFETY: the caller promises that it is nobody else's.
+    unsafe { OwnedHandle::from_raw_handle(handle) }
+}
