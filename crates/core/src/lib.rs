@@ -10,8 +10,12 @@ mod effect;
 mod event;
 mod id;
 mod input;
+mod json;
 mod plan;
+pub mod record;
+mod refusal;
 mod status;
+mod supervisor;
 mod time;
 
 pub use effect::Effect;
@@ -22,5 +26,7 @@ pub use plan::{
     Check, Condition, ExitAction, Launch, LogPlan, Plan, ProbePlan, RestartPlan, RestartPolicy, ServicePlan,
     StartLimit, StartMode, StopAction, StopPlan, StopStep,
 };
+pub use refusal::{Refusal, RefusalKind};
 pub use status::{ProbeStatus, ServiceStatus, StateName};
+pub use supervisor::Supervisor;
 pub use time::Time;
