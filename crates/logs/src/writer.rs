@@ -1,0 +1,381 @@
+//! Appending to a log, closing its segments, deleting old ones.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::LogPos;
+use crate::catalog::{Catalog, Numbers};
+use crate::files::{Disk, Files};
+use crate::segment::{active_path, closed_path, is_valid_name, next_path};
+
+/// So many bytes beyond `rotate_size` a segment waits for a line end; then it is closed inside the line.
+pub const LINE_ALLOWANCE: u64 = 16 << 20;
+
+/// After a loss inside a line the rest of that line is left out too, if it ends within so many bytes.
+const SKIP_LIMIT: u64 = 64 << 10;
+
+/// So many numbers are tried when a closed segment turns out to have the wanted one already.
+const NUMBER_TRIES: u32 = 1000;
+
+/// When segments are closed and deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// A segment is closed at the first line end at or after this size, in bytes.
+    pub rotate_size: u64,
+    /// So many closed segments are kept. 0 counts as 1: the newest closed one carries the numbering on.
+    pub keep_files: u32,
+}
+
+/// Something that went wrong; the writer goes on by itself with the next write.
+#[derive(Debug)]
+pub struct Trouble {
+    /// Bytes of this write that are not in the log. 0: all are, but a segment could not be closed or deleted.
+    pub dropped: u64,
+    /// What could not be done.
+    pub what: &'static str,
+    /// To which file.
+    pub path: PathBuf,
+    /// Why.
+    pub error: io::Error,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {} {}: {}", self.what, self.path.display(), self.error)
+    }
+}
+
+impl std::error::Error for Trouble {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// Writes one log.
+///
+/// Policy, where something does not go as it should:
+/// - A write fails (full disk, I/O error): what the system took stays, the rest of that write is dropped and counted.
+///   Nothing is kept back, nothing blocks; every later write tries again. The log goes on at a line start: the torn
+///   line gets a line end, and the rest of the line that the loss ended in is left out (and counted) too.
+/// - A segment cannot be closed (on Windows somebody may hold it without sharing): it grows on, and closing is tried
+///   again later. An old segment that cannot be deleted is tried again at the next rotation.
+/// - Somebody deletes or moves the active file: [`Writer::check`], a rotation or an error notices, and the log goes
+///   on in a new file with the same number. What was written to the deleted file went with it.
+/// - A closed segment is never overwritten, whatever else is in the directory.
+///
+/// Nothing is synced to the disk: a power failure may cost what the system had not written back.
+#[derive(Debug)]
+pub struct Writer<F: Files = Disk> {
+    files: F,
+    dir: Arc<Path>,
+    name: String,
+    settings: Settings,
+    numbers: Numbers,
+    /// Open from the first write (or question for the position) on; `None` again after an error.
+    file: Option<F::File>,
+    /// The active segment's length.
+    size: u64,
+    /// The size at which it is next closed: `rotate_size`, more while closing fails.
+    rotate_at: u64,
+    /// Whether it ends inside a line.
+    open_line: bool,
+    /// Set while the line that a loss ended in is being left out: bytes left out so far.
+    skipping: Option<u64>,
+    /// Whether the first bytes after a loss are still to come.
+    torn: bool,
+    dropped: u64,
+}
+
+impl Writer<Disk> {
+    /// A writer for a log in the catalog's directory. Nothing is opened yet.
+    ///
+    /// # Errors
+    /// The name cannot be that of a log; it is given back.
+    pub fn new(catalog: &mut Catalog, name: &str, settings: Settings) -> Result<Self, String> {
+        if !is_valid_name(name) {
+            return Err(format!("{name:?} cannot be the name of a log"));
+        }
+        let numbers = catalog.take(name);
+        Ok(Writer::with_files(Disk, Arc::from(catalog.dir()), name, settings, numbers))
+    }
+
+    /// Ends the writer; the catalog remembers the numbers for the next one.
+    pub fn close(self, catalog: &mut Catalog) {
+        let at_least = self.numbers.active();
+        catalog.put(self.name, Numbers { at_least, ..self.numbers });
+    }
+}
+
+impl<F: Files> Writer<F> {
+    pub(crate) fn with_files(
+        files: F,
+        dir: Arc<Path>,
+        name: &str,
+        settings: Settings,
+        numbers: Numbers,
+    ) -> Writer<F> {
+        Writer {
+            files,
+            dir,
+            name: name.to_owned(),
+            settings,
+            numbers,
+            file: None,
+            size: 0,
+            rotate_at: settings.rotate_size,
+            open_line: false,
+            skipping: None,
+            torn: false,
+            dropped: 0,
+        }
+    }
+
+    /// The log's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Bytes that could not be written since this writer was made.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Changes when segments are closed and deleted, from the next write on.
+    pub fn set_settings(&mut self, settings: Settings) {
+        if settings != self.settings {
+            self.settings = settings;
+            self.rotate_at = settings.rotate_size.max(self.size);
+        }
+    }
+
+    /// Where the next byte will go.
+    ///
+    /// If the file cannot be opened, it is the place known last; the next write tells the error.
+    pub fn position(&mut self) -> LogPos {
+        let _ = self.open();
+        LogPos { segment: self.numbers.active(), offset: self.size }
+    }
+
+    /// Notices that somebody deleted, moved, replaced or emptied the active file. Cheap, but a system call: for once
+    /// in a few seconds, not for each write.
+    pub fn check(&mut self) {
+        let Some(file) = &self.file else { return };
+        // Who writes alone sees the same length by both ways, unless the path is another file.
+        match (self.files.length(file), self.files.length_at(&active_path(&self.dir, &self.name))) {
+            (Ok(held), Ok(there)) if held == there => {
+                self.open_line &= held > 0;
+                self.size = held;
+            }
+            _ => self.file = None,
+        }
+    }
+
+    /// Appends bytes, closing and deleting segments as they become due.
+    ///
+    /// # Errors
+    /// Some bytes were dropped, or a segment could not be closed or deleted.
+    pub fn write(&mut self, data: &[u8]) -> Result<(), Trouble> {
+        let skipped = self.skip(data);
+        let mut rest = &data[skipped..];
+        let mut minor = None;
+        while !rest.is_empty() {
+            match self.step(rest, &mut minor) {
+                Ok(written) => rest = &rest[written..],
+                Err((written, trouble)) => {
+                    let lost = &rest[written..];
+                    self.lose(lost);
+                    return Err(Trouble { dropped: (skipped + lost.len()) as u64, ..trouble });
+                }
+            }
+        }
+        if skipped > 0 {
+            let error = io::Error::other("its start could not be written");
+            let trouble =
+                self.trouble("write the rest of a line to", active_path(&self.dir, &self.name), error);
+            return Err(Trouble { dropped: skipped as u64, ..trouble });
+        }
+        minor.map_or(Ok(()), Err)
+    }
+
+    /// Writes a first part of `rest`, up to where a segment ends; tells its length. An error tells how much of
+    /// `rest` was written in spite of it.
+    fn step(&mut self, rest: &[u8], minor: &mut Option<Trouble>) -> Result<usize, (usize, Trouble)> {
+        self.open().map_err(|trouble| (0, trouble))?;
+        if self.torn {
+            if self.open_line {
+                self.put(b"\n").map_err(|(_, trouble)| (0, trouble))?;
+            }
+            self.torn = false;
+        }
+        let (length, close) = self.part(rest);
+        self.put(&rest[..length])?;
+        if close && let Err(trouble) = self.rotate() {
+            *minor = Some(trouble);
+        }
+        Ok(length)
+    }
+
+    /// How much of `rest` goes into the active segment, and whether that closes it.
+    fn part(&self, rest: &[u8]) -> (usize, bool) {
+        let room = |until: u64| usize::try_from(until.saturating_sub(self.size)).unwrap_or(usize::MAX);
+        // The earliest byte that would end a line at or after `rotate_at`.
+        let from = room(self.rotate_at).saturating_sub(1);
+        if from >= rest.len() {
+            return (rest.len(), false);
+        }
+        let cut = room(self.rotate_at.saturating_add(LINE_ALLOWANCE)).clamp(from + 1, usize::MAX);
+        let search = &rest[from..rest.len().min(cut)];
+        match search.iter().position(|byte| *byte == b'\n') {
+            Some(at) => (from + at + 1, true),
+            None if cut <= rest.len() => (cut, true),
+            None => (rest.len(), false),
+        }
+    }
+
+    /// Writes all of `bytes` to the open file. An error tells how many were written before it.
+    fn put(&mut self, bytes: &[u8]) -> Result<(), (usize, Trouble)> {
+        let mut done = 0;
+        while done < bytes.len() {
+            let result = match &mut self.file {
+                Some(file) => file.write(&bytes[done..]),
+                None => Err(ErrorKind::NotFound.into()),
+            };
+            let error = match result {
+                Ok(0) => ErrorKind::WriteZero.into(),
+                Ok(written) => {
+                    done += written;
+                    self.size += written as u64;
+                    self.open_line = bytes[done - 1] != b'\n';
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => error,
+            };
+            // The next write opens anew: that also helps where the handle itself went bad.
+            self.file = None;
+            return Err((done, self.trouble("write to", active_path(&self.dir, &self.name), error)));
+        }
+        Ok(())
+    }
+
+    fn open(&mut self) -> Result<(), Trouble> {
+        if self.file.is_some() {
+            return Ok(());
+        }
+        let path = active_path(&self.dir, &self.name);
+        match self.files.append(&path) {
+            Ok((file, size, open_line)) => {
+                (self.file, self.size, self.open_line) = (Some(file), size, open_line);
+                self.rotate_at = self.settings.rotate_size.max(size);
+                if size > 0 && size >= self.settings.rotate_size && !open_line {
+                    // The size became smaller since it was written. If closing fails it is tried again later.
+                    let _ = self.rotate();
+                }
+                Ok(())
+            }
+            Err(error) => Err(self.trouble("open", path, error)),
+        }
+    }
+
+    /// Closes the active segment and goes on in a new one. If that fails, the old one is still in use.
+    fn rotate(&mut self) -> Result<(), Trouble> {
+        let (active, next) = (active_path(&self.dir, &self.name), next_path(&self.dir, &self.name));
+        // For when it fails: not at every line from here on.
+        self.rotate_at = self.size.saturating_add((self.settings.rotate_size / 64).max(64 << 10));
+        // The new file comes first: it is what can fail for want of space or handles.
+        let file = match self.files.create(&next) {
+            Ok(file) => file,
+            Err(error) => return Err(self.trouble("make", next, error)),
+        };
+        let (number, closed) = self.free_number()?;
+        let gone = match self.files.rename(&active, &closed) {
+            Ok(()) => {
+                self.numbers.closed.push_back(number);
+                None
+            }
+            // Somebody deleted the active file: nothing is closed, and its number goes on in the new one.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Some(self.trouble("close", active.clone(), error))
+            }
+            Err(error) => return Err(self.trouble("close", active, error)),
+        };
+        (self.file, self.size, self.open_line) = (Some(file), 0, false);
+        self.rotate_at = self.settings.rotate_size;
+        if let Err(error) = self.files.rename(&next, &active) {
+            self.file = None;
+            return Err(self.trouble("put into place", next, error));
+        }
+        self.prune()?;
+        gone.map_or(Ok(()), Err)
+    }
+
+    /// The active segment's number and the file that it becomes; one that is not there yet.
+    fn free_number(&mut self) -> Result<(u64, PathBuf), Trouble> {
+        let mut path = PathBuf::new();
+        for _ in 0..NUMBER_TRIES {
+            let number = self.numbers.active();
+            path = closed_path(&self.dir, &self.name, number);
+            match self.files.length_at(&path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok((number, path)),
+                Err(error) => return Err(self.trouble("look at", path, error)),
+                Ok(_) => self.numbers.at_least = number + 1,
+            }
+        }
+        Err(self.trouble("find a free number after", path, ErrorKind::AlreadyExists.into()))
+    }
+
+    /// Deletes closed segments beyond those to keep.
+    fn prune(&mut self) -> Result<(), Trouble> {
+        let keep = usize::try_from(self.settings.keep_files.max(1)).unwrap_or(usize::MAX);
+        let excess = self.numbers.closed.len().saturating_sub(keep);
+        let mut result = Ok(());
+        let mut stays = Vec::new();
+        for number in self.numbers.closed.drain(..excess) {
+            let path = closed_path(&self.dir, &self.name, number);
+            match self.files.remove(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    stays.push(number);
+                    result = Err(Trouble { dropped: 0, what: "delete", path, error });
+                }
+                _ => {}
+            }
+        }
+        for number in stays.into_iter().rev() {
+            self.numbers.closed.push_front(number);
+        }
+        result
+    }
+
+    /// How many bytes at the start of `data` are left out because the start of their line was lost.
+    fn skip(&mut self, data: &[u8]) -> usize {
+        let Some(so_far) = self.skipping else { return 0 };
+        let skipped = match data.iter().position(|byte| *byte == b'\n') {
+            Some(at) => {
+                self.skipping = None;
+                at + 1
+            }
+            None if so_far + data.len() as u64 > SKIP_LIMIT => {
+                self.skipping = None;
+                0
+            }
+            None => {
+                self.skipping = Some(so_far + data.len() as u64);
+                data.len()
+            }
+        };
+        self.dropped += skipped as u64;
+        skipped
+    }
+
+    fn lose(&mut self, lost: &[u8]) {
+        self.dropped += lost.len() as u64;
+        self.torn = true;
+        self.skipping = (lost.last() != Some(&b'\n')).then_some(0);
+    }
+
+    fn trouble(&self, what: &'static str, path: PathBuf, error: io::Error) -> Trouble {
+        Trouble { dropped: 0, what, path, error }
+    }
+}
