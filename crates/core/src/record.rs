@@ -1,8 +1,8 @@
 //! Recordings: everything that a [`Supervisor`] was told, so that what it did can be seen again.
 //!
-//! A recording is JSON lines. The first line is a [`Header`], each further one a [`Recorded`] input. Because the
-//! core is a function of its inputs, [`replay`] does again exactly what was done. The simulation's failures and
-//! `mainstay debug record` have the same form.
+//! A recording is JSON lines. The first line is a [`Header`], each further one a [`Recorded`] input or the place
+//! where another daemon took over. Because the core is a function of its inputs, [`replay`] does again exactly what
+//! was done. The simulation's failures and `mainstay debug record` have the same form.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,13 +42,29 @@ pub struct Recorded {
     pub input: Input,
 }
 
+/// A place where the supervisor was restored from its own snapshots, because another daemon took over.
+///
+/// Its line is `{"at":7,"restored":{"last_run":3}}`. The snapshots are not written down: they are made again, so
+/// that the recording goes on meaning the same when their form changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Takeover {
+    /// So many inputs came before.
+    pub before: usize,
+    /// When it was.
+    pub at: Time,
+    /// What was passed to [`Supervisor::reserve_runs`] right after.
+    pub last_run: u64,
+}
+
 /// A whole recording.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recording {
     /// Its first line.
     pub header: Header,
-    /// The others, in order.
+    /// The inputs, in order.
     pub inputs: Vec<Recorded>,
+    /// Where other daemons took over, in order.
+    pub takeovers: Vec<Takeover>,
     /// Whether the last line was cut off, as happens when the recorder is killed while it writes. The line is
     /// left out then.
     pub torn: bool,
@@ -106,6 +122,33 @@ impl Header {
     }
 }
 
+impl Takeover {
+    /// Puts in the place of `supervisor` the one that takes over.
+    pub fn apply(&self, supervisor: &mut Supervisor) {
+        let (plan, snapshots) = (supervisor.plan().clone(), supervisor.snapshots());
+        *supervisor = Supervisor::restore(plan, supervisor.seed(), &snapshots, self.at);
+        supervisor.reserve_runs(self.last_run);
+    }
+
+    /// The takeover as its line, with the line end.
+    pub fn to_line(&self) -> String {
+        line(&TakeoverLine { at: self.at, restored: Restored { last_run: self.last_run } })
+    }
+}
+
+/// The line of a [`Takeover`].
+#[derive(Serialize, Deserialize)]
+struct TakeoverLine {
+    at: Time,
+    restored: Restored,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Restored {
+    #[serde(default)]
+    last_run: u64,
+}
+
 impl Recorded {
     /// The input as its line, with the line end.
     pub fn to_line(&self) -> String {
@@ -125,9 +168,13 @@ impl Recording {
             return Err(RecordError { line: 1, message: "empty; a recording starts with its header".into() });
         };
         let header = parse_header(first)?;
-        let (mut inputs, mut torn) = (Vec::new(), false);
+        let (mut inputs, mut takeovers, mut torn) = (Vec::new(), Vec::new(), false);
         for (text, number) in lines {
             if text.trim().is_empty() {
+                continue;
+            }
+            if let Ok(TakeoverLine { at, restored }) = serde_json::from_str(text) {
+                takeovers.push(Takeover { before: inputs.len(), at, last_run: restored.last_run });
                 continue;
             }
             match serde_json::from_str::<Recorded>(text) {
@@ -139,28 +186,39 @@ impl Recording {
                 }
             }
         }
-        Ok(Recording { header, inputs, torn })
+        Ok(Recording { header, inputs, takeovers, torn })
     }
 
     /// The recording as text that [`Recording::parse`] reads.
     pub fn to_text(&self) -> String {
         let mut text = self.header.to_line();
-        text.extend(self.inputs.iter().map(Recorded::to_line));
+        let mut takeovers = self.takeovers.iter().peekable();
+        for (number, input) in self.inputs.iter().enumerate() {
+            while let Some(takeover) = takeovers.next_if(|takeover| takeover.before <= number) {
+                text += &takeover.to_line();
+            }
+            text += &input.to_line();
+        }
+        text.extend(takeovers.map(Takeover::to_line));
         text
     }
 }
 
 /// Does again what was recorded: an iterator over each input with its time and the effects that it had.
 ///
-/// The effects of a restored supervisor's first moment come with the first input.
+/// The effects of a restored supervisor's first moment come with the next input.
 pub fn replay(recording: &Recording) -> Replay<'_> {
-    Replay { supervisor: recording.header.supervisor(), rest: recording.inputs.iter() }
+    Replay { supervisor: recording.header.supervisor(), recording, next: 0, taken_over: 0 }
 }
 
 /// The iterator of [`replay`].
 pub struct Replay<'a> {
     supervisor: Supervisor,
-    rest: std::slice::Iter<'a, Recorded>,
+    recording: &'a Recording,
+    /// The number of the next input.
+    next: usize,
+    /// So many daemons have taken over.
+    taken_over: usize,
 }
 
 impl Replay<'_> {
@@ -174,7 +232,14 @@ impl Iterator for Replay<'_> {
     type Item = (Time, Input, Vec<Effect>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Recorded { at, input } = self.rest.next()?;
+        let Recorded { at, input } = self.recording.inputs.get(self.next)?;
+        while let Some(takeover) = self.recording.takeovers.get(self.taken_over)
+            && takeover.before <= self.next
+        {
+            takeover.apply(&mut self.supervisor);
+            self.taken_over += 1;
+        }
+        self.next += 1;
         self.supervisor.handle(*at, input.clone());
         let effects = std::iter::from_fn(|| self.supervisor.poll_effect()).collect();
         Some((*at, input.clone(), effects))
@@ -206,4 +271,31 @@ fn line<T: Serialize>(value: &T) -> String {
     let mut text = crate::json::to_string(value);
     text.push('\n');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Request;
+
+    #[test]
+    fn a_recording_reads_back_as_it_was_written() {
+        let at = Time::from_nanos;
+        let up = Input::Request { by: "a person".into(), request: Request::Up };
+        let recording = Recording {
+            header: Header::new(Plan { stack: "s".into(), ..Plan::default() }, 7, at(1)),
+            inputs: vec![Recorded { at: at(2), input: up }, Recorded { at: at(4), input: Input::Tick }],
+            takeovers: vec![
+                Takeover { before: 1, at: at(3), last_run: 5 },
+                Takeover { before: 2, at: at(9), last_run: 5 },
+            ],
+            torn: false,
+        };
+        let text = recording.to_text();
+        assert!(text.contains("\n{\"at\":3,\"restored\":{\"last_run\":5}}\n"), "{text}");
+        assert_eq!(Recording::parse(&text).as_ref(), Ok(&recording));
+        let torn = Recording::parse(&text[..text.len() - 9]).unwrap();
+        assert!(torn.torn && torn.takeovers.len() == 1, "{torn:?}");
+        assert_eq!(replay(&recording).count(), 2);
+    }
 }
