@@ -1,0 +1,193 @@
+//! A handler for each route.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Path, Query, Request as HttpRequest, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http_body_util::{BodyExt, Limited};
+use mainstay_api::routes;
+use mainstay_api::types::{
+    Accepted, Action, AddService, Changes, EventsQuery, Notify, Record, Recording, Service, Stack, Upgrade,
+};
+use mainstay_core::{Request, RunId, ServiceName};
+use serde::de::DeserializeOwned;
+
+use super::{Context, events, view};
+use crate::driver::now;
+use crate::message::{Ask, Refused, Taken};
+
+/// The longest plan of a service, in bytes.
+const MAX_ADD: usize = 4 << 20;
+/// The longest other body.
+const MAX_BODY: usize = 64 << 10;
+/// The longest wait for changes.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+/// A new service is answered for when it is on disk, or after this time.
+const DISK_TIME: Duration = Duration::from_secs(2);
+
+type Shared = State<Arc<Context>>;
+type Answer<T> = Result<Json<T>, Refused>;
+
+/// The account of whoever asks.
+#[derive(Clone)]
+pub(super) struct Peer(pub String);
+
+/// All routes.
+pub(super) fn router(context: Arc<Context>) -> Router {
+    Router::new()
+        .route(routes::STACK, get(stack))
+        .route(routes::CHANGES, get(changes))
+        .route(routes::DOWN, post(down))
+        .route(routes::SERVICES, post(add))
+        .route(routes::SERVICE, get(service))
+        .route(routes::ACTION, post(action))
+        .route(routes::NOTIFY, post(notify))
+        .route(routes::EVENTS, get(all_events))
+        .route(routes::UPGRADE, post(upgrade))
+        .route(routes::RECORD, post(record))
+        .fallback(async || Refused::new(404, "there is no such path"))
+        .method_not_allowed_fallback(async || Refused::new(405, "this path takes another method"))
+        .with_state(context)
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(self.problem)).into_response()
+    }
+}
+
+async fn stack(State(context): Shared) -> Answer<Stack> {
+    let seen = context.ask(Ask::Stack).await?;
+    Ok(Json(view::stack(&context.facts, seen, now())))
+}
+
+async fn changes(State(context): Shared, query: Result<Query<Changes>, QueryRejection>) -> Answer<Stack> {
+    let Changes { since, timeout_ms } = read_query(query)?;
+    let wait = Duration::from_millis(timeout_ms).min(MAX_WAIT);
+    let mut revision = context.revision.clone();
+    // Both ends of the wait mean the same: answer now.
+    let _ = tokio::time::timeout(wait, revision.wait_for(|revision| *revision != since)).await;
+    stack(State(context)).await
+}
+
+async fn service(State(context): Shared, Path(name): Path<String>) -> Answer<Service> {
+    let name = read_name(name)?;
+    let seen = context.ask(|reply| Ask::Service(name, reply)).await?;
+    Ok(Json(view::service(seen, now())))
+}
+
+async fn down(State(context): Shared, Extension(peer): Extension<Peer>) -> Answer<Accepted> {
+    request(&context, peer, Request::Down).await.map(accepted)
+}
+
+async fn action(
+    State(context): Shared,
+    Extension(peer): Extension<Peer>,
+    Path((name, action)): Path<(String, String)>,
+) -> Answer<Accepted> {
+    let name = read_name(name)?;
+    let make = match read_action(&action)? {
+        Action::Start => Request::Start,
+        Action::Stop => Request::Stop,
+        Action::Restart => Request::Restart,
+        Action::Pause => Request::Pause,
+        Action::Continue => Request::Continue,
+        Action::Remove => Request::Remove,
+    };
+    request(&context, peer, make(name)).await.map(accepted)
+}
+
+async fn add(
+    State(context): Shared,
+    Extension(peer): Extension<Peer>,
+    body: HttpRequest,
+) -> Answer<Accepted> {
+    let AddService { name, plan } = read_body(body, MAX_ADD).await?;
+    let taken = request(&context, peer, Request::Add(name, Box::new(plan))).await?;
+    let mut written = context.plan_written.clone();
+    // Late is not lost: the keeper has it, and the file follows.
+    let _ = tokio::time::timeout(DISK_TIME, written.wait_for(|count| *count >= taken.plan)).await;
+    Ok(accepted(taken))
+}
+
+async fn notify(State(context): Shared, Path(name): Path<String>, body: HttpRequest) -> Answer<Accepted> {
+    let service = read_name(name)?;
+    let Notify { run, text } = read_body(body, MAX_BODY).await?;
+    let run = RunId(run);
+    context.ask(|reply| Ask::Notify { service, run, text, reply }).await.map(accepted)
+}
+
+async fn all_events(
+    State(context): Shared,
+    query: Result<Query<EventsQuery>, QueryRejection>,
+) -> Result<Response, Refused> {
+    let query = read_query(query)?;
+    let body = events::body(context, query);
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+}
+
+async fn upgrade(
+    State(context): Shared,
+    Extension(peer): Extension<Peer>,
+    body: HttpRequest,
+) -> Answer<Accepted> {
+    let Upgrade { exe } = read_body(body, MAX_BODY).await?;
+    let path = std::path::Path::new(&exe);
+    if !path.is_absolute() || !path.is_file() {
+        return Err(Refused::new(400, format!("{exe} is not the absolute path of a program")));
+    }
+    context.ask(|reply| Ask::Upgrade { by: peer.0, exe, reply }).await.map(accepted)
+}
+
+async fn record(State(context): Shared, body: HttpRequest) -> Answer<Recording> {
+    let Record { on } = read_body(body, MAX_BODY).await?;
+    context.ask(|reply| Ask::Record { on, reply }).await.map(Json)
+}
+
+async fn request(context: &Context, peer: Peer, request: Request) -> Result<Taken, Refused> {
+    context.ask(|reply| Ask::Request { by: peer.0, request, reply }).await
+}
+
+fn accepted(taken: Taken) -> Json<Accepted> {
+    Json(Accepted { revision: taken.revision })
+}
+
+fn read_name(name: String) -> Result<ServiceName, Refused> {
+    ServiceName::new(name.as_str())
+        .map_err(|rule| Refused::new(404, format!("there is no service '{name}': a name {rule}")))
+}
+
+fn read_action(word: &str) -> Result<Action, Refused> {
+    let all = [Action::Start, Action::Stop, Action::Restart, Action::Pause, Action::Continue, Action::Remove];
+    all.into_iter().find(|action| action.as_str() == word).ok_or_else(|| {
+        let words: Vec<&str> = all.iter().map(|action| action.as_str()).collect();
+        Refused::new(404, format!("nothing can be done that is called '{word}'"))
+            .hint(format!("one of {}", words.join(", ")))
+    })
+}
+
+fn read_query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Refused> {
+    query.map(|Query(query)| query).map_err(|error| Refused::new(400, error.body_text()))
+}
+
+async fn read_body<T: DeserializeOwned>(request: HttpRequest, most: usize) -> Result<T, Refused> {
+    let body: Body = request.into_body();
+    let whole = tokio::time::timeout(super::HEAD_TIME, Limited::new(body, most).collect()).await;
+    let bytes: Bytes = match whole {
+        Ok(Ok(whole)) => whole.to_bytes(),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            return Err(Refused::new(413, format!("the request is longer than {} KiB", most >> 10)));
+        }
+        Ok(Err(error)) => return Err(Refused::new(400, format!("the request broke off: {error}"))),
+        Err(_) => return Err(Refused::new(408, "the request did not end in time")),
+    };
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Refused::new(400, format!("the request is not what this path takes: {error}")))
+}

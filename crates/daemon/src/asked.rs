@@ -1,0 +1,130 @@
+//! What the API asks of the driver.
+
+use mainstay_api::types::Recording;
+use mainstay_core::{Input, Request, RunId, ServiceName, ServiceStatus};
+use mainstay_link::Command;
+use tokio::sync::oneshot;
+
+use crate::driver::{Driver, now};
+use crate::message::{Ask, Refused, Reply, ServiceView, StackView, Taken};
+use crate::plan_store::{MAX_PLAN, StoredPlan};
+
+impl Driver {
+    /// Answers, or does it and answers when it is on its way.
+    pub fn asked(&mut self, ask: Ask) {
+        match ask {
+            Ask::Stack(reply) => answer(reply, Ok(self.stack())),
+            Ask::Service(name, reply) => answer(reply, self.service(&name)),
+            Ask::Request { by, request, reply } => match self.check(&request) {
+                Ok(()) => {
+                    self.request(by, request);
+                    self.reply_later(reply);
+                }
+                Err(refused) => answer(reply, Err(refused)),
+            },
+            Ask::Notify { service, run, text, reply } => match self.check_run(&service, run) {
+                Ok(()) => {
+                    self.input(Input::Notify { run, text });
+                    self.reply_later(reply);
+                }
+                Err(refused) => answer(reply, Err(refused)),
+            },
+            Ask::Upgrade { by, exe, reply } => {
+                if self.ended || self.core.is_going_down() {
+                    return answer(reply, Err(Refused::new(409, "the stack is going down")));
+                }
+                self.events.stage_own(format!("{by} wants {exe} as the daemon"));
+                self.out.command(Command::Replace { exe });
+                self.reply_later(reply);
+            }
+            Ask::Record { on, reply } => answer(reply, self.record(on)),
+            Ask::Plan(reply) => {
+                let stored = StoredPlan { plan: self.core.plan().clone(), config: self.config.clone() };
+                answer(reply, Ok((*self.watched.plan.borrow(), stored)));
+            }
+        }
+    }
+
+    fn reply_later(&mut self, reply: Reply<Taken>) {
+        self.replies.push(Box::new(move |taken| answer(reply, Ok(taken))));
+    }
+
+    fn check(&self, request: &Request) -> Result<(), Refused> {
+        self.core.check(request)?;
+        let Request::Add(name, plan) = request else { return Ok(()) };
+        if plan.launch.command.is_empty() {
+            return Err(Refused::new(400, format!("{name} has no command")));
+        }
+        // All spawns of a plan have to fit into one frame.
+        let length = serde_json::to_vec(self.core.plan()).map_or(0, |plan| plan.len())
+            + serde_json::to_vec(plan).map_or(0, |plan| plan.len());
+        if length > MAX_PLAN {
+            let message = format!("with {name} the plan would be longer than {} MiB", MAX_PLAN >> 20);
+            return Err(Refused::new(413, message).hint("put large environments into files"));
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, by: String, request: Request) {
+        let added = if let Request::Add(name, _) = &request { Some(name.clone()) } else { None };
+        self.input(Input::Request { by, request });
+        if let Some(name) = added
+            && let Some(plan) = self.core.plan().services.get(&name).cloned()
+        {
+            self.note_plan(&name, Some(&plan));
+        }
+    }
+
+    fn check_run(&self, service: &ServiceName, run: RunId) -> Result<(), Refused> {
+        let status = self.status(service)?;
+        match status.run {
+            Some(present) if present == run => Ok(()),
+            Some(present) => {
+                Err(Refused::new(409, format!("run {run} of {service} is over, it is in run {present}")))
+            }
+            None => Err(Refused::new(409, format!("{service} does not run"))),
+        }
+    }
+
+    fn status(&self, name: &ServiceName) -> Result<ServiceStatus, Refused> {
+        if let Some(status) = self.core.service_status(name.as_str()) {
+            return Ok(status);
+        }
+        // The core knows the names that are near.
+        self.core.check(&Request::Start(name.clone()))?;
+        Err(Refused::new(404, format!("there is no service '{name}'")))
+    }
+
+    fn service(&self, name: &ServiceName) -> Result<ServiceView, Refused> {
+        self.status(name).map(|status| self.view(status))
+    }
+
+    fn view(&self, status: ServiceStatus) -> ServiceView {
+        let description =
+            self.core.plan().services.get(&status.name).and_then(|plan| plan.description.clone());
+        let log_dropped = self.dropped.get(status.name.as_str()).copied().unwrap_or(0);
+        ServiceView { status, description, log_dropped }
+    }
+
+    fn stack(&self) -> StackView {
+        StackView {
+            revision: *self.watched.revision.borrow(),
+            going_down: self.core.is_going_down(),
+            services: self.core.status().into_iter().map(|status| self.view(status)).collect(),
+        }
+    }
+
+    fn record(&mut self, on: bool) -> Result<Recording, Refused> {
+        if !on {
+            self.recorder.stop();
+        } else if let Err(error) = self.recorder.start(&self.core, now()) {
+            return Err(Refused::new(500, format!("can't record: {error}")));
+        }
+        Ok(self.recorder.state())
+    }
+}
+
+fn answer<T>(reply: oneshot::Sender<Result<T, Refused>>, with: Result<T, Refused>) {
+    // Whoever asked may have gone.
+    let _ = reply.send(with);
+}

@@ -1,0 +1,310 @@
+//! The driver: takes in what happened, asks the core, and makes one transaction of what follows. No policy in here.
+//!
+//! Everything that one batch of wakes brings about goes into one frame {acknowledgement, state, commands}. Only
+//! when that frame is on its way to the keeper are its events written and its API requests answered: whoever has
+//! an answer can rely on it, whatever becomes of this daemon.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use mainstay_api::types::EventBody;
+use mainstay_core::{Check, Effect, Input, Request, RunId, ServiceName, ServicePlan, Supervisor, Time};
+use mainstay_link::{Command, Event, Log, LogPos, Spawn, ToDaemon, ToKeeper};
+use tokio::sync::watch;
+use tracing::{error, warn};
+
+use crate::events_log::EventsLog;
+use crate::message::{Taken, ToDriver};
+use crate::outbox::{DROPPED_KEY, EVENTS_KEY, Outbox, PLAN_KEY, SEEN_KEY};
+use crate::probes::{Answer, Exec, Helper, Probes, Question};
+use crate::record::Recorder;
+
+/// The present moment.
+pub(crate) fn now() -> Time {
+    Time::from_nanos(mainstay_sys::clock::monotonic_nanos())
+}
+
+/// What the driver is made of.
+pub(crate) struct Driver {
+    pub core: Supervisor,
+    pub probes: Probes,
+    pub events: EventsLog,
+    pub recorder: Recorder,
+    pub out: Outbox,
+    /// The configuration file.
+    pub config: Option<String>,
+    /// Where each run's output starts.
+    pub log_starts: BTreeMap<RunId, LogPos>,
+    /// Bytes of output lost, by log.
+    pub dropped: BTreeMap<String, u64>,
+    pub watched: Watched,
+    pub overlay: Overlay,
+    /// Answers that wait until the frame is on its way.
+    pub replies: Vec<Box<dyn FnOnce(Taken) + Send>>,
+    /// Whether the keeper was told to end.
+    pub ended: bool,
+    /// Whether the keeper holds events that are in their file by now.
+    events_held: bool,
+    /// Whether the revision rises with the next frame.
+    changed: bool,
+}
+
+/// What the I/O thread watches.
+pub(crate) struct Watched {
+    /// Rises with every change that somebody can see.
+    pub revision: watch::Sender<u64>,
+    /// Counts the changes of the plan.
+    pub plan: watch::Sender<u64>,
+}
+
+/// Changes of the plan that may not be in its file yet: state key, and the count of changes when it was made.
+pub(crate) type Overlay = BTreeMap<String, u64>;
+
+/// What a driver starts with.
+pub(crate) struct Parts {
+    pub core: Supervisor,
+    pub probes: Probes,
+    pub events: EventsLog,
+    pub state_dir: PathBuf,
+    pub config: Option<String>,
+    pub watched: Watched,
+}
+
+impl Driver {
+    /// A driver that has said nothing yet.
+    pub fn new(parts: Parts) -> Driver {
+        let Parts { core, probes, events, state_dir, config, watched } = parts;
+        Driver {
+            core,
+            probes,
+            events,
+            recorder: Recorder::new(&state_dir),
+            out: Outbox::default(),
+            config,
+            log_starts: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+            watched,
+            overlay: Overlay::new(),
+            replies: Vec::new(),
+            ended: false,
+            events_held: true,
+            changed: false,
+        }
+    }
+
+    /// When [`tick`](Driver::tick) is wanted.
+    pub fn deadline(&self) -> Option<Time> {
+        let core = self.core.next_deadline().map(|(at, _)| at);
+        core.into_iter().chain(self.probes.exec.deadline()).min()
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: Time) {
+        if self.core.next_deadline().is_some_and(|(at, _)| at <= now) {
+            self.input(Input::Tick);
+        }
+        if self.probes.exec.deadline().is_some_and(|at| at <= now) {
+            self.probes.exec.tick(now);
+        }
+    }
+
+    /// Another thread said something.
+    pub fn message(&mut self, message: ToDriver) {
+        match message {
+            ToDriver::Ask(ask) => self.asked(ask),
+            ToDriver::Probed(answer) => self.probed(answer),
+            ToDriver::PlanWritten(count) => {
+                let out = &mut self.out;
+                self.overlay.retain(|key, at| {
+                    let kept = *at > count;
+                    if !kept {
+                        out.put(key, None);
+                    }
+                    kept
+                });
+            }
+        }
+    }
+
+    /// The keeper said something.
+    pub fn heard(&mut self, frame: ToDaemon) {
+        if let Some(n) = frame.ping {
+            self.out.command(Command::Pong { n });
+        }
+        for (number, event) in frame.events {
+            if self.out.ack(number) {
+                self.event(event);
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        let exec = &mut self.probes.exec;
+        match event {
+            Event::SpawnFailed { run, error } if Exec::is_helper(run) => {
+                exec.heard(run, Helper::SpawnFailed(error));
+            }
+            Event::Exited { run, exit, tree_empty } if Exec::is_helper(run) => {
+                exec.heard(run, Helper::Exited(exit, tree_empty));
+            }
+            Event::TreeEmpty { run } if Exec::is_helper(run) => exec.heard(run, Helper::TreeEmpty),
+            Event::Spawned { run, .. } if Exec::is_helper(run) => {}
+            Event::Spawned { run, pid, log_start } => {
+                self.log_starts.insert(run, log_start);
+                self.input(Input::Spawned { run, pid });
+            }
+            Event::SpawnFailed { run, error } => self.input(Input::SpawnFailed { run, error }),
+            Event::Exited { run, exit, tree_empty } => {
+                self.end_probes(run);
+                self.input(Input::Exited { run, exit, tree_empty });
+            }
+            Event::TreeEmpty { run } => self.input(Input::TreeEmpty { run }),
+            Event::Drained { .. } => {}
+            Event::Frozen { run } => self.input(Input::Frozen { run }),
+            Event::Thawed { run } => self.input(Input::Thawed { run }),
+            Event::FreezeFailed { run, error } => self.input(Input::FreezeFailed { run, error }),
+            Event::Notify { run, text } => self.input(Input::Notify { run, text }),
+            Event::LogDropped { name, bytes, error } => {
+                self.events.stage_own(format!("{bytes} bytes of {name}'s output are lost so far: {error}"));
+                self.dropped.insert(name, bytes);
+                self.out.put_json(DROPPED_KEY, &self.dropped);
+                self.changed = true;
+            }
+            Event::DownWanted { by } => self.input(Input::Request { by, request: Request::Down }),
+            Event::ReplaceFailed { error } => {
+                warn!("the upgrade failed: {error}");
+                self.events.stage_own(format!("the upgrade failed, the old program is back: {error}"));
+            }
+        }
+    }
+
+    fn probed(&mut self, answer: Answer) {
+        if self.probes.done(&answer) {
+            self.out.put_json(SEEN_KEY, self.probes.seen());
+        }
+        let Answer { run, probe, seq, outcome } = answer;
+        self.input(Input::ProbeResult { run, probe, seq, outcome });
+    }
+
+    fn end_probes(&mut self, run: RunId) {
+        if self.probes.cancel(run) {
+            self.out.put_json(SEEN_KEY, self.probes.seen());
+        }
+    }
+
+    /// Gives the core something.
+    pub fn input(&mut self, input: Input) {
+        let now = now();
+        self.recorder.input(now, &input);
+        self.core.handle(now, input);
+    }
+
+    /// Does what the core wants, and makes the frame of this batch; none if there is nothing to say.
+    pub fn take_frame(&mut self) -> Option<ToKeeper> {
+        loop {
+            while let Some(effect) = self.core.poll_effect() {
+                self.perform(effect);
+            }
+            let answers = self.probes.exec.take_answers();
+            if answers.is_empty() {
+                break;
+            }
+            answers.into_iter().for_each(|answer| self.probed(answer));
+        }
+        self.probes.exec.take_commands().into_iter().for_each(|command| self.out.command(command));
+        for (key, text) in self.core.take_dirty() {
+            self.changed = true;
+            if text.is_none() {
+                self.note_removal(&key);
+            }
+            self.out.put(key, text);
+        }
+        self.recorder.flush();
+        if let Some(lines) = self.events.staged() {
+            self.out.put(EVENTS_KEY, Some(lines));
+            self.events_held = true;
+        } else if self.events_held && !self.out.is_empty() {
+            self.out.put(EVENTS_KEY, None);
+            self.events_held = false;
+        }
+        self.out.take()
+    }
+
+    /// All frames taken so far are on their way.
+    pub fn sent(&mut self) {
+        self.events.flush();
+        if std::mem::take(&mut self.changed) {
+            self.watched.revision.send_modify(|revision| *revision += 1);
+        }
+        let taken = Taken { revision: *self.watched.revision.borrow(), plan: *self.watched.plan.borrow() };
+        for reply in self.replies.drain(..) {
+            reply(taken);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Spawn { service, run } => match self.core.plan().services.get(&service) {
+                Some(plan) => self.out.command(Command::Spawn(Box::new(spawn(&service, run, plan)))),
+                None => error!("{service} is to be started, but is not in the plan"),
+            },
+            Effect::Signal { run, action } => self.out.command(Command::Signal { run, action }),
+            Effect::Kill { run } => self.out.command(Command::Kill { run }),
+            Effect::Freeze { run } => self.out.command(Command::Freeze { run }),
+            Effect::Thaw { run } => self.out.command(Command::Thaw { run }),
+            Effect::Forget { run } => {
+                self.end_probes(run);
+                self.log_starts.remove(&run);
+                self.out.command(Command::Forget { run });
+            }
+            Effect::Probe { service, run, probe, seq } => {
+                if let Some(plan) = self.core.plan().services.get(&service) {
+                    let log_start = self.log_starts.get(&run).copied().unwrap_or_default();
+                    let service = &service;
+                    self.probes.ask(now(), &Question { service, plan, run, probe, seq, log_start });
+                }
+            }
+            Effect::Tell(event) => self.events.stage(EventBody::Core(event)),
+            Effect::StackDown => {
+                self.events.stage_own("the stack is down");
+                self.out.command(Command::Exit);
+                self.ended = true;
+            }
+        }
+    }
+
+    /// The plan has changed in this service; none: it is gone.
+    pub fn note_plan(&mut self, name: &ServiceName, plan: Option<&ServicePlan>) {
+        self.watched.plan.send_modify(|count| *count += 1);
+        let key = format!("{PLAN_KEY}{name}");
+        self.overlay.insert(key.clone(), *self.watched.plan.borrow());
+        self.out.put_json(key, &plan);
+    }
+
+    fn note_removal(&mut self, key: &str) {
+        let name = key.strip_prefix("svc/").and_then(|name| ServiceName::new(name).ok());
+        if let Some(name) = name.filter(|name| !self.core.plan().services.contains_key(name)) {
+            self.dropped.remove(name.as_str());
+            self.note_plan(&name, None);
+        }
+    }
+}
+
+fn spawn(service: &ServiceName, run: RunId, plan: &ServicePlan) -> Spawn {
+    let launch = plan.launch.clone();
+    let probes = [&plan.startup, &plan.ready, &plan.live];
+    Spawn {
+        run: run.0,
+        container: service.to_string(),
+        command: launch.command,
+        working_dir: launch.working_dir,
+        environment: launch.environment,
+        user: launch.user,
+        log: Some(Log {
+            name: service.to_string(),
+            rotate_size: plan.log.rotate_size,
+            keep_files: plan.log.keep_files,
+        }),
+        notify: probes.into_iter().flatten().any(|probe| probe.check == Check::Notify),
+    }
+}

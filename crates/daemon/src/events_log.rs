@@ -1,0 +1,288 @@
+//! What happened, on disk and live: `events.jsonl` and its predecessor `events.jsonl.1`, 4 MiB each.
+//!
+//! An event is *staged* while its input is handled, goes to the keeper inside the transaction's frame, and is
+//! written when that frame is on its way. A daemon that dies in between leaves the lines with the keeper, and the
+//! next one writes those that the file lacks: no event is lost or told twice.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use hyper::body::Bytes;
+use mainstay_api::types::{EventBody, EventRecord};
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+use tracing::warn;
+
+/// A file longer than this is put aside.
+const MAX_FILE: u64 = 4 << 20;
+/// A follower may be so many events behind before it has to read them from the files.
+const LIVE: usize = 256;
+/// A reader gets so many bytes at a time.
+const CHUNK: usize = 64 << 10;
+
+/// An event as it is written.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    /// Its number.
+    pub seq: u64,
+    /// Its JSON, with the line end.
+    pub json: Bytes,
+}
+
+/// The writing end.
+pub(crate) struct EventsLog {
+    state: PathBuf,
+    file: Option<File>,
+    size: u64,
+    /// Whether the file may end in the middle of a line.
+    torn: bool,
+    next: u64,
+    staged: Vec<Line>,
+    live: broadcast::Sender<Line>,
+}
+
+/// What the keeper holds for the next daemon.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Saved<'a> {
+    next: u64,
+    lines: Vec<(u64, Cow<'a, str>)>,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    seq: u64,
+}
+
+fn seq_of(line: &[u8]) -> Option<u64> {
+    serde_json::from_slice::<Numbered>(line).ok().map(|numbered| numbered.seq)
+}
+
+fn current(state: &Path) -> PathBuf {
+    state.join("events.jsonl")
+}
+
+fn previous(state: &Path) -> PathBuf {
+    state.join("events.jsonl.1")
+}
+
+impl EventsLog {
+    /// Goes on where the files and the `saved` text of a predecessor end. A file that can't be opened is a warning:
+    /// events are then only live, and opening is tried again with the next one.
+    pub fn open(state: &Path, saved: Option<&str>) -> EventsLog {
+        let (live, _) = broadcast::channel(LIVE);
+        let mut log = EventsLog {
+            state: state.to_owned(),
+            file: None,
+            size: 0,
+            torn: false,
+            next: 1,
+            staged: Vec::new(),
+            live,
+        };
+        let last = last_seq(state).unwrap_or_else(|error| {
+            warn!("can't read {}: {error}", current(state).display());
+            0
+        });
+        let saved: Saved<'_> = saved.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        log.next = (last + 1).max(saved.next);
+        log.staged = saved
+            .lines
+            .into_iter()
+            .filter(|(seq, _)| *seq > last)
+            .map(|(seq, json)| Line { seq, json: Bytes::from(json.into_owned()) })
+            .collect();
+        log.flush();
+        log
+    }
+
+    /// Takes part in what follows.
+    pub fn live(&self) -> broadcast::Sender<Line> {
+        self.live.clone()
+    }
+
+    /// Numbers an event and holds it until [`flush`](EventsLog::flush).
+    pub fn stage(&mut self, body: EventBody) {
+        let record =
+            EventRecord { seq: self.next, at: format!("{:.3}", jiff::Timestamp::now()), event: body };
+        match serde_json::to_string(&record) {
+            Ok(mut json) => {
+                json.push('\n');
+                self.staged.push(Line { seq: self.next, json: json.into() });
+                self.next += 1;
+            }
+            Err(error) => warn!("an event can't be written as JSON: {error}"),
+        }
+    }
+
+    /// Stages an event of Mainstay's own.
+    pub fn stage_own(&mut self, message: impl Into<String>) {
+        self.stage(EventBody::Own { message: message.into() });
+    }
+
+    /// What the next daemon needs if this one dies before [`flush`](EventsLog::flush); none if nothing is staged.
+    pub fn staged(&self) -> Option<String> {
+        if self.staged.is_empty() {
+            return None;
+        }
+        let lines = self.staged.iter().map(|line| (line.seq, String::from_utf8_lossy(&line.json))).collect();
+        serde_json::to_string(&Saved { next: self.next, lines }).ok()
+    }
+
+    /// Writes what is staged and tells it to followers.
+    pub fn flush(&mut self) {
+        if self.staged.is_empty() {
+            return;
+        }
+        if let Err(error) = self.write() {
+            self.torn = true;
+            warn!(
+                "{} events could not be written to {}: {error}",
+                self.staged.len(),
+                current(&self.state).display()
+            );
+        }
+        for line in self.staged.drain(..) {
+            // Nobody listening is no failure.
+            let _ = self.live.send(line);
+        }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        if self.torn {
+            bytes.push(b'\n');
+        }
+        for line in &self.staged {
+            bytes.extend_from_slice(&line.json);
+        }
+        if self.file.is_some() && self.size + bytes.len() as u64 > MAX_FILE {
+            self.file = None;
+            self.size = 0;
+            std::fs::rename(current(&self.state), previous(&self.state))?;
+        }
+        if self.file.is_none() {
+            // The directory is its owner's alone.
+            let file = OpenOptions::new().append(true).create(true).open(current(&self.state))?;
+            self.size = file.metadata()?.len();
+            self.file = Some(file);
+        }
+        if let Some(file) = &mut self.file {
+            file.write_all(&bytes)?;
+            self.size += bytes.len() as u64;
+            self.torn = false;
+        }
+        Ok(())
+    }
+}
+
+/// The number of the last whole line, with what follows that line cut off.
+fn last_seq(state: &Path) -> io::Result<u64> {
+    let mut last = 0;
+    for path in [previous(state), current(state)] {
+        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        let mut whole = 0;
+        let length = file.metadata()?.len();
+        let mut reader = BufReader::new(&file);
+        let mut line = Vec::new();
+        while read_line(&mut reader, &mut line)? {
+            whole += line.len() as u64;
+            last = seq_of(&line).unwrap_or(last).max(last);
+        }
+        if whole < length {
+            file.set_len(whole)?;
+        }
+    }
+    Ok(last)
+}
+
+/// Reads a whole line with its end; false if there is none.
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    reader.read_until(b'\n', line)?;
+    Ok(line.last() == Some(&b'\n'))
+}
+
+/// Reads what the files hold, a piece at a time.
+pub(crate) struct Reader {
+    files: VecDeque<BufReader<File>>,
+    /// The number of the last event that was given out or passed over.
+    last: u64,
+    /// So many more are passed over.
+    skip: usize,
+}
+
+impl Reader {
+    /// Everything after number `since`, at most the newest `limit` (0: all).
+    pub fn open(state: &Path, since: u64, limit: usize) -> io::Result<Reader> {
+        let mut reader = Reader::all(state, since)?;
+        if limit > 0 {
+            let mut count = 0usize;
+            while reader.next_line()?.is_some() {
+                count += 1;
+            }
+            reader = Reader::all(state, since)?;
+            reader.skip = count.saturating_sub(limit);
+        }
+        Ok(reader)
+    }
+
+    fn all(state: &Path, since: u64) -> io::Result<Reader> {
+        // In this order: a file that is put aside in between is then seen twice, not missed. The numbers sort
+        // that out.
+        let newer = open(&current(state))?;
+        let older = open(&previous(state))?;
+        let files = [older, newer].into_iter().flatten().map(BufReader::new).collect();
+        Ok(Reader { files, last: since, skip: 0 })
+    }
+
+    /// The number of the last event that was given out, or what was passed as `since`.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Some whole lines, and the number of the first one; none at the end.
+    pub fn next_piece(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
+        let mut first = None;
+        let mut piece = Vec::new();
+        while piece.len() < CHUNK {
+            let Some(line) = self.next_line()? else { break };
+            if self.skip > 0 {
+                self.skip -= 1;
+                continue;
+            }
+            first.get_or_insert(self.last);
+            piece.extend_from_slice(&line);
+        }
+        Ok(first.map(|first| (first, piece)))
+    }
+
+    /// The next line with a number above all before it; what isn't an event is passed over.
+    fn next_line(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut line = Vec::new();
+        while let Some(file) = self.files.front_mut() {
+            if !read_line(file, &mut line)? {
+                self.files.pop_front();
+            } else if let Some(seq) = seq_of(&line).filter(|seq| *seq > self.last) {
+                self.last = seq;
+                return Ok(Some(line));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn open(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

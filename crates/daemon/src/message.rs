@@ -1,0 +1,98 @@
+//! What other threads say to the driver.
+
+use mainstay_api::types::Problem;
+use mainstay_core::{Refusal, RefusalKind, Request, RunId, ServiceName, ServiceStatus};
+use tokio::sync::oneshot;
+
+use crate::plan_store::StoredPlan;
+use crate::probes::Answer;
+
+/// Something for the driver.
+pub(crate) enum ToDriver {
+    /// Somebody asks over the API.
+    Ask(Ask),
+    /// A probe's question was answered.
+    Probed(Answer),
+    /// The plan is on disk as it was at this count of changes.
+    PlanWritten(u64),
+}
+
+/// How a question is answered. Nobody waiting any more is no failure.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, Refused>>;
+
+/// A request of the API.
+pub(crate) enum Ask {
+    /// All services, as they are.
+    Stack(Reply<StackView>),
+    /// One service, as it is.
+    Service(ServiceName, Reply<ServiceView>),
+    /// Something for the core. Answered when it is as good as done: the keeper has the transaction.
+    Request { by: String, request: Request, reply: Reply<Taken> },
+    /// A service says something about itself.
+    Notify { service: ServiceName, run: RunId, text: String, reply: Reply<Taken> },
+    /// Another program is to be the daemon.
+    Upgrade { by: String, exe: String, reply: Reply<Taken> },
+    /// The recording of inputs goes on or off.
+    Record { on: bool, reply: Reply<mainstay_api::types::Recording> },
+    /// The plan as it is, for its file, with its count of changes.
+    Plan(Reply<(u64, StoredPlan)>),
+}
+
+/// A request was taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taken {
+    /// The stack's revision after it.
+    pub revision: u64,
+    /// The plan's count of changes after it.
+    pub plan: u64,
+}
+
+/// All services at one moment.
+pub(crate) struct StackView {
+    pub revision: u64,
+    pub going_down: bool,
+    pub services: Vec<ServiceView>,
+}
+
+/// One service at one moment.
+pub(crate) struct ServiceView {
+    pub status: ServiceStatus,
+    pub description: Option<String>,
+    pub log_dropped: u64,
+}
+
+/// Why a request is not done.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    /// The HTTP status that fits.
+    pub status: u16,
+    pub problem: Problem,
+}
+
+impl Refused {
+    pub fn new(status: u16, message: impl Into<String>) -> Refused {
+        Refused { status, problem: Problem { message: message.into(), hint: None } }
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Refused {
+        self.problem.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Refused {
+        let status = match refusal.kind {
+            RefusalKind::UnknownService => 404,
+            RefusalKind::BadPlan => 400,
+            RefusalKind::Disabled
+            | RefusalKind::GoingDown
+            | RefusalKind::BeingRemoved
+            | RefusalKind::NameTaken
+            | RefusalKind::HasDependents
+            | RefusalKind::WrongState => 409,
+        };
+        Refused { status, problem: Problem { message: refusal.message, hint: refusal.hint } }
+    }
+}

@@ -1,0 +1,75 @@
+//! The frame that is being put together: one transaction.
+
+use std::collections::BTreeMap;
+
+use mainstay_link::{Command, ToKeeper};
+use serde::Serialize;
+use tracing::error;
+
+/// State keys of the daemon's own start so; the others are the core's.
+pub(crate) const OWN_KEYS: &str = "daemon/";
+/// The seed of the core's chance.
+pub(crate) const SEED_KEY: &str = "daemon/seed";
+/// Events that may not be in their file yet.
+pub(crate) const EVENTS_KEY: &str = "daemon/events";
+/// Bytes of output lost, by log.
+pub(crate) const DROPPED_KEY: &str = "daemon/dropped";
+/// Log probes that have seen their line.
+pub(crate) const SEEN_KEY: &str = "daemon/seen";
+/// A change of the plan that may not be in its file yet; the service's name follows.
+pub(crate) const PLAN_KEY: &str = "daemon/plan/";
+
+/// What the next frame says.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    ack: u64,
+    acked: u64,
+    state: BTreeMap<String, Option<String>>,
+    commands: Vec<Command>,
+}
+
+impl Outbox {
+    /// The event of this number is handled with this frame. False if it was handled before.
+    pub fn ack(&mut self, number: u64) -> bool {
+        let new = number > self.ack;
+        self.ack = self.ack.max(number);
+        new
+    }
+
+    /// The next daemon gets this text under this key; none takes the key away.
+    pub fn put(&mut self, key: impl Into<String>, text: Option<String>) {
+        self.state.insert(key.into(), text);
+    }
+
+    /// As [`put`](Outbox::put), in JSON.
+    pub fn put_json<T: Serialize>(&mut self, key: impl Into<String>, value: &T) {
+        let key = key.into();
+        match serde_json::to_string(value) {
+            Ok(text) => self.put(key, Some(text)),
+            Err(error) => error!("the state {key} can't be written as JSON: {error}"),
+        }
+    }
+
+    /// The keeper does this, after what was said before.
+    pub fn command(&mut self, command: Command) {
+        self.commands.push(command);
+    }
+
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.ack == self.acked && self.state.is_empty() && self.commands.is_empty()
+    }
+
+    /// The frame; none if there is nothing to say.
+    pub fn take(&mut self) -> Option<ToKeeper> {
+        if self.is_empty() {
+            return None;
+        }
+        self.acked = self.ack;
+        Some(ToKeeper {
+            ack: self.ack,
+            state: std::mem::take(&mut self.state).into_iter().collect(),
+            commands: std::mem::take(&mut self.commands),
+        })
+    }
+}

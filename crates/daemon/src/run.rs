@@ -1,0 +1,283 @@
+//! The daemon's life: hello, welcome, the loop, the end.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mainstay_api::types::Process;
+use mainstay_core::Time;
+use mainstay_link::{Command, ToDaemon, ToKeeper, VERSION, Welcome};
+use mainstay_sys::container::Guard;
+use mainstay_sys::dirs::Dirs;
+use mainstay_sys::mux::{Mux, Sender, Wake};
+use mainstay_sys::{endpoint, link};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tracing::{info, warn};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::api::{Context, Facts};
+use crate::driver::{Driver, Parts, Watched, now};
+use crate::message::ToDriver;
+use crate::plan_store::{PlanError, read_plan};
+use crate::probes::Probes;
+use crate::{api, plan_writer, welcome};
+
+/// So many wakes become one transaction at the most.
+const MAX_BATCH: usize = 1024;
+/// The keeper welcomes a daemon in this time.
+const WELCOME_TIME: Duration = Duration::from_secs(30);
+/// What is left when the keeper is lost is ended in this time.
+const END_TIME: Duration = Duration::from_secs(10);
+/// How soon it is looked again whether a frame is on its way.
+const QUEUED_PAUSE: Duration = Duration::from_millis(2);
+/// Threads for files, name look-ups and the like. They come when needed and go after 10 s.
+const BLOCKING_THREADS: usize = 8;
+
+/// What `mainstay daemon` is started with.
+#[derive(Clone, Debug)]
+pub struct Args {
+    /// The stack's name.
+    pub stack: String,
+    /// Its directories.
+    pub dirs: Dirs,
+    /// [`mainstay_sys::container::Root::guard_argument`] of its keeper.
+    pub guard: String,
+}
+
+/// Why a daemon ends before its time. The keeper makes another one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DaemonError {
+    /// The operating system refuses something that can't be done without.
+    #[error("{what}: {error}")]
+    System {
+        /// What was wanted.
+        what: &'static str,
+        /// Why it is refused.
+        error: io::Error,
+    },
+    /// There is no plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The keeper says nothing, or not what it should.
+    #[error("the keeper {0}")]
+    Keeper(String),
+}
+
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> DaemonError {
+    move |error| DaemonError::System { what, error }
+}
+
+/// Is the daemon of a stack, until the stack is down or the keeper is lost. The link is standard input (and output).
+/// Called before there is any other thread.
+///
+/// # Errors
+/// See [`DaemonError`]; they go into the daemon's log.
+pub fn run(args: &Args) -> Result<(), DaemonError> {
+    let link = link::from_stdio().map_err(system("the link to the keeper"))?;
+    // The keeper sends standard error to the stack's own log. Environments are never written there.
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .with_max_level(LevelFilter::INFO)
+        .init();
+    let guard = Guard::from_argument(&args.guard).map_err(system("the guard"))?;
+    let mut mux = Mux::new().map_err(system("the driver's queue"))?;
+    mux.set_link(Some(link));
+    let mut daemon = Daemon::begin(args, mux)?;
+    match daemon.drive()? {
+        End::Down => info!("the stack is down"),
+        End::KeeperLost => {
+            warn!("the keeper is gone; everything is ended");
+            let ended = guard.end_all(END_TIME);
+            let how = match &ended {
+                Ok(count) => format!("{count} processes were ended"),
+                Err(error) => format!("not all could be ended: {error}"),
+            };
+            daemon.driver.events.stage_own(format!("the keeper is gone without a word; {how}"));
+            daemon.driver.events.flush();
+            ended.map_err(system("ending what the keeper left"))?;
+        }
+    }
+    Ok(())
+}
+
+enum End {
+    Down,
+    KeeperLost,
+}
+
+struct Daemon {
+    mux: Mux<ToDriver>,
+    driver: Driver,
+}
+
+impl Daemon {
+    /// From the hello to everything in its place.
+    fn begin(args: &Args, mut mux: Mux<ToDriver>) -> Result<Daemon, DaemonError> {
+        let (welcome, first) = say_hello(&mut mux)?;
+        let stored = read_plan(&args.dirs.state)?;
+        let started = now();
+        let restored = welcome::restore(&welcome, stored, &args.dirs.state, started);
+
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING_THREADS)
+            .build()
+            .map_err(system("the I/O runtime"))?;
+        let sender = mux.sender();
+        let answers = sender.clone();
+        let probes = Probes::new(
+            runtime.handle().clone(),
+            Arc::new(move |answer| answers.send(ToDriver::Probed(answer))),
+            args.dirs.log.clone(),
+            restored.last_helper,
+        );
+        // Revisions of different daemons are never the same.
+        let (revision, seen_revision) = watch::channel((u64::from(welcome.predecessors) + 1) << 32);
+        let (plan, plan_changes) = watch::channel(0);
+        let facts = facts(args, &welcome, restored.config.clone(), started);
+        let mut driver = Driver::new(Parts {
+            core: restored.core,
+            probes,
+            events: restored.events,
+            state_dir: args.dirs.state.clone(),
+            config: restored.config,
+            watched: Watched { revision, plan },
+        });
+        welcome::begin(&mut driver, &welcome, restored.beginning);
+        driver.heard(first);
+
+        let live = driver.events.live();
+        let io = Io { sender, seen_revision, plan_changes, live, facts };
+        io.start(args, runtime).map_err(system("the I/O thread"))?;
+        info!("pid {} is the daemon of {}", std::process::id(), args.stack);
+        Ok(Daemon { mux, driver })
+    }
+
+    /// The loop.
+    fn drive(&mut self) -> Result<End, DaemonError> {
+        loop {
+            if let Some(frame) = self.driver.take_frame() {
+                send(&mut self.mux, &frame)?;
+            }
+            let mut wait = self.until_deadline();
+            if self.mux.queued() == 0 {
+                self.driver.sent();
+            } else {
+                wait = Some(wait.map_or(QUEUED_PAUSE, |wait| wait.min(QUEUED_PAUSE)));
+            }
+            for _ in 0..MAX_BATCH {
+                match self.mux.next(wait).map_err(system("waiting"))? {
+                    Wake::Timeout => break,
+                    Wake::Message(message) => self.driver.message(message),
+                    Wake::Frame(bytes) => self.driver.heard(read_frame(&bytes)?),
+                    Wake::LinkClosed if self.driver.ended => return Ok(End::Down),
+                    Wake::LinkClosed => return Ok(End::KeeperLost),
+                    // It has no children.
+                    Wake::ChildExited { .. } => {}
+                }
+                wait = Some(Duration::ZERO);
+            }
+            self.driver.tick(now());
+        }
+    }
+
+    fn until_deadline(&self) -> Option<Duration> {
+        // Those that are due were just dealt with; what comes due meanwhile can wait a millisecond.
+        let left = self.driver.deadline()?.since(now());
+        Some(left.max(Duration::from_millis(1)))
+    }
+}
+
+/// What the I/O thread is made of.
+struct Io {
+    sender: Sender<ToDriver>,
+    seen_revision: watch::Receiver<u64>,
+    plan_changes: watch::Receiver<u64>,
+    live: tokio::sync::broadcast::Sender<crate::events_log::Line>,
+    facts: Facts,
+}
+
+impl Io {
+    fn start(self, args: &Args, runtime: Runtime) -> io::Result<()> {
+        let (written, plan_written) = watch::channel(0);
+        let context = Arc::new(Context {
+            driver: self.sender,
+            revision: self.seen_revision,
+            plan_written,
+            live: self.live,
+            state_dir: args.dirs.state.clone(),
+            facts: self.facts,
+        });
+        let address = endpoint::address(&args.dirs, &args.stack);
+        std::thread::Builder::new().name("io".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                tokio::spawn(plan_writer::run(Arc::clone(&context), self.plan_changes, written));
+                api::serve(address, context).await;
+            });
+        })?;
+        Ok(())
+    }
+}
+
+fn facts(args: &Args, welcome: &Welcome, config: Option<String>, started: Time) -> Facts {
+    let process = |pid, version: &str| Process { pid, version: version.to_owned(), uptime_ms: 0 };
+    Facts {
+        stack: args.stack.clone(),
+        config,
+        keeper: process(welcome.keeper_pid, &welcome.build),
+        keeper_started: welcome.keeper_started,
+        daemon: process(std::process::id(), env!("CARGO_PKG_VERSION")),
+        daemon_started: started,
+        daemons_before: welcome.predecessors,
+        daemon_reason: welcome.reason.clone(),
+        containment: welcome.containment.clone(),
+    }
+}
+
+/// Says hello and waits for the welcome; gives also what else was in its frame.
+fn say_hello(mux: &mut Mux<ToDriver>) -> Result<(Welcome, ToDaemon), DaemonError> {
+    let hello = Command::Hello { version: VERSION, build: env!("CARGO_PKG_VERSION").to_owned() };
+    send(mux, &ToKeeper { commands: vec![hello], ..ToKeeper::default() })?;
+    let end = Instant::now() + WELCOME_TIME;
+    loop {
+        match mux.next(Some(end.saturating_duration_since(Instant::now()))).map_err(system("waiting"))? {
+            Wake::Frame(bytes) => {
+                let mut frame = read_frame(&bytes)?;
+                if let Some(welcome) = frame.welcome.take() {
+                    if welcome.version != VERSION {
+                        let (theirs, build) = (welcome.version, &welcome.build);
+                        return Err(DaemonError::Keeper(format!(
+                            "speaks version {theirs} of the protocol (it is Mainstay {build}), not {VERSION}"
+                        )));
+                    }
+                    return Ok((welcome, frame));
+                }
+            }
+            Wake::LinkClosed => return Err(DaemonError::Keeper("went away before its welcome".to_owned())),
+            Wake::Timeout => {
+                return Err(DaemonError::Keeper(format!("said nothing for {} s", WELCOME_TIME.as_secs())));
+            }
+            Wake::Message(_) | Wake::ChildExited { .. } => {}
+        }
+    }
+}
+
+fn send(mux: &mut Mux<ToDriver>, frame: &ToKeeper) -> Result<(), DaemonError> {
+    let bytes = serde_json::to_vec(frame)
+        .map_err(|error| DaemonError::System { what: "a frame in JSON", error: error.into() })?;
+    match mux.send(&bytes) {
+        Ok(()) => Ok(()),
+        // The loop hears of it next.
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+        Err(error) => Err(DaemonError::Keeper(format!("does not take what it is told: {error}"))),
+    }
+}
+
+fn read_frame(bytes: &[u8]) -> Result<ToDaemon, DaemonError> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| DaemonError::Keeper(format!("says what is not understood: {error}")))
+}

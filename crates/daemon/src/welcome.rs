@@ -1,0 +1,144 @@
+//! Going on where the daemon before was.
+//!
+//! The first daemon of a keeper makes a core from the plan and asks it for everything up. Any later one finds the
+//! core's snapshots with the keeper, which are those of the last transaction that the keeper has seen whole:
+//! commands and state agree, and events that came later are repeated.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use mainstay_core::{Exit, Input, Plan, Request, RunId, ServiceName, ServicePlan, Supervisor, Time};
+use mainstay_link::{Command, Welcome};
+use tracing::{info, warn};
+
+use crate::driver::Driver;
+use crate::events_log::EventsLog;
+use crate::outbox::{DROPPED_KEY, EVENTS_KEY, OWN_KEYS, PLAN_KEY, SEED_KEY, SEEN_KEY};
+use crate::plan_store::StoredPlan;
+use crate::probes::{Exec, HELPERS};
+
+/// What a welcome and the plan's file make, before there are threads.
+pub(crate) struct Restored {
+    pub core: Supervisor,
+    pub events: EventsLog,
+    pub config: Option<String>,
+    /// The highest number of a helper.
+    pub last_helper: u64,
+    pub beginning: Beginning,
+}
+
+/// What is left to be done once the driver is there.
+pub(crate) struct Beginning {
+    /// Services whose change may be missing in the plan's file.
+    changed: Vec<ServiceName>,
+    /// Whether this is a keeper's first daemon.
+    first: bool,
+}
+
+/// Makes the core as the one before left it, or a new one.
+pub(crate) fn restore(welcome: &Welcome, stored: StoredPlan, state_dir: &Path, now: Time) -> Restored {
+    let state = &welcome.state;
+    let StoredPlan { mut plan, config } = stored;
+    let changed = overlay(&mut plan, state);
+    let snapshots: BTreeMap<String, String> = state
+        .iter()
+        .filter(|(key, _)| !key.starts_with(OWN_KEYS))
+        .map(|(key, text)| (key.clone(), text.clone()))
+        .collect();
+    let seed = state.get(SEED_KEY).and_then(|text| text.parse().ok()).unwrap_or_else(new_seed);
+    let first = snapshots.is_empty();
+    let mut core = if first {
+        Supervisor::new(plan, seed, now)
+    } else {
+        Supervisor::restore(plan, seed, &snapshots, now)
+    };
+    // Helpers have numbers of their own, above all others.
+    let runs = welcome.runs.iter().map(|run| run.run).filter(|run| *run <= HELPERS).max().unwrap_or(0);
+    core.reserve_runs(if welcome.last_run <= HELPERS { welcome.last_run.max(runs) } else { runs });
+    let events = EventsLog::open(state_dir, state.get(EVENTS_KEY).map(String::as_str));
+    let beginning = Beginning { changed, first };
+    Restored { core, events, config, last_helper: welcome.last_run, beginning }
+}
+
+/// Puts the changes that the keeper holds over the plan of the file; says which services they are about.
+fn overlay(plan: &mut Plan, state: &BTreeMap<String, String>) -> Vec<ServiceName> {
+    let mut changed = Vec::new();
+    for (key, text) in state.range(PLAN_KEY.to_owned()..) {
+        let Some(name) = key.strip_prefix(PLAN_KEY) else { break };
+        let Ok(name) = ServiceName::new(name) else { continue };
+        match serde_json::from_str::<Option<ServicePlan>>(text) {
+            Ok(Some(service)) => {
+                plan.services.insert(name.clone(), service);
+            }
+            Ok(None) => {
+                plan.services.remove(&name);
+            }
+            Err(error) => {
+                warn!("the plan of {name} that the daemon before left is damaged: {error}");
+                continue;
+            }
+        }
+        changed.push(name);
+    }
+    changed
+}
+
+/// A number that nobody foresees. It spreads the waits of stacks that fail together.
+fn new_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish()
+}
+
+/// What has to be said and done first.
+pub(crate) fn begin(driver: &mut Driver, welcome: &Welcome, beginning: Beginning) {
+    let state = &welcome.state;
+    driver.out.put(SEED_KEY, Some(driver.core.seed().to_string()));
+    driver.dropped = read(state, DROPPED_KEY);
+    driver.probes.restore_seen(read(state, SEEN_KEY));
+    if welcome.predecessors > 0 {
+        let reason = if welcome.reason.is_empty() { "it is not known why" } else { welcome.reason.as_str() };
+        info!("in the place of a daemon that is gone: {reason}");
+        driver.events.stage_own(format!("daemon replaced: {reason}"));
+    }
+    for name in beginning.changed {
+        let plan = driver.core.plan().services.get(&name).cloned();
+        driver.note_plan(&name, plan.as_ref());
+    }
+    for run in &welcome.runs {
+        let id = RunId(run.run);
+        if driver.core.service_of(id).is_some() {
+            driver.log_starts.insert(id, run.log_start);
+            continue;
+        }
+        if !Exec::is_helper(id) {
+            warn!("run {id} in {} belongs to no service; it is ended", run.container);
+        }
+        if run.exit.is_none() || !run.tree_empty {
+            driver.out.command(Command::Kill { run: id });
+        }
+        driver.out.command(Command::Forget { run: id });
+    }
+    if beginning.first {
+        driver.input(Input::Request { by: "mainstay up".to_owned(), request: Request::Up });
+    } else {
+        lost_runs(driver, welcome);
+    }
+}
+
+/// A run that the core knows by its process, but the keeper does not know, is nothing to wait for. It can't come
+/// about unless the keeper errs; then the service goes on all the same.
+fn lost_runs(driver: &mut Driver, welcome: &Welcome) {
+    let known: BTreeSet<u64> = welcome.runs.iter().map(|run| run.run).collect();
+    for status in driver.core.status() {
+        if let (Some(run), Some(_)) = (status.run, status.pid)
+            && !known.contains(&run.0)
+        {
+            warn!("the keeper has no run {run} of {}", status.name);
+            driver.input(Input::Exited { run, exit: Exit::Unknown, tree_empty: true });
+        }
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned + Default>(state: &BTreeMap<String, String>, key: &str) -> T {
+    state.get(key).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
