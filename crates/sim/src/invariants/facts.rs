@@ -1,0 +1,298 @@
+//! What is known from the trace alone: runs and states, followed input by input and effect by effect.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mainstay_core::{
+    Effect, EventKind, Exit, Input, Plan, ProbeKind, Request, RunId, ServiceName, ServicePlan, StateName,
+    StopAction, Time,
+};
+
+use crate::trace::Cause;
+
+/// What is known so far.
+#[derive(Debug)]
+pub struct Facts {
+    /// The plan as it is now.
+    pub plan: Plan,
+    /// Every run there ever was, by number. Runs over are dropped some time after.
+    pub runs: BTreeMap<RunId, Run>,
+    /// The state of each service as told.
+    pub states: BTreeMap<ServiceName, StateName>,
+    /// The newest run of each service.
+    pub newest: BTreeMap<ServiceName, RunId>,
+    /// The highest run number ever used.
+    pub last_run: Option<RunId>,
+    /// Whether the present input can have changed nothing: it comes too late or a second time.
+    pub idle_input: bool,
+    /// The next deadline before the present input.
+    pub deadline: Option<Time>,
+    /// Who depends on whom, the other way round.
+    dependents: BTreeMap<ServiceName, BTreeSet<ServiceName>>,
+}
+
+/// One life of a service's process, as the trace shows it.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Of this service.
+    pub service: ServiceName,
+    /// When it was asked for.
+    pub asked: Time,
+    /// When its process was there.
+    pub made: Option<Time>,
+    /// When and how its main process ended; `None` inside if its process was never made.
+    pub ended: Option<(Time, Option<Exit>)>,
+    /// When nothing was left of it.
+    pub gone: Option<Time>,
+    /// Whether it was forgotten.
+    pub forgotten: bool,
+    /// Whether it is frozen, as far as was told.
+    pub frozen: bool,
+    /// Freezes and thaws not yet answered.
+    pub frost_asked: u32,
+    /// Ways it was asked to end, and when.
+    pub signals: Vec<(Time, StopAction)>,
+    /// When it was killed.
+    pub kills: Vec<Time>,
+    /// Probes asked and not answered yet.
+    pub probes: BTreeMap<ProbeKind, (Time, u64)>,
+}
+
+impl Run {
+    /// Whether anything of it may be left.
+    pub const fn is_there(&self) -> bool {
+        self.gone.is_none()
+    }
+
+    /// Whether its main process may be there.
+    pub const fn main_is_there(&self) -> bool {
+        self.ended.is_none()
+    }
+
+    /// When it was first asked to end, in whatever way.
+    pub fn first_asked_to_end(&self) -> Option<Time> {
+        let signal = self.signals.first().map(|(at, _)| *at);
+        signal.into_iter().chain(self.kills.first().copied()).min()
+    }
+}
+
+impl Facts {
+    /// Nothing has happened yet.
+    pub fn new(plan: Plan) -> Facts {
+        let mut facts = Facts {
+            plan: Plan::default(),
+            runs: BTreeMap::new(),
+            states: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            last_run: None,
+            idle_input: false,
+            deadline: None,
+            dependents: BTreeMap::new(),
+        };
+        facts.set_plan(plan);
+        facts
+    }
+
+    /// The plan is another one.
+    pub fn set_plan(&mut self, plan: Plan) {
+        self.states.retain(|name, _| plan.services.contains_key(name));
+        self.dependents.clear();
+        for (name, service) in &plan.services {
+            self.states.entry(name.clone()).or_insert(StateName::Stopped);
+            for on in service.depends_on.keys() {
+                self.dependents.entry(on.clone()).or_default().insert(name.clone());
+            }
+        }
+        self.plan = plan;
+    }
+
+    /// The plan of a service.
+    pub fn service(&self, name: &ServiceName) -> Option<&ServicePlan> {
+        self.plan.services.get(name)
+    }
+
+    /// The state of a service as told.
+    pub fn state(&self, name: &ServiceName) -> StateName {
+        self.states.get(name).copied().unwrap_or(StateName::Stopped)
+    }
+
+    /// Those that depend on a service directly.
+    pub fn dependents(&self, name: &ServiceName) -> impl Iterator<Item = &ServiceName> {
+        self.dependents.get(name).into_iter().flatten()
+    }
+
+    /// A service with everything that depends on it, directly or not.
+    pub fn with_dependents(&self, name: &ServiceName) -> BTreeSet<ServiceName> {
+        closure(name, |one| self.dependents(one).cloned().collect())
+    }
+
+    /// A service with everything it depends on, directly or not.
+    pub fn with_dependencies(&self, name: &ServiceName) -> BTreeSet<ServiceName> {
+        closure(name, |one| self.service(one).into_iter().flat_map(|s| s.depends_on.keys().cloned()).collect())
+    }
+
+    /// The newest run of a service, if anything of it may be left.
+    pub fn run_of(&self, name: &ServiceName) -> Option<(RunId, &Run)> {
+        let id = *self.newest.get(name)?;
+        let run = self.runs.get(&id)?;
+        run.is_there().then_some((id, run))
+    }
+
+    /// How the main process of a service's newest run ended, if it did.
+    pub fn last_exit(&self, name: &ServiceName) -> Option<Exit> {
+        let run = self.runs.get(self.newest.get(name)?)?;
+        run.ended?.1
+    }
+
+    /// Takes in what happened.
+    pub fn input(&mut self, at: Time, cause: &Cause) {
+        self.idle_input = match cause {
+            Cause::New => false,
+            Cause::Restored { .. } => {
+                // The questions under way died with the daemon that asked them.
+                for run in self.runs.values_mut() {
+                    run.probes.clear();
+                }
+                false
+            }
+            Cause::Input(input) => !self.changes(at, input),
+        };
+    }
+
+    /// Takes in an input; whether it can matter.
+    fn changes(&mut self, at: Time, input: &Input) -> bool {
+        let run = match input {
+            Input::Request { .. } | Input::Tick => return true,
+            Input::Spawned { run, .. }
+            | Input::SpawnFailed { run, .. }
+            | Input::Exited { run, .. }
+            | Input::TreeEmpty { run }
+            | Input::Frozen { run }
+            | Input::Thawed { run }
+            | Input::FreezeFailed { run, .. }
+            | Input::ProbeResult { run, .. }
+            | Input::Notify { run, .. } => run,
+        };
+        let Some(run) = self.runs.get_mut(run).filter(|run| run.is_there()) else { return false };
+        match input {
+            Input::Spawned { .. } if run.made.is_none() => run.made = Some(at),
+            Input::SpawnFailed { .. } if run.made.is_none() => {
+                run.ended = Some((at, None));
+                run.gone = Some(at);
+            }
+            Input::Exited { exit, tree_empty, .. } if run.ended.is_none() => {
+                run.ended = Some((at, Some(*exit)));
+                run.gone = tree_empty.then_some(at);
+            }
+            Input::TreeEmpty { .. } if run.ended.is_some() => run.gone = Some(at),
+            Input::Frozen { .. } | Input::Thawed { .. } | Input::FreezeFailed { .. } => {
+                if run.frost_asked == 0 {
+                    return false;
+                }
+                run.frost_asked -= 1;
+                match input {
+                    Input::Frozen { .. } => run.frozen = true,
+                    Input::Thawed { .. } => run.frozen = false,
+                    _ => {}
+                }
+            }
+            Input::ProbeResult { probe, seq, .. } => {
+                if run.probes.get(probe).is_none_or(|(_, asked)| asked != seq) {
+                    return false;
+                }
+                run.probes.remove(probe);
+            }
+            Input::Notify { .. } => {}
+            _ => return false,
+        }
+        true
+    }
+
+    /// Takes in what the supervisor wants done.
+    pub fn effect(&mut self, at: Time, effect: &Effect) {
+        match effect {
+            Effect::Spawn { service, run } => {
+                self.last_run = self.last_run.max(Some(*run));
+                if let Some(old) = self.newest.insert(service.clone(), *run) {
+                    // Kept for one more life, so that an event that comes late can be told from a wrong one.
+                    self.runs.retain(|id, run| *id == old || run.service != *service || run.is_there());
+                }
+                self.runs.insert(*run, Run::new(service.clone(), at));
+            }
+            Effect::Tell(event) => {
+                if let (Some(name), EventKind::State { to, .. }) = (&event.service, &event.kind) {
+                    self.states.insert(name.clone(), *to);
+                }
+            }
+            Effect::StackDown => {}
+            Effect::Signal { run, .. }
+            | Effect::Kill { run }
+            | Effect::Freeze { run }
+            | Effect::Thaw { run }
+            | Effect::Forget { run }
+            | Effect::Probe { run, .. } => {
+                if let Some(run) = self.runs.get_mut(run) {
+                    run.effect(at, effect);
+                }
+            }
+        }
+    }
+}
+
+impl Run {
+    const fn new(service: ServiceName, asked: Time) -> Run {
+        Run {
+            service,
+            asked,
+            made: None,
+            ended: None,
+            gone: None,
+            forgotten: false,
+            frozen: false,
+            frost_asked: 0,
+            signals: Vec::new(),
+            kills: Vec::new(),
+            probes: BTreeMap::new(),
+        }
+    }
+
+    fn effect(&mut self, at: Time, effect: &Effect) {
+        match effect {
+            Effect::Signal { action, .. } => self.signals.push((at, *action)),
+            Effect::Kill { .. } => self.kills.push(at),
+            Effect::Freeze { .. } | Effect::Thaw { .. } => self.frost_asked += 1,
+            Effect::Forget { .. } => self.forgotten = true,
+            Effect::Probe { probe, seq, .. } => {
+                self.probes.insert(*probe, (at, *seq));
+            }
+            Effect::Spawn { .. } | Effect::Tell(_) | Effect::StackDown => {}
+        }
+    }
+}
+
+fn closure(
+    from: &ServiceName,
+    next: impl Fn(&ServiceName) -> Vec<ServiceName>,
+) -> BTreeSet<ServiceName> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![from.clone()];
+    while let Some(one) = open.pop() {
+        if found.insert(one.clone()) {
+            open.extend(next(&one));
+        }
+    }
+    found
+}
+
+/// The service that a request is about, if it is about one.
+pub const fn subject(request: &Request) -> Option<&ServiceName> {
+    match request {
+        Request::Up | Request::Down => None,
+        Request::Start(name)
+        | Request::Stop(name)
+        | Request::Restart(name)
+        | Request::Pause(name)
+        | Request::Continue(name)
+        | Request::Add(name, _)
+        | Request::Remove(name) => Some(name),
+    }
+}

@@ -1,0 +1,103 @@
+//! Order: a dependent never starts before its dependency's condition holds, and a dependency never stops before
+//! its dependents are gone.
+
+use std::collections::BTreeSet;
+
+use mainstay_core::{Condition, Effect, EventKind, Input, Request, ServiceName, StateName, Time};
+
+use super::{Facts, Rule, Verdict};
+use crate::trace::{Cause, Step};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    /// Those that were ready when they were frozen, or are.
+    ready: BTreeSet<ServiceName>,
+    /// Those that are to stay down: their dependents go first.
+    stopping: BTreeSet<ServiceName>,
+}
+
+impl Rule for Order {
+    fn name(&self) -> &'static str {
+        "order of dependencies"
+    }
+
+    fn input(&mut self, facts: &Facts, step: &Step) -> Verdict {
+        let Cause::Input(Input::Request { request, .. }) = &step.cause else { return Ok(()) };
+        if step.is_refusal() {
+            return Ok(());
+        }
+        match request {
+            Request::Stop(name) => self.stopping.extend(facts.with_dependents(name)),
+            Request::Down => self.stopping.extend(facts.plan.services.keys().cloned()),
+            Request::Up | Request::Add(..) => self.stopping.clear(),
+            Request::Start(name) | Request::Restart(name) => {
+                for name in facts.with_dependencies(name) {
+                    self.stopping.remove(&name);
+                }
+            }
+            Request::Pause(_) | Request::Continue(_) | Request::Remove(_) => {}
+        }
+        Ok(())
+    }
+
+    fn effect(&mut self, facts: &Facts, _at: Time, effect: &Effect) -> Verdict {
+        match effect {
+            Effect::Spawn { service, .. } => self.may_start(facts, service),
+            Effect::Tell(event) => {
+                if let (Some(name), EventKind::State { to, .. }) = (&event.service, &event.kind) {
+                    self.follow(name, *to);
+                }
+                Ok(())
+            }
+            Effect::Signal { run, .. } | Effect::Kill { run } => {
+                let Some(run) = facts.runs.get(run) else { return Ok(()) };
+                // What is left of a tree whose main process has ended serves nobody any more.
+                if run.main_is_there() && self.stopping.contains(&run.service) {
+                    return may_stop(facts, &run.service);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Order {
+    fn follow(&mut self, name: &ServiceName, to: StateName) {
+        match to {
+            StateName::Ready => {
+                self.ready.insert(name.clone());
+            }
+            StateName::Pausing | StateName::Paused | StateName::Continuing => {}
+            _ => {
+                self.ready.remove(name);
+            }
+        }
+    }
+
+    fn may_start(&self, facts: &Facts, service: &ServiceName) -> Verdict {
+        let Some(plan) = facts.service(service) else { return Ok(()) };
+        for (on, condition) in &plan.depends_on {
+            let state = facts.state(on);
+            let has_ready = facts.service(on).is_some_and(|plan| plan.ready.is_some());
+            let holds = match condition {
+                Condition::Started => state.is_started(),
+                Condition::Ready if has_ready => self.ready.contains(on),
+                Condition::Ready => state.is_started(),
+                Condition::Completed => state == StateName::Completed,
+            };
+            if !holds {
+                return Err(format!("{service} is started while {on}, to be {condition:?} first, is {state}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn may_stop(facts: &Facts, service: &ServiceName) -> Verdict {
+    match facts.dependents(service).find(|dependent| facts.run_of(dependent).is_some()) {
+        Some(dependent) => Err(format!("{service} is asked to end while {dependent}, which needs it, is there")),
+        None => Ok(()),
+    }
+}

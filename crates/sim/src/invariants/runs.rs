@@ -1,0 +1,80 @@
+//! One instance: a service never runs twice at once, and nothing is done to a run that is over.
+
+use mainstay_core::{Effect, RunId, Time};
+
+use super::{Facts, Rule, Run, Verdict};
+use crate::trace::Step;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct OneInstance;
+
+impl Rule for OneInstance {
+    fn name(&self) -> &'static str {
+        "one instance"
+    }
+
+    fn effect(&mut self, facts: &Facts, _at: Time, effect: &Effect) -> Verdict {
+        match effect {
+            Effect::Spawn { service, run } => {
+                if facts.service(service).is_none() {
+                    return Err(format!("{service} is started but isn't in the plan"));
+                }
+                if let Some((old, _)) = facts.run_of(service) {
+                    return Err(format!("{service} is started as run {run} while run {old} is not over"));
+                }
+                if facts.last_run.is_some_and(|last| *run <= last) {
+                    return Err(format!("run number {run} does not rise"));
+                }
+                let unforgotten = facts.newest.get(service).and_then(|id| facts.runs.get(id)).filter(|r| !r.forgotten);
+                if unforgotten.is_some() {
+                    return Err(format!("{service} is started before its last run was forgotten"));
+                }
+            }
+            Effect::Signal { run, .. } | Effect::Kill { run } => {
+                there(facts, *run, effect)?;
+            }
+            Effect::Freeze { run } => {
+                let there = there(facts, *run, effect)?;
+                if there.frozen && there.frost_asked == 0 {
+                    return Err(format!("run {run} is frozen and is to be frozen again"));
+                }
+            }
+            Effect::Thaw { run } => {
+                let there = there(facts, *run, effect)?;
+                if !there.frozen && there.frost_asked == 0 {
+                    return Err(format!("run {run} is not frozen but is to be thawed"));
+                }
+            }
+            Effect::Probe { service, run, .. } => {
+                let there = there(facts, *run, effect)?;
+                if !there.main_is_there() || there.made.is_none() || there.service != *service {
+                    return Err(format!("run {run} of {service} is asked while it has no process"));
+                }
+            }
+            Effect::Forget { run } => match facts.runs.get(run) {
+                Some(run) if !run.is_there() && !run.forgotten => {}
+                Some(known) if known.forgotten => return Err(format!("run {run} is forgotten twice")),
+                Some(_) => return Err(format!("run {run} is forgotten before it is over")),
+                None => return Err(format!("run {run}, which never was, is forgotten")),
+            },
+            Effect::Tell(_) | Effect::StackDown => {}
+        }
+        Ok(())
+    }
+
+    fn after(&mut self, facts: &Facts, _step: &Step) -> Verdict {
+        // Whoever keeps a record of a run must be able to drop it.
+        let kept = facts.runs.iter().find(|(_, run)| !run.is_there() && !run.forgotten);
+        kept.map_or(Ok(()), |(id, run)| Err(format!("run {id} of {} is over but not forgotten", run.service)))
+    }
+}
+
+/// The run, if anything may be done to it.
+fn there<'a>(facts: &'a Facts, run: RunId, effect: &Effect) -> Result<&'a Run, String> {
+    match facts.runs.get(&run) {
+        Some(there) if there.is_there() => Ok(there),
+        Some(_) => Err(format!("{effect:?} for a run that is over")),
+        None => Err(format!("{effect:?} for a run that never was")),
+    }
+}

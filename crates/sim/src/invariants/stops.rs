@@ -1,0 +1,101 @@
+//! A stop ends: its steps come in order and in their time, and at the end of its timeout the whole tree is killed,
+//! again and again until it is gone.
+
+use mainstay_core::{Effect, StateName, StopAction, Time};
+
+use super::{Facts, Rule, Run, Verdict};
+use crate::trace::Step;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Stops;
+
+impl Rule for Stops {
+    fn name(&self) -> &'static str {
+        "a stop ends"
+    }
+
+    fn effect(&mut self, facts: &Facts, at: Time, effect: &Effect) -> Verdict {
+        match effect {
+            Effect::Signal { run, action } => {
+                facts.runs.get(run).map_or(Ok(()), |run| signal_in_order(facts, run, at, *action))
+            }
+            Effect::Kill { run } => facts.runs.get(run).map_or(Ok(()), |run| kill_in_time(facts, run, at)),
+            _ => Ok(()),
+        }
+    }
+
+    fn after(&mut self, facts: &Facts, step: &Step) -> Verdict {
+        for run in facts.newest.keys().filter_map(|name| facts.run_of(name)).map(|(_, run)| run) {
+            ends_in_time(facts, run, step)?;
+        }
+        Ok(())
+    }
+}
+
+/// Steps are taken in the plan's order, none before the wait of the one before is over.
+fn signal_in_order(facts: &Facts, run: &Run, at: Time, action: StopAction) -> Verdict {
+    let service = &run.service;
+    let Some(plan) = facts.service(service) else { return Ok(()) };
+    if run.frozen && run.frost_asked == 0 {
+        return Err(format!("{service} is frozen and cannot hear {action:?}"));
+    }
+    if !run.kills.is_empty() {
+        return Err(format!("{service} is asked with {action:?} to end after it was killed"));
+    }
+    let steps: Vec<_> = plan.stop.steps.iter().filter(|step| step.action != StopAction::Kill).collect();
+    let Some(wanted) = steps.get(run.signals.len()) else {
+        return Err(format!("{service} is asked with {action:?} to end, which is not in its plan"));
+    };
+    if wanted.action != action {
+        return Err(format!("{service} is asked with {action:?} to end, not with {:?}", wanted.action));
+    }
+    let Some((before, _)) = run.signals.last() else { return Ok(()) };
+    let since = at.since(*before);
+    let wait = steps[run.signals.len() - 1].wait;
+    if since < wait {
+        return Err(format!("{service} had {since:?}, not {wait:?}, for a step of its stop"));
+    }
+    Ok(())
+}
+
+/// A process that was asked to end is given the time it was promised.
+fn kill_in_time(facts: &Facts, run: &Run, at: Time) -> Verdict {
+    let service = &run.service;
+    let Some(plan) = facts.service(service) else { return Ok(()) };
+    let Some((first, _)) = run.signals.first() else { return Ok(()) };
+    if !run.kills.is_empty() || !run.main_is_there() || run.made.is_none() {
+        return Ok(());
+    }
+    let mut promised = std::time::Duration::ZERO;
+    for step in &plan.stop.steps {
+        if step.action == StopAction::Kill {
+            break;
+        }
+        promised += step.wait;
+    }
+    let promised = promised.min(plan.stop.timeout);
+    let had = at.since(*first);
+    if had < promised {
+        return Err(format!("{service} is killed after {had:?}, but was promised {promised:?}"));
+    }
+    Ok(())
+}
+
+fn ends_in_time(facts: &Facts, run: &Run, step: &Step) -> Verdict {
+    let service = &run.service;
+    let Some(plan) = facts.service(service) else { return Ok(()) };
+    let Some(first) = run.first_asked_to_end() else {
+        let dependents_gone = facts.dependents(service).all(|name| facts.run_of(name).is_none());
+        let stuck = facts.state(service) == StateName::Stopping && run.made.is_some() && dependents_gone;
+        return if stuck { Err(format!("{service} is stopping but nobody asked it to end")) } else { Ok(()) };
+    };
+    let Some((deadline, _)) = step.deadline else {
+        return Err(format!("{service} was asked to end, but nobody will look whether it does"));
+    };
+    let end = first.after(plan.stop.timeout);
+    if run.kills.is_empty() && deadline > end {
+        return Err(format!("{service} is not killed at {end}, the end of its stop, but at {deadline}"));
+    }
+    Ok(())
+}

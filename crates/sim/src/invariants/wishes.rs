@@ -1,0 +1,109 @@
+//! Nothing starts that nobody wants up: not after a requested stop, not while the stack goes down, not after an
+//! end that was final. And the stack is down exactly once, exactly when everything is.
+
+use std::collections::BTreeSet;
+
+use mainstay_core::{Effect, EventKind, Input, Request, ServiceName, StartMode, StateName, Time};
+
+use super::{Facts, Rule, Verdict};
+use crate::trace::{Cause, Step};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Wishes {
+    /// Those that may start.
+    wanted: BTreeSet<ServiceName>,
+    going_down: bool,
+    down: bool,
+}
+
+impl Rule for Wishes {
+    fn name(&self) -> &'static str {
+        "nothing starts unwanted"
+    }
+
+    fn input(&mut self, facts: &Facts, step: &Step) -> Verdict {
+        let Cause::Input(Input::Request { request, .. }) = &step.cause else { return Ok(()) };
+        if step.is_refusal() {
+            return Ok(());
+        }
+        match request {
+            Request::Up => {
+                let auto = facts.plan.services.iter().filter(|(_, plan)| plan.start == StartMode::Auto);
+                for (name, _) in auto {
+                    self.wanted.extend(facts.with_dependencies(name));
+                }
+            }
+            Request::Start(name) | Request::Restart(name) => {
+                self.wanted.extend(facts.with_dependencies(name));
+            }
+            Request::Add(name, plan) => {
+                if plan.start == StartMode::Auto {
+                    self.wanted.extend(facts.with_dependencies(name));
+                }
+            }
+            Request::Stop(name) => {
+                for name in facts.with_dependents(name) {
+                    self.wanted.remove(&name);
+                }
+            }
+            Request::Remove(name) => {
+                self.wanted.remove(name);
+            }
+            Request::Down => {
+                self.wanted.clear();
+                self.going_down = true;
+            }
+            Request::Pause(_) | Request::Continue(_) => {}
+        }
+        if self.going_down && !matches!(request, Request::Down | Request::Stop(_) | Request::Remove(_)) {
+            let harmless = matches!(request, Request::Pause(_) | Request::Continue(_));
+            if !harmless {
+                return Err(format!("{request:?} is accepted while the stack goes down"));
+            }
+        }
+        Ok(())
+    }
+
+    fn effect(&mut self, facts: &Facts, _at: Time, effect: &Effect) -> Verdict {
+        match effect {
+            Effect::Spawn { service, .. } if self.going_down => {
+                return Err(format!("{service} is started while the stack goes down"));
+            }
+            Effect::Spawn { service, .. } if !self.wanted.contains(service) => {
+                return Err(format!("{service} is started, but nobody wants it up"));
+            }
+            Effect::Tell(event) => {
+                if let (Some(name), EventKind::State { to: StateName::Failed | StateName::Completed, .. }) =
+                    (&event.service, &event.kind)
+                {
+                    self.wanted.remove(name);
+                }
+            }
+            Effect::StackDown => {
+                if !self.going_down {
+                    return Err("the stack is said to be down, which nobody asked for".to_owned());
+                }
+                if std::mem::replace(&mut self.down, true) {
+                    return Err("the stack is said to be down twice".to_owned());
+                }
+                if let Some(name) = still_up(facts) {
+                    return Err(format!("the stack is said to be down, but {name} isn't"));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn after(&mut self, facts: &Facts, _step: &Step) -> Verdict {
+        if self.going_down && !self.down && still_up(facts).is_none() {
+            return Err("everything is down, but it is not said".to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn still_up(facts: &Facts) -> Option<&ServiceName> {
+    facts.plan.services.keys().find(|name| facts.run_of(name).is_some() || !facts.state(name).is_down())
+}
