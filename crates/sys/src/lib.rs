@@ -12,6 +12,8 @@ pub mod dirs;
 pub mod endpoint;
 pub mod file;
 pub mod link;
+#[cfg(target_os = "linux")]
+mod linux;
 pub mod mux;
 pub mod own;
 pub mod process;

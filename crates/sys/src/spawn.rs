@@ -58,8 +58,8 @@ pub struct Process {
     pub pid: u32,
     /// Its identity.
     pub id: ProcessId,
-    /// Linux: a pidfd if the kernel gives one; Windows: the process handle.
-    #[cfg_attr(windows, expect(dead_code, reason = "kept open so that the number is not given to another"))]
+    /// While it is open the number stays its own. On Linux it does until the process is reaped.
+    #[cfg(windows)]
     pub(crate) handle: platform::Handle,
 }
 

@@ -2,6 +2,8 @@
 
 pub(crate) mod job;
 pub(crate) mod launch;
+pub(crate) mod pipe;
+pub(crate) mod port;
 pub(crate) mod security;
 
 use std::ffi::{OsStr, OsString, c_void};
@@ -9,13 +11,16 @@ use std::io;
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{
     DUPLICATE_SAME_ACCESS, DuplicateHandle, GENERIC_READ, GENERIC_WRITE, HANDLE, INVALID_HANDLE_VALUE,
 };
-use windows_sys::Win32::Storage::FileSystem::{CreateFileW, FILE_SHARE_READ, FILE_SHARE_WRITE, OPEN_EXISTING};
+use windows_sys::Win32::Storage::FileSystem::{
+    CreateFileW, FILE_SHARE_READ, FILE_SHARE_WRITE, OPEN_EXISTING,
+};
 use windows_sys::Win32::System::SystemInformation::GetSystemDirectoryW;
-use windows_sys::Win32::System::Threading::GetCurrentProcess;
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, INFINITE};
 
 /// `Err` with the thread's last error if a Win32 call returned FALSE.
 pub(crate) fn check(ok: i32) -> io::Result<()> {
@@ -149,24 +154,22 @@ pub(crate) fn long_path(path: &Path) -> io::Result<Vec<u16>> {
     wide(long)
 }
 
-/// The size of a value as Win32 wants it.
-pub(crate) fn size_of<T>() -> u32 {
-    u32::try_from(size_of_type::<T>()).unwrap_or(u32::MAX)
+/// A timeout as Win32 wants it, rounded up so that nobody looks too early.
+pub(crate) fn milliseconds(timeout: Option<Duration>) -> u32 {
+    match timeout {
+        None => INFINITE,
+        Some(time) => {
+            u32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(INFINITE).min(INFINITE - 1)
+        }
+    }
 }
 
-const fn size_of_type<T>() -> usize {
-    std::mem::size_of::<T>()
+/// The size of a value as Win32 wants it.
+pub(crate) fn size_of<T>() -> u32 {
+    u32::try_from(std::mem::size_of::<T>()).unwrap_or(u32::MAX)
 }
 
 /// A pointer to a value, as Win32's untyped parameters want it.
 pub(crate) fn pointer<T>(value: &T) -> *const c_void {
     std::ptr::from_ref(value).cast()
-}
-
-/// Whether this is Wine, which does not enforce accounts and access rights. For tests alone.
-pub fn is_wine() -> bool {
-    use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
-    let Ok(name) = wide("ntdll.dll") else { return false };
-    // SAFETY: both names end with a NUL; ntdll is loaded in every process and never unloaded.
-    unsafe { GetProcAddress(GetModuleHandleW(name.as_ptr()), c"wine_get_version".as_ptr().cast()).is_some() }
 }

@@ -6,11 +6,14 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use windows_sys::Win32::Foundation::{ERROR_ALREADY_EXISTS, ERROR_MORE_DATA, HANDLE};
+use windows_sys::Win32::Foundation::{
+    ERROR_ALREADY_EXISTS, ERROR_INVALID_PARAMETER, ERROR_MORE_DATA, HANDLE,
+};
 use windows_sys::Win32::System::JobObjects::{
     CreateJobObjectW, IsProcessInJob, JOBOBJECT_BASIC_ACCOUNTING_INFORMATION,
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectBasicAccountingInformation, JobObjectBasicProcessIdList,
-    JobObjectExtendedLimitInformation, QueryInformationJobObject, SetInformationJobObject, TerminateJobObject,
+    JobObjectExtendedLimitInformation, QueryInformationJobObject, SetInformationJobObject,
+    TerminateJobObject,
 };
 use windows_sys::Win32::System::Threading::{
     OpenProcess, PROCESS_NAME_WIN32, PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW,
@@ -136,14 +139,18 @@ impl Job {
     }
 
     /// Opens a process of this job. `None` if it is gone, or if its number is another process's by now.
-    pub(crate) fn open(&self, pid: u32, access: u32) -> Option<OwnedHandle> {
+    pub(crate) fn open(&self, pid: u32, access: u32) -> io::Result<Option<OwnedHandle>> {
         // SAFETY: plain values are passed.
-        let handle = unsafe { OpenProcess(access | PROCESS_QUERY_LIMITED_INFORMATION, 0, pid) };
-        let handle = owned(handle).ok()?;
+        let handle = match owned(unsafe { OpenProcess(access | PROCESS_QUERY_LIMITED_INFORMATION, 0, pid) }) {
+            Ok(handle) => handle,
+            // What Windows says of a number that no process has.
+            Err(e) if e.raw_os_error() == Some(ERROR_INVALID_PARAMETER.cast_signed()) => return Ok(None),
+            Err(e) => return Err(e),
+        };
         let mut inside = 0;
         // SAFETY: both handles are open, and `inside` outlives the call.
-        let ok = unsafe { IsProcessInJob(raw(&handle), self.handle(), &mut inside) };
-        (ok != 0 && inside != 0).then_some(handle)
+        check(unsafe { IsProcessInJob(raw(&handle), self.handle(), &mut inside) })?;
+        Ok((inside != 0).then_some(handle))
     }
 
     /// The processes that do the service's work: all but the console hosts. One of these belongs to every console
@@ -155,8 +162,10 @@ impl Job {
         let host = console_host();
         let mut pids = self.pids()?;
         pids.retain(|pid| match self.open(*pid, 0) {
-            Some(process) => image(&process).is_none_or(|path| !same_path(&path, &host)),
-            None => false,
+            Ok(Some(process)) => image(&process).is_none_or(|path| !same_path(&path, &host)),
+            Ok(None) => false,
+            // One that may not be opened, of another account, is there all the same.
+            Err(_) => true,
         });
         Ok(pids)
     }
@@ -180,7 +189,10 @@ impl Job {
             if start.elapsed() >= deadline {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
-                    format!("{left} processes are still there {} ms after they were ended", deadline.as_millis()),
+                    format!(
+                        "{left} processes are still there {} ms after they were ended",
+                        deadline.as_millis()
+                    ),
                 ));
             }
             std::thread::sleep(POLL);
@@ -210,7 +222,10 @@ pub(crate) fn image(process: &OwnedHandle) -> Option<OsString> {
 }
 
 fn console_host() -> OsString {
-    super::system_directory().unwrap_or_else(|_| PathBuf::from(r"C:\Windows\System32")).join("conhost.exe").into()
+    super::system_directory()
+        .unwrap_or_else(|_| PathBuf::from(r"C:\Windows\System32"))
+        .join("conhost.exe")
+        .into()
 }
 
 fn same_path(one: &OsString, other: &OsString) -> bool {

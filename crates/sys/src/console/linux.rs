@@ -1,0 +1,11 @@
+//! A terminal needs no preparation here.
+
+use std::io;
+
+pub(super) fn enable_colour() -> bool {
+    true
+}
+
+pub(super) fn send_ctrl_c(_pids: &[u32]) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "Ctrl+C is a signal here: send SIGINT"))
+}

@@ -1,0 +1,285 @@
+//! cgroup v2 where one can be made, sessions otherwise.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal as Number;
+
+use super::{Kind, Signal};
+use crate::capture::linux::OutputWriter;
+use crate::linux::proc;
+use crate::process::ProcessId;
+use crate::process::linux::{Held, raw};
+use crate::spawn::{Process, SpawnError, SpawnErrorKind};
+
+mod cgroup;
+mod leftovers;
+mod locate;
+mod registry;
+mod sweep;
+
+pub(crate) use cgroup::Cgroup;
+use registry::Registry;
+
+#[derive(Debug)]
+pub(crate) struct Root {
+    stack: String,
+    way: Way<Cgroup, Arc<Registry>>,
+}
+
+/// The two kinds.
+#[derive(Debug)]
+enum Way<C, S> {
+    Cgroup(C),
+    Session(S),
+}
+
+impl Root {
+    pub(super) fn open(stack: &str, force: Option<Kind>) -> io::Result<Root> {
+        if stack.is_empty() || !stack.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            return Err(invalid(format!("{stack:?} cannot be a stack's id")));
+        }
+        let way = match force {
+            Some(Kind::Job) => {
+                return Err(io::Error::new(io::ErrorKind::Unsupported, "job objects are of Windows"));
+            }
+            Some(Kind::Cgroup) => Way::Cgroup(cgroup_for(stack)?),
+            Some(Kind::Session) => Way::Session(Arc::new(Registry::new(stack))),
+            None => match cgroup_for(stack) {
+                Ok(cgroup) => Way::Cgroup(cgroup),
+                Err(_) => Way::Session(Arc::new(Registry::new(stack))),
+            },
+        };
+        Ok(Root { stack: stack.to_owned(), way })
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        match self.way {
+            Way::Cgroup(_) => Kind::Cgroup,
+            Way::Session(_) => Kind::Session,
+        }
+    }
+
+    pub(super) fn end_leftovers(&self, recorded: &[ProcessId], deadline: Duration) -> io::Result<u32> {
+        leftovers::end(&self.stack, recorded, deadline)
+    }
+
+    pub(super) fn container(&self, name: &str) -> io::Result<Container> {
+        if name.is_empty() || name.len() > 200 || name.contains(['/', '\0']) {
+            return Err(invalid(format!("{name:?} cannot be a container's name")));
+        }
+        let way = match &self.way {
+            // With a letter before it no name can collide with the files that the kernel puts there.
+            Way::Cgroup(root) => Way::Cgroup(root.child(&format!("c-{name}"))?),
+            Way::Session(registry) => Way::Session(Arc::clone(registry)),
+        };
+        Ok(Container {
+            stack: self.stack.clone(),
+            name: name.to_owned(),
+            way,
+            frozen: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn guard_argument(&self) -> String {
+        format!("{}:{}", self.kind().as_str(), self.stack)
+    }
+
+    pub(super) fn remove(self) -> io::Result<()> {
+        match &self.way {
+            Way::Cgroup(root) => root.remove(),
+            Way::Session(_) => Ok(()),
+        }
+    }
+}
+
+fn invalid(text: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
+/// The stack's cgroup, after a process was really put into it.
+fn cgroup_for(stack: &str) -> io::Result<Cgroup> {
+    let own = locate::own().ok_or_else(|| {
+        io::Error::new(io::ErrorKind::Unsupported, "no cgroup v2 hierarchy is mounted here")
+    })?;
+    let root = Cgroup::make(own.join(locate::name_of(stack)))?;
+    match root.probe() {
+        Ok(()) => Ok(root),
+        Err(error) => {
+            // Only if it is empty; then nobody needs it.
+            let _ = root.remove();
+            Err(error)
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Guard {
+    stack: String,
+}
+
+impl Guard {
+    pub(super) fn from_argument(argument: &str) -> io::Result<Guard> {
+        match argument.split_once(':') {
+            Some(("cgroup" | "session", stack)) if !stack.is_empty() => Ok(Guard { stack: stack.to_owned() }),
+            _ => Err(invalid(format!("{argument:?} is not what a keeper gives to its daemon"))),
+        }
+    }
+
+    pub(super) fn end_all(&self, deadline: Duration) -> io::Result<u32> {
+        leftovers::end(&self.stack, &[], deadline)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Container {
+    stack: String,
+    name: String,
+    way: Way<Cgroup, Arc<Registry>>,
+    /// Nothing is started in it meanwhile: it would stand still before it has begun, and the keeper with it.
+    frozen: AtomicBool,
+}
+
+impl Container {
+    /// What [`crate::spawn::MARKER_VARIABLE`] is for one of its runs.
+    pub(crate) fn marker(&self, run: u64) -> String {
+        format!("{}/{}/{run}", self.stack, self.name)
+    }
+
+    /// For a process that is to be born in it.
+    pub(crate) fn cgroup(&self) -> Option<&Cgroup> {
+        match &self.way {
+            Way::Cgroup(cgroup) => Some(cgroup),
+            Way::Session(_) => None,
+        }
+    }
+
+    /// Whether something can be started in it now.
+    pub(crate) fn check_open(&self) -> Result<(), SpawnError> {
+        if self.frozen.load(Ordering::Relaxed) {
+            let text = format!("the container of {} is frozen; continue it first", self.name);
+            return Err(SpawnError::new(SpawnErrorKind::Containment, text));
+        }
+        Ok(())
+    }
+
+    /// A main process was made in it.
+    pub(crate) fn started(&self, id: &ProcessId, output: Option<&OutputWriter>) {
+        if let Way::Session(registry) = &self.way {
+            let pipe = output.and_then(|writer| rustix::fs::fstat(&writer.fd).ok()).map(|found| found.st_ino);
+            registry.started(&self.name, id, pipe);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> io::Result<bool> {
+        match &self.way {
+            Way::Cgroup(cgroup) => cgroup.is_empty(),
+            Way::Session(registry) => Ok(registry.members(&self.name)?.is_empty()),
+        }
+    }
+
+    pub(super) fn processes(&self) -> io::Result<Vec<u32>> {
+        match &self.way {
+            Way::Cgroup(cgroup) => cgroup.processes(),
+            Way::Session(registry) => {
+                Ok(registry.members(&self.name)?.into_iter().map(|member| member.pid).collect())
+            }
+        }
+    }
+
+    pub(super) fn signal(&self, main: Option<&Process>, signal: Signal) -> io::Result<()> {
+        let number = match signal {
+            Signal::Interrupt => Number::TERM,
+            Signal::CloseWindow => return Ok(()),
+            Signal::Number(number) => signal_number(number)?,
+        };
+        // A stopped process would not hear it.
+        let wake = signal == Signal::Interrupt;
+        // It leads its session, and so its group, for life; unreaped, its number is its own.
+        if let Some(main) = main
+            && proc::stat(main.pid).is_some_and(|stat| stat.start == main.id.start && !stat.is_dead())
+            && let Some(group) = raw(main.pid)
+        {
+            rustix::process::kill_process_group(group, number)?;
+            if wake {
+                rustix::process::kill_process_group(group, Number::CONT)?;
+            }
+            return Ok(());
+        }
+        let mut outcome = Ok(());
+        for held in self.hold_all()? {
+            let sent =
+                held.signal(number).and_then(|_| if wake { held.signal(Number::CONT) } else { Ok(true) });
+            outcome = outcome.and(sent.map(drop));
+        }
+        outcome
+    }
+
+    pub(super) fn kill(&self) -> io::Result<()> {
+        match &self.way {
+            Way::Cgroup(cgroup) => cgroup.kill()?,
+            Way::Session(registry) => {
+                let until = Instant::now() + sweep::PATIENCE;
+                sweep::kill(&mut || registry.members(&self.name), until)?;
+            }
+        }
+        self.frozen.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(super) fn freeze(&self) -> io::Result<()> {
+        self.frozen.store(true, Ordering::Relaxed);
+        let outcome = match &self.way {
+            Way::Cgroup(cgroup) => cgroup.freeze(),
+            Way::Session(registry) => {
+                let until = Instant::now() + sweep::PATIENCE;
+                sweep::stop(&mut || registry.members(&self.name), until).map(drop)
+            }
+        };
+        if outcome.is_err() {
+            // Half a tree at a standstill is worse than none; the first error is the one to tell.
+            let _ = self.thaw();
+        }
+        outcome
+    }
+
+    pub(super) fn thaw(&self) -> io::Result<()> {
+        match &self.way {
+            Way::Cgroup(cgroup) => cgroup.thaw()?,
+            Way::Session(registry) => sweep::go_on(&registry.members(&self.name)?)?,
+        }
+        self.frozen.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(super) fn remove(self) -> io::Result<()> {
+        match &self.way {
+            Way::Cgroup(cgroup) => cgroup.remove(),
+            Way::Session(registry) => {
+                registry.forget(&self.name);
+                Ok(())
+            }
+        }
+    }
+
+    /// All processes, such that none of them can be taken for another.
+    fn hold_all(&self) -> io::Result<Vec<Held>> {
+        match &self.way {
+            Way::Cgroup(cgroup) => cgroup.hold_all(),
+            Way::Session(registry) => Ok(sweep::hold(&registry.members(&self.name)?)),
+        }
+    }
+}
+
+fn signal_number(number: i32) -> io::Result<Number> {
+    if let Some(named) = Number::from_named_raw(number) {
+        return Ok(named);
+    }
+    if (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&number) {
+        // SAFETY: a real-time signal that the C library leaves to programs.
+        return Ok(unsafe { Number::from_raw_unchecked(number) });
+    }
+    Err(invalid(format!("there is no signal {number}")))
+}

@@ -1,0 +1,278 @@
+//! One cgroup v2 directory.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::event::PollFlags;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::Signal;
+
+use super::sweep::PATIENCE;
+use crate::linux::{fd, proc};
+use crate::process::linux::Held;
+use crate::spawn::linux::child::Step;
+use crate::spawn::linux::launch::Launch;
+
+/// How deep cgroups that a service made itself are followed.
+const MAX_DEPTH: usize = 32;
+
+#[derive(Debug)]
+pub(crate) struct Cgroup {
+    dir: OwnedFd,
+    path: PathBuf,
+}
+
+impl Cgroup {
+    /// Made, or reused if it is there.
+    pub(super) fn make(path: PathBuf) -> io::Result<Cgroup> {
+        let told = |error: Errno| {
+            let error = io::Error::from(error);
+            io::Error::new(error.kind(), format!("cannot make the cgroup {}: {error}", path.display()))
+        };
+        let reused = match rustix::fs::mkdir(&path, Mode::from_raw_mode(0o755)) {
+            Ok(()) => false,
+            Err(Errno::EXIST) => true,
+            Err(error) => return Err(told(error)),
+        };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(&path, flags, Mode::empty()).map_err(told)?;
+        let cgroup = Cgroup { dir, path };
+        if reused {
+            // A keeper that was killed may have left it frozen.
+            cgroup.write("cgroup.freeze", "0")?;
+        }
+        Ok(cgroup)
+    }
+
+    /// One that is there.
+    pub(super) fn existing(path: PathBuf) -> io::Result<Cgroup> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(&path, flags, Mode::empty())?;
+        Ok(Cgroup { dir, path })
+    }
+
+    pub(super) fn child(&self, name: &str) -> io::Result<Cgroup> {
+        Cgroup::make(self.path.join(name))
+    }
+
+    pub(crate) fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// For a process that is to enter by itself.
+    pub(crate) fn open_procs(&self) -> io::Result<OwnedFd> {
+        fd::above_stdio(self.open("cgroup.procs", OFlags::WRONLY)?)
+    }
+
+    /// Puts a process into a cgroup below this one, as a service is put, and sees whether that works.
+    pub(super) fn probe(&self) -> io::Result<()> {
+        let inner = self.child("probe")?;
+        // Without these a tree can be neither ended nor frozen.
+        let usable =
+            inner.open("cgroup.events", OFlags::RDONLY).and(inner.open("cgroup.freeze", OFlags::WRONLY));
+        // "/" is no program: the process comes as far as to try, and ends.
+        let launch = Launch {
+            programs: vec![c"/".to_owned()],
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            directory: None,
+            account: None,
+            stdin: fd::null()?,
+            stdout: fd::null()?,
+            stderr: fd::null()?,
+            cgroup: Some(&inner),
+            original_limits: false,
+        };
+        let outcome = match launch.run() {
+            Err(failure) if failure.step == Step::Exec => Ok(()),
+            Err(failure) => Err(failure.error),
+            Ok(_) => Err(io::Error::other("a directory could be executed")),
+        };
+        // An empty directory left over does no harm.
+        let _ = inner.remove();
+        usable.map(drop).and(outcome).map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("the cgroup {} cannot be used: {error}", self.path.display()),
+            )
+        })
+    }
+
+    pub(super) fn is_empty(&self) -> io::Result<bool> {
+        if !event(&self.read("cgroup.events")?, "populated") {
+            return Ok(true);
+        }
+        // The kernel counts one that has ended for a moment longer than it lists it.
+        Ok(self.processes()?.is_empty())
+    }
+
+    pub(super) fn processes(&self) -> io::Result<Vec<u32>> {
+        let mut all = Vec::new();
+        collect(&self.path, MAX_DEPTH, &mut all)?;
+        Ok(all)
+    }
+
+    /// All processes, each held, and seen here while it was held: then it is the one that is meant.
+    pub(super) fn hold_all(&self) -> io::Result<Vec<Held>> {
+        let mut held: Vec<Held> =
+            self.processes()?.into_iter().filter_map(|pid| Held::open(pid, proc::stat(pid)?.start)).collect();
+        let here: BTreeSet<u32> = self.processes()?.into_iter().collect();
+        held.retain(|held| here.contains(&held.pid));
+        Ok(held)
+    }
+
+    pub(super) fn kill(&self) -> io::Result<()> {
+        match self.write("cgroup.kill", "1") {
+            // A frozen one dies too, but what is started next would stand still.
+            Ok(()) => self.write("cgroup.freeze", "0"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.kill_one_by_one(),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Before Linux 5.14: nobody forks in a frozen cgroup, and whatever forked before it stood still is found by
+    /// looking again.
+    fn kill_one_by_one(&self) -> io::Result<()> {
+        self.write("cgroup.freeze", "1")?;
+        let until = Instant::now() + PATIENCE;
+        let outcome = loop {
+            match self.hold_all() {
+                Ok(held) if held.is_empty() => break Ok(()),
+                Ok(held) => {
+                    for held in held {
+                        held.signal(Signal::KILL)?;
+                    }
+                }
+                Err(error) => break Err(error),
+            }
+            if Instant::now() >= until {
+                // What is left is held up in the kernel, and dies when it comes out.
+                break Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        outcome.and(self.write("cgroup.freeze", "0"))
+    }
+
+    pub(super) fn freeze(&self) -> io::Result<()> {
+        self.write("cgroup.freeze", "1")?;
+        self.wait_frozen(true)
+    }
+
+    pub(super) fn thaw(&self) -> io::Result<()> {
+        self.write("cgroup.freeze", "0")?;
+        self.wait_frozen(false)
+    }
+
+    fn wait_frozen(&self, wanted: bool) -> io::Result<()> {
+        let until = Instant::now() + PATIENCE;
+        let events = std::fs::File::from(self.open("cgroup.events", OFlags::RDONLY)?);
+        loop {
+            let mut text = [0_u8; 256];
+            let length = std::os::unix::fs::FileExt::read_at(&events, &mut text, 0)?;
+            if event(&String::from_utf8_lossy(&text[..length]), "frozen") == wanted {
+                return Ok(());
+            }
+            // The kernel tells of a change since the last read.
+            if !fd::wait_for(events.as_fd(), PollFlags::PRI, Some(until))? {
+                let text = format!("the processes of {} do not stand still", self.path.display());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+        }
+    }
+
+    /// With those that a service made below it.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        let mut tries = 0;
+        loop {
+            match remove_tree(&self.path, MAX_DEPTH) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                // The last process is gone, but the kernel has not finished with it.
+                Err(error)
+                    if error.raw_os_error() == Some(libc::EBUSY) && tries < 50 && self.is_empty()? =>
+                {
+                    tries += 1;
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// What is below it; itself it stays.
+    pub(super) fn remove_children(&self) -> io::Result<()> {
+        directories(&self.path)?.iter().try_for_each(|child| remove_tree(child, MAX_DEPTH))
+    }
+
+    fn open(&self, name: &str, flags: OFlags) -> io::Result<OwnedFd> {
+        Ok(rustix::fs::openat(&self.dir, name, flags | OFlags::CLOEXEC, Mode::empty())?)
+    }
+
+    fn read(&self, name: &str) -> io::Result<String> {
+        let mut text = String::new();
+        std::fs::File::from(self.open(name, OFlags::RDONLY)?).read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    fn write(&self, name: &str, text: &str) -> io::Result<()> {
+        let file = self.open(name, OFlags::WRONLY)?;
+        rustix::io::retry_on_intr(|| rustix::io::write(&file, text.as_bytes()))?;
+        Ok(())
+    }
+}
+
+/// Whether `cgroup.events` says 1 for this.
+fn event(text: &str, name: &str) -> bool {
+    text.lines().any(|line| line.split_once(' ') == Some((name, "1")))
+}
+
+fn collect(dir: &Path, depth: usize, all: &mut Vec<u32>) -> io::Result<()> {
+    match std::fs::read_to_string(dir.join("cgroup.procs")) {
+        Ok(text) => {
+            all.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()).filter(|&pid| pid > 0))
+        }
+        Err(error) if is_gone(&error) => return Ok(()),
+        // A threaded cgroup: its processes are listed by the one above.
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
+        Err(error) => return Err(error),
+    }
+    for child in directories(dir)? {
+        if depth > 0 {
+            collect(&child, depth - 1, all)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_tree(dir: &Path, depth: usize) -> io::Result<()> {
+    match rustix::fs::rmdir(dir) {
+        Ok(()) => return Ok(()),
+        Err(Errno::BUSY | Errno::NOTEMPTY) if depth > 0 => {}
+        Err(error) => return Err(error.into()),
+    }
+    for child in directories(dir)? {
+        remove_tree(&child, depth - 1)?;
+    }
+    Ok(rustix::fs::rmdir(dir)?)
+}
+
+fn directories(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if is_gone(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    Ok(entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect())
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
+}

@@ -1,0 +1,240 @@
+//! Job objects: one for the stack, and in it one for each container.
+//!
+//! A process is in both from its creation, and so is all that it starts; neither lets anything break away. The stack's
+//! job ends all of them when its last handle is closed: keeper and daemon have one each, so that the services
+//! outlive either of them but never both. Nothing outside can be in the way of that, not even `TerminateProcess`.
+
+mod close_window;
+mod ctrl_c;
+mod freeze;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::windows::io::{AsRawHandle, OwnedHandle};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use windows_sys::Win32::Foundation::{HANDLE, HANDLE_FLAG_INHERIT, SetHandleInformation};
+use windows_sys::Win32::System::JobObjects::{
+    JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
+};
+use windows_sys::Win32::System::Threading::PROCESS_SYNCHRONIZE;
+
+use super::{Kind, Signal};
+use crate::process::ProcessId;
+use crate::process::windows as process;
+use crate::spawn::Process;
+use crate::win::job::{self, Job, Named};
+use crate::win::security::{Account, Object};
+use crate::win::{check, explain};
+use freeze::Frozen;
+
+pub(crate) use ctrl_c::set_helper;
+
+/// A service that crashes ends, instead of waiting for somebody to close a message box that nobody sees.
+const STACK_LIMITS: u32 = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION;
+
+/// So many earlier keepers' jobs of one stack can be on their way out at once.
+const GENERATIONS: u32 = 16;
+
+#[derive(Debug)]
+pub(crate) struct Root {
+    id: String,
+    job: Arc<Job>,
+    /// The same job: what a daemon inherits.
+    guard: OwnedHandle,
+    /// Jobs of earlier keepers of this stack that somebody, their daemon, still holds.
+    earlier: Vec<Job>,
+    containers: Mutex<BTreeMap<String, Weak<Inner>>>,
+}
+
+impl Root {
+    pub(super) fn open(stack_id: &str, force: Option<Kind>) -> io::Result<Self> {
+        if let Some(kind) = force.filter(|kind| *kind != Kind::Job) {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("containment by {} is not to be had on Windows, which has jobs", kind.as_str()),
+            ));
+        }
+        let (job, earlier) = stack_job(stack_id).map_err(|e| explain("no job object for the stack", &e))?;
+        let guard = job.duplicate(true)?;
+        Ok(Self {
+            id: stack_id.to_owned(),
+            job: Arc::new(job),
+            guard,
+            earlier,
+            containers: Mutex::new(BTreeMap::new()),
+        })
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        Kind::Job
+    }
+
+    pub(super) fn end_leftovers(&self, recorded: &[ProcessId], deadline: Duration) -> io::Result<u32> {
+        let start = Instant::now();
+        let mut count = 0;
+        for job in &self.earlier {
+            count += job.end(deadline.saturating_sub(start.elapsed()))?;
+        }
+        // The earlier job may be gone with its last handle: then Windows is ending these just now.
+        for id in recorded {
+            let Some(handle) = process::open_exactly(id, PROCESS_SYNCHRONIZE)? else { continue };
+            if process::wait_ended(&handle, 0) {
+                continue;
+            }
+            count += u32::from(process::kill(id)?);
+            let left = deadline.saturating_sub(start.elapsed()).as_millis();
+            if !process::wait_ended(&handle, u32::try_from(left).unwrap_or(u32::MAX - 1)) {
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("process {} of an earlier keeper was ended and is still there", id.pid),
+                ));
+            }
+        }
+        Ok(count)
+    }
+
+    pub(super) fn container(&self, name: &str) -> io::Result<Container> {
+        let mut containers = locked(&self.containers);
+        if let Some(inner) = containers.get(name).and_then(Weak::upgrade) {
+            return Ok(Container(inner));
+        }
+        containers.retain(|_, inner| inner.strong_count() > 0);
+        let inner = Arc::new(Inner {
+            marker: format!("{}/{name}", self.id),
+            stack: Arc::clone(&self.job),
+            job: Arc::new(Job::anonymous(0)?),
+            frozen: Mutex::new(Frozen::default()),
+        });
+        containers.insert(name.to_owned(), Arc::downgrade(&inner));
+        Ok(Container(inner))
+    }
+
+    pub(super) fn guard_argument(&self) -> String {
+        // The daemon's handle has the same number, because it is inherited.
+        format!("job:{:x}", self.guard.as_raw_handle().addr())
+    }
+
+    /// What a daemon is to inherit.
+    pub(crate) fn guard(&self) -> &OwnedHandle {
+        &self.guard
+    }
+
+    pub(super) fn remove(self) -> io::Result<()> {
+        // The job goes with its last handle.
+        Ok(())
+    }
+}
+
+/// The job of a stack has a name, so that the next keeper finds what a dead one left while its daemon has not ended it
+/// yet. Each keeper makes one of its own: an old daemon that ends its job must not end the new keeper's services.
+fn stack_job(stack_id: &str) -> io::Result<(Job, Vec<Job>)> {
+    let descriptor = Account::own()?.private(Object::Kernel)?;
+    let mut earlier = Vec::new();
+    for generation in 0..GENERATIONS {
+        // In the global namespace: the earlier keeper may have been started in another session.
+        let name = format!(r"Global\mainstay-{stack_id}-{generation}");
+        match Job::named(&name, STACK_LIMITS, &descriptor) {
+            Ok(Named::New(job)) => return Ok((job, earlier)),
+            Ok(Named::Old(job)) => earlier.push(job),
+            // Somebody else's, by the same name: it holds nothing of ours.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok((Job::anonymous(STACK_LIMITS)?, earlier))
+}
+
+#[derive(Debug)]
+pub(crate) struct Guard(Job);
+
+impl Guard {
+    pub(super) fn from_argument(argument: &str) -> io::Result<Self> {
+        let number = argument.strip_prefix("job:").and_then(|hex| usize::from_str_radix(hex, 16).ok());
+        let Some(number) = number.filter(|number| *number != 0) else {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("not a stack's guard: {argument:?}; it looks like job:1a4"),
+            ));
+        };
+        // SAFETY: the number is that of a handle which this process inherited for this purpose; it is taken once.
+        let handle = unsafe { job::inherited(number) };
+        // What we start must not keep the services alive in our place.
+        // SAFETY: plain values are passed; a number that is no handle gives an error.
+        if let Err(e) = check(unsafe { SetHandleInformation(handle.as_raw_handle(), HANDLE_FLAG_INHERIT, 0) }) {
+            // Not ours to close either.
+            std::mem::forget(handle);
+            return Err(explain("the stack's job was not inherited", &e));
+        }
+        Job::from_handle(handle).map(Self).map_err(|e| explain("the inherited handle is no job's", &e))
+    }
+
+    pub(super) fn end_all(&self, deadline: Duration) -> io::Result<u32> {
+        self.0.end(deadline)
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    marker: String,
+    stack: Arc<Job>,
+    job: Arc<Job>,
+    frozen: Mutex<Frozen>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Container(Arc<Inner>);
+
+impl Container {
+    pub(super) fn is_empty(&self) -> io::Result<bool> {
+        self.processes().map(|pids| pids.is_empty())
+    }
+
+    pub(super) fn processes(&self) -> io::Result<Vec<u32>> {
+        self.0.job.working()
+    }
+
+    pub(super) fn signal(&self, main: Option<&Process>, signal: Signal) -> io::Result<()> {
+        match signal {
+            Signal::Interrupt => ctrl_c::interrupt(&self.0.job, main),
+            Signal::CloseWindow => close_window::close(&self.0.job),
+            Signal::Number(number) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("there are no signals on Windows, so not {number} either; use ctrl_c or close_window"),
+            )),
+        }
+    }
+
+    pub(super) fn kill(&self) -> io::Result<()> {
+        self.0.job.terminate()
+    }
+
+    pub(super) fn freeze(&self) -> io::Result<()> {
+        locked(&self.0.frozen).freeze(&self.0.job)
+    }
+
+    pub(super) fn thaw(&self) -> io::Result<()> {
+        locked(&self.0.frozen).thaw()
+    }
+
+    pub(super) fn remove(self) -> io::Result<()> {
+        // The job goes with its last handle.
+        Ok(())
+    }
+
+    /// For the creation of a process: the outer job first.
+    pub(crate) fn jobs(&self) -> [HANDLE; 2] {
+        [self.0.stack.handle(), self.0.job.handle()]
+    }
+
+    /// The value of the variable by which a process knows whose it is.
+    pub(crate) fn marker(&self, run: u64) -> String {
+        format!("{}/{run}", self.0.marker)
+    }
+}
+
+/// Nothing that is done under these locks can leave the value half-changed.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,162 @@
+//! What `/proc` tells about processes.
+
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+
+/// The part of `/proc/<pid>/stat` that matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) state: u8,
+    pub(crate) parent: u32,
+    pub(crate) group: u32,
+    pub(crate) session: u32,
+    pub(crate) start: u64,
+}
+
+impl Stat {
+    /// Ended, and only waiting to be reaped.
+    pub(crate) fn is_dead(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x')
+    }
+}
+
+/// `None`: there is no such process.
+pub(crate) fn stat(pid: u32) -> Option<Stat> {
+    // The whole line has at most 52 numbers and a name of 64 bytes.
+    let mut buffer = [0_u8; 2048];
+    let mut file = std::fs::File::open(format!("/proc/{pid}/stat")).ok()?;
+    let length = file.read(&mut buffer).ok()?;
+    parse_stat(&buffer[..length])
+}
+
+/// The name of the program is in parentheses and may hold anything, also spaces, parentheses and line ends: what
+/// follows the last closing one is certain.
+fn parse_stat(line: &[u8]) -> Option<Stat> {
+    let after = line.iter().rposition(|&byte| byte == b')')? + 1;
+    let mut fields = line[after..].split(|&byte| byte == b' ').filter(|field| !field.is_empty());
+    let mut next = || std::str::from_utf8(fields.next()?).ok();
+    let state = *next()?.as_bytes().first()?;
+    let parent = next()?.parse().ok()?;
+    let group = next()?.parse().ok()?;
+    let session = next()?.parse().ok()?;
+    // These were fields 3 to 6; the start time is number 22.
+    let start =
+        (7..22).try_fold((), |(), _| next().map(|_| ())).and_then(|()| next())?.trim_end().parse().ok()?;
+    Some(Stat { state, parent, group, session, start })
+}
+
+/// The numbers of all processes.
+pub(crate) fn all() -> io::Result<Vec<u32>> {
+    let entries = std::fs::read_dir("/proc")?;
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+}
+
+/// The children of a process, of all its threads. `None`: the kernel does not tell, or there is no such process.
+/// A list that changed while it was read may lack some; see [`stable_children`].
+fn children(pid: u32) -> Option<Vec<u32>> {
+    let mut found = Vec::new();
+    let mut text = String::new();
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task")).ok()? {
+        let path = thread.ok()?.path().join("children");
+        text.clear();
+        match std::fs::File::open(&path).and_then(|mut file| file.read_to_string(&mut text)) {
+            Ok(_) => found.extend(text.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok())),
+            // The thread may have ended meanwhile; its children are then another thread's.
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.parent()?.exists() => {}
+            Err(_) => return None,
+        }
+    }
+    found.sort_unstable();
+    Some(found)
+}
+
+/// The children of a process. A list that changes while the kernel writes it may lack some that were there all the
+/// time, so that it counts only when it was read the same twice. `None`: it does not come to rest, or the kernel
+/// does not tell.
+pub(crate) fn stable_children(pid: u32) -> Option<Vec<u32>> {
+    let mut before = children(pid)?;
+    for _ in 0..8 {
+        let now = children(pid)?;
+        if now == before {
+            return Some(now);
+        }
+        before = now;
+    }
+    None
+}
+
+/// The value of a variable in the environment a process was started with. `None` also if we may not look.
+pub(crate) fn environment_value(pid: u32, name: &str) -> Option<Vec<u8>> {
+    let bytes = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    bytes
+        .split(|&byte| byte == 0)
+        .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec))
+}
+
+/// Whether there is an environment to look at.
+pub(crate) fn has_environment(pid: u32) -> bool {
+    std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|bytes| !bytes.is_empty())
+}
+
+/// The inodes of the pipes that a process can write to.
+pub(crate) fn written_pipes(pid: u32) -> Vec<u64> {
+    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let target = std::fs::read_link(&path).ok()?;
+            let inode = target.to_str()?.strip_prefix("pipe:[")?.strip_suffix(']')?.parse().ok()?;
+            // The link's own mode says how the descriptor was opened.
+            (path.symlink_metadata().ok()?.mode() & 0o200 != 0).then_some(inode)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_parentheses_and_spaces() {
+        let tail =
+            "S 10 20 30 0 -1 4194560 107 0 0 0 0 0 0 0 20 0 1 0 987654 2711552 200 18446744073709551615\n";
+        for name in ["sh", "a b", "a) S 1 2 3 (b", ")", "x\n)", ""] {
+            let line = format!("77 ({name}) {tail}");
+            let stat = parse_stat(line.as_bytes()).expect("it parses");
+            assert_eq!(
+                stat,
+                Stat { state: b'S', parent: 10, group: 20, session: 30, start: 987_654 },
+                "name {name:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_broken_line_is_no_process() {
+        for line in ["", "77", "77 (sh", "77 (sh)", "77 (sh) S", "77 (sh) S 1 2 x", "77 (sh) S 1 2 3 0 0 0"] {
+            assert_eq!(parse_stat(line.as_bytes()), None, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn own_process() {
+        let own = std::process::id();
+        let stat = stat(own).expect("we run");
+        assert!(!stat.is_dead());
+        assert!(all().expect("there is a /proc").contains(&own));
+        assert!(environment_value(own, "PATH").is_some());
+        assert!(environment_value(own, "PAT").is_none());
+    }
+
+    #[test]
+    fn a_child_is_among_the_children() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep starts");
+        let found = stable_children(std::process::id());
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+        if let Some(found) = found {
+            assert!(found.contains(&child.id()), "{found:?}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Everything is prepared beforehand; the new process itself does only what only it can do.
+
+use std::ffi::CString;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+
+use super::{MARKER_VARIABLE, Process, Request, SpawnError, SpawnErrorKind};
+use crate::linux::fd;
+use crate::process::ProcessId;
+
+pub(crate) mod account;
+pub(crate) mod child;
+mod clone;
+pub(crate) mod environment;
+mod explain;
+pub(crate) mod launch;
+
+use environment::Environment;
+use launch::Launch;
+
+pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
+    let account = match request.user {
+        None => None,
+        Some(user) => {
+            Some(account::look_up(user).map_err(|text| SpawnError::new(SpawnErrorKind::User, text))?)
+        }
+    };
+    let container = &request.container.0;
+    container.check_open()?;
+    let output = match request.output {
+        Some(writer) => writer.0.fd.as_fd(),
+        None => null()?,
+    };
+    let environment = service_environment(request, account.as_ref())?;
+    let launch = Launch {
+        programs: programs(request, &environment)?,
+        arguments: arguments(request)?,
+        environment: environment.entries,
+        directory: directory(request)?,
+        account: account.as_ref(),
+        stdin: null()?,
+        stdout: output,
+        stderr: output,
+        cgroup: container.cgroup(),
+        original_limits: true,
+    };
+    let pid = launch.run().map_err(|failure| explain::explain(request, &launch, &failure))?;
+    let process = finish(pid);
+    container.started(&process.id, request.output.map(|writer| &writer.0));
+    Ok(process)
+}
+
+/// The identity is read at once: until it is reaped, and that is not before we return, the number is its own.
+pub(crate) fn finish(pid: u32) -> Process {
+    let id = crate::process::identity(pid).unwrap_or_else(|| ProcessId {
+        pid,
+        start: 0,
+        boot: crate::clock::boot_id(),
+    });
+    Process { pid, id }
+}
+
+fn null() -> Result<std::os::fd::BorrowedFd<'static>, SpawnError> {
+    fd::null()
+        .map_err(|error| SpawnError::new(SpawnErrorKind::Other, format!("cannot open /dev/null: {error}")))
+}
+
+fn service_environment(
+    request: &Request<'_>,
+    account: Option<&account::Account>,
+) -> Result<Environment, SpawnError> {
+    let marker = request.container.0.marker(request.run);
+    let mut set: Vec<(&[u8], Vec<u8>)> = Vec::with_capacity(request.environment.len() + 5);
+    if let Some(account) = account {
+        for (name, value) in account.variables() {
+            if !request.environment.contains_key(name) {
+                set.push((name.as_bytes(), value.to_vec()));
+            }
+        }
+    }
+    if !request.environment.contains_key(MARKER_VARIABLE) {
+        set.push((MARKER_VARIABLE.as_bytes(), marker.into_bytes()));
+    }
+    set.extend(request.environment.iter().map(|(name, value)| (name.as_bytes(), value.clone().into_bytes())));
+    Environment::build(request.remove, &set)
+}
+
+/// What is tried, in this order.
+fn programs(request: &Request<'_>, environment: &Environment) -> Result<Vec<CString>, SpawnError> {
+    let invalid = |text: &str| Err(SpawnError::new(SpawnErrorKind::Invalid, text));
+    let Some(program) = request.command.first() else {
+        return invalid("the command is empty: it needs a program");
+    };
+    if program.is_empty() {
+        return invalid("the program's name is empty");
+    }
+    let text = |bytes: Vec<u8>| {
+        CString::new(bytes).map_err(|_| {
+            SpawnError::new(
+                SpawnErrorKind::Invalid,
+                format!("the program's name has a NUL inside: {program:?}"),
+            )
+        })
+    };
+    if program.contains('/') {
+        return Ok(vec![text(program.clone().into_bytes())?]);
+    }
+    environment
+        .path()
+        .split(|&byte| byte == b':')
+        .map(|dir| {
+            let mut path = dir.to_vec();
+            // An empty entry means the working directory.
+            if !path.is_empty() && !path.ends_with(b"/") {
+                path.push(b'/');
+            }
+            path.extend_from_slice(program.as_bytes());
+            text(path)
+        })
+        .collect()
+}
+
+fn arguments(request: &Request<'_>) -> Result<Vec<CString>, SpawnError> {
+    let one = |(place, argument): (usize, &String)| {
+        CString::new(argument.as_bytes()).map_err(|_| {
+            SpawnError::new(
+                SpawnErrorKind::Invalid,
+                format!("argument {place} has a NUL inside: {argument:?}"),
+            )
+        })
+    };
+    request.command.iter().enumerate().map(one).collect()
+}
+
+fn directory(request: &Request<'_>) -> Result<Option<CString>, SpawnError> {
+    let Some(dir) = request.working_dir else { return Ok(None) };
+    CString::new(dir.as_os_str().as_bytes()).map(Some).map_err(|_| {
+        SpawnError::new(
+            SpawnErrorKind::Invalid,
+            format!("the working directory has a NUL inside: {}", dir.display()),
+        )
+    })
+}

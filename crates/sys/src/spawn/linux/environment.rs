@@ -1,0 +1,59 @@
+//! The environment of a new process: ours, byte for byte, with changes.
+
+use std::collections::BTreeSet;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::spawn::{SpawnError, SpawnErrorKind};
+
+/// Where programs are looked for when there is no `PATH` at all.
+const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+pub(crate) struct Environment {
+    pub(crate) entries: Vec<CString>,
+}
+
+impl Environment {
+    /// Ours without `remove`, then `set` in its order.
+    pub(crate) fn build(remove: &[&str], set: &[(&[u8], Vec<u8>)]) -> Result<Environment, SpawnError> {
+        let mut dropped: BTreeSet<&[u8]> = remove.iter().map(|name| name.as_bytes()).collect();
+        dropped.extend(set.iter().map(|(name, _)| *name));
+        let mut entries = Vec::with_capacity(64);
+        for (name, value) in std::env::vars_os() {
+            if !dropped.contains(name.as_bytes()) {
+                entries.push(entry(name.as_bytes(), value.as_bytes())?);
+            }
+        }
+        for (name, value) in set {
+            if name.is_empty() || name.contains(&b'=') {
+                let name = String::from_utf8_lossy(name);
+                return Err(SpawnError::new(
+                    SpawnErrorKind::Invalid,
+                    format!("{name:?} cannot be the name of an environment variable"),
+                ));
+            }
+            entries.push(entry(name, value)?);
+        }
+        Ok(Environment { entries })
+    }
+
+    /// Where programs are looked for.
+    pub(crate) fn path(&self) -> &[u8] {
+        let found = self.entries.iter().find_map(|entry| entry.as_bytes().strip_prefix(b"PATH="));
+        found.unwrap_or(DEFAULT_PATH)
+    }
+}
+
+fn entry(name: &[u8], value: &[u8]) -> Result<CString, SpawnError> {
+    let mut bytes = Vec::with_capacity(name.len() + value.len() + 2);
+    bytes.extend_from_slice(name);
+    bytes.push(b'=');
+    bytes.extend_from_slice(value);
+    CString::new(bytes).map_err(|_| {
+        let name = String::from_utf8_lossy(name);
+        SpawnError::new(
+            SpawnErrorKind::Invalid,
+            format!("the environment variable {name:?} has a NUL inside"),
+        )
+    })
+}

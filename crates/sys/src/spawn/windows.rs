@@ -1,0 +1,198 @@
+//! Processes by `CreateProcessW`: in their jobs from the start, with a console of their own that has no window.
+//!
+//! `CREATE_NO_WINDOW` gives each service its own console, so that Ctrl+C can be sent to it alone. Never
+//! `CREATE_NEW_PROCESS_GROUP`: that makes a program, and all that it starts, ignore Ctrl+C.
+
+mod batch;
+mod command_line;
+mod environment;
+mod look_up;
+mod words;
+
+use std::ffi::{OsStr, OsString};
+use std::os::windows::io::OwnedHandle;
+use std::path::{Path, PathBuf};
+
+use windows_sys::Win32::System::Threading::CREATE_NO_WINDOW;
+
+use super::{MARKER_VARIABLE, Process, Request, SpawnError, SpawnErrorKind};
+use crate::win::launch::{Launch, launch};
+use crate::win::{self, security::Account};
+use environment::Environment;
+use look_up::Program;
+
+pub(crate) type Handle = OwnedHandle;
+
+pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
+    let Some((name, arguments)) = request.command.split_first().filter(|(name, _)| !name.is_empty()) else {
+        return Err(invalid("there is no program in the command"));
+    };
+    if let Some(text) = request.command.iter().find(|text| text.contains('\0')) {
+        return Err(invalid(format!("a NUL character in the command, in {text:?}")));
+    }
+    check_user(request.user)?;
+    let environment = environment_for(request)?;
+    let working_dir = working_dir(request.working_dir)?;
+    let program = look_up::look_up(name, &working_dir, &environment)?;
+    let (application, mut command_line) = command_line(name, arguments, &program)?;
+    command_line.push(0);
+
+    let application = win::long_path(&application).map_err(|e| invalid(e.to_string()))?;
+    // Given always, so that a relative one cannot mean another place by now.
+    let directory = win::wide(&working_dir).map_err(|e| invalid(e.to_string()))?;
+    let failed = |e| words::of(&e, &program.path, &working_dir);
+    let null = win::open_null().and_then(|null| inheritable(&null)).map_err(failed)?;
+    let output = request.output.map(|writer| inheritable(&writer.0.0)).transpose().map_err(failed)?;
+    let output = output.as_ref().unwrap_or(&null);
+    let made = launch(Launch {
+        application: &application,
+        command_line,
+        environment: Some(&environment.block()),
+        working_dir: Some(&directory),
+        stdio: [&null, output, output],
+        handles: &[],
+        jobs: &request.container.0.jobs(),
+        flags: CREATE_NO_WINDOW,
+    })
+    .map_err(failed)?;
+    let id = crate::process::windows::of_handle(made.pid, &made.process).map_err(failed)?;
+    Ok(Process { pid: made.pid, id, handle: made.process })
+}
+
+/// The command line, with its NUL, of a program of Mainstay's own.
+pub(crate) fn join_command_line(
+    program: &OsStr,
+    arguments: impl Iterator<Item = OsString>,
+) -> std::io::Result<Vec<u16>> {
+    let wrong = |what| std::io::Error::new(std::io::ErrorKind::InvalidInput, what);
+    let mut texts = Vec::new();
+    for text in std::iter::once(program.to_owned()).chain(arguments) {
+        let text = text.into_string().map_err(|text| wrong(format!("not Unicode: {}", text.display())))?;
+        if text.contains('\0') {
+            return Err(wrong(format!("a NUL character inside {text:?}")));
+        }
+        texts.push(text);
+    }
+    let (first, rest) = texts.split_first().ok_or_else(|| wrong("no program".to_owned()))?;
+    let mut line = command_line::join(first, rest.iter().map(String::as_str))
+        .ok_or_else(|| wrong(format!("a quotation mark in the program's name: {first}")))?;
+    line.push(0);
+    if line.len() > command_line::LIMIT {
+        return Err(wrong(format!("the command line of {first} is too long")));
+    }
+    Ok(line)
+}
+
+fn invalid(message: impl Into<String>) -> SpawnError {
+    SpawnError::new(SpawnErrorKind::Invalid, message)
+}
+
+/// A copy that the new process may inherit. Nobody else does: every process made here gets listed handles only.
+fn inheritable(handle: &OwnedHandle) -> std::io::Result<OwnedHandle> {
+    win::duplicate(win::raw(handle), true)
+}
+
+fn environment_for(request: &Request<'_>) -> Result<Environment, SpawnError> {
+    let mut environment = Environment::own();
+    for name in request.remove {
+        environment.remove(name);
+    }
+    environment.set_all(request.environment).map_err(invalid)?;
+    environment.set(MARKER_VARIABLE, &request.container.0.marker(request.run)).map_err(invalid)?;
+    Ok(environment)
+}
+
+/// The working directory, absolute, and there.
+fn working_dir(asked: Option<&Path>) -> Result<PathBuf, SpawnError> {
+    let wrong = |message: String| SpawnError::new(SpawnErrorKind::WorkingDirectory, message);
+    let path = match asked {
+        Some(path) => std::path::absolute(path),
+        None => std::env::current_dir(),
+    };
+    let path = path.map_err(|e| wrong(format!("no working directory: {e}")))?;
+    match std::fs::metadata(&path) {
+        Ok(found) if found.is_dir() => Ok(path),
+        Ok(_) => Err(wrong(format!("the working directory is not a directory: {}", path.display()))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(wrong(format!("the working directory does not exist: {}", path.display())))
+        }
+        Err(e) => Err(wrong(format!("the working directory cannot be used: {}: {e}", path.display()))),
+    }
+}
+
+fn command_line(
+    name: &str,
+    arguments: &[String],
+    program: &Program,
+) -> Result<(PathBuf, Vec<u16>), SpawnError> {
+    let arguments = arguments.iter().map(String::as_str);
+    let (application, line, limit) = if program.batch {
+        let Some(script) = program.path.to_str() else {
+            return Err(invalid(format!("the script's path is not Unicode: {}", program.path.display())));
+        };
+        let line = batch::join(script, arguments)
+            .map_err(|why| invalid(format!("{script} cannot be given these arguments: {why}")))?;
+        let cmd = win::system_directory()
+            .map_err(|e| SpawnError::new(SpawnErrorKind::NoInterpreter, format!("no cmd.exe for {script}: {e}")))?
+            .join("cmd.exe");
+        (cmd, line, batch::LIMIT)
+    } else {
+        // The name as it was given, as on other systems; the file to run is named apart from it.
+        let Some(line) = command_line::join(name, arguments) else {
+            return Err(invalid(format!("a quotation mark in the program's name: {name}")));
+        };
+        (program.path.clone(), line, command_line::LIMIT)
+    };
+    if line.len() >= limit {
+        let message = format!(
+            "the command line of {} is {} characters long; Windows takes {} ({})",
+            program.path.display(),
+            line.len(),
+            limit - 1,
+            if program.batch { "for a batch file" } else { "for a program" },
+        );
+        return Err(SpawnError::new(SpawnErrorKind::TooLong, message));
+    }
+    Ok((application, line))
+}
+
+/// Ours is the only account that a process can be given without a password.
+fn check_user(user: Option<&str>) -> Result<(), SpawnError> {
+    let Some(user) = user else { return Ok(()) };
+    let own = Account::own().map(|account| account.name()).unwrap_or_default();
+    let short = own.rsplit('\\').next().unwrap_or_default();
+    if user.eq_ignore_ascii_case(&own)
+        || user.strip_prefix(r".\").unwrap_or(user).eq_ignore_ascii_case(short) && !short.is_empty()
+    {
+        return Ok(());
+    }
+    Err(SpawnError::new(
+        SpawnErrorKind::User,
+        format!("cannot run as {user}: on Windows a service runs under the account of its stack, here {own}"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_account_is_refused_and_our_own_is_not() {
+        let own = Account::own().expect("own account").name();
+        assert_eq!(check_user(None), Ok(()));
+        assert_eq!(check_user(Some(&own)), Ok(()));
+        let error = check_user(Some("somebody-else")).expect_err("refused");
+        assert_eq!(error.kind, SpawnErrorKind::User);
+        assert!(error.message.contains("somebody-else") && error.message.contains(&own), "{error}");
+    }
+
+    #[test]
+    fn the_length_is_limited() {
+        let program = Program { path: PathBuf::from(r"C:\x.exe"), batch: false };
+        let long = ["a".repeat(32_800)];
+        assert_eq!(command_line("x", &long, &program).expect_err("too long").kind, SpawnErrorKind::TooLong);
+        let program = Program { path: PathBuf::from(r"C:\x.bat"), batch: true };
+        let long = ["a".repeat(8_200)];
+        assert_eq!(command_line("x", &long, &program).expect_err("too long").kind, SpawnErrorKind::TooLong);
+    }
+}

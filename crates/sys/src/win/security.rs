@@ -1,0 +1,305 @@
+//! Accounts and security descriptors.
+//!
+//! Every object of Mainstay's that has a name (pipes, jobs, directories) gets an explicit descriptor: the default
+//! ones let others read. An elevated process leaves its own account out, so that the same person's ordinary
+//! programs cannot steer what runs elevated.
+
+use std::ffi::{OsString, c_void};
+use std::io;
+use std::os::windows::io::OwnedHandle;
+
+use windows_sys::Win32::Foundation::{HANDLE, LocalFree};
+use windows_sys::Win32::Security::Authorization::{
+    ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, GetSecurityInfo,
+    SDDL_REVISION_1, SE_OBJECT_TYPE,
+};
+use windows_sys::Win32::Security::{
+    GetTokenInformation, LookupAccountSidW, OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID,
+    SECURITY_ATTRIBUTES, TOKEN_ELEVATION, TOKEN_QUERY, TOKEN_USER, TokenElevation, TokenUser,
+};
+use windows_sys::Win32::System::Threading::{
+    GetCurrentProcess, OpenProcess, OpenProcessToken, PROCESS_QUERY_LIMITED_INFORMATION,
+};
+
+use super::{check, code, owned, raw, size_of, text_at, text_until_nul, wide};
+
+/// The SID of LocalSystem.
+pub(crate) const SYSTEM: &str = "S-1-5-18";
+/// The SID of the group Administrators.
+pub(crate) const ADMINISTRATORS: &str = "S-1-5-32-544";
+
+/// The SID of Windows' own installer, which owns the system's directories.
+pub(crate) const TRUSTED_INSTALLER: &str = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464";
+
+/// What an object is, for the right that its descriptor grants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Object {
+    /// A pipe or a job.
+    Kernel,
+    /// A file.
+    File,
+    /// A directory: what is made in it gets the same.
+    Directory,
+}
+
+/// An account as Windows sees a process under it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Account {
+    /// Its SID as text, `S-1-5-21-…`.
+    pub(crate) sid: String,
+    /// Whether the process has an administrator's full rights.
+    pub(crate) elevated: bool,
+}
+
+impl Account {
+    /// The one this process runs under.
+    pub(crate) fn own() -> io::Result<Self> {
+        // SAFETY: the pseudo handle of this process needs no closing.
+        Self::of(unsafe { GetCurrentProcess() })
+    }
+
+    /// The one that the process with this number runs under now.
+    pub(crate) fn of_pid(pid: u32) -> io::Result<Self> {
+        // SAFETY: plain values are passed.
+        let process = owned(unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, pid) })?;
+        Self::of(raw(&process))
+    }
+
+    fn of(process: HANDLE) -> io::Result<Self> {
+        let mut token: HANDLE = std::ptr::null_mut();
+        // SAFETY: `process` is open, and `token` outlives the call.
+        check(unsafe { OpenProcessToken(process, TOKEN_QUERY, &mut token) })?;
+        let token = owned(token)?;
+        Ok(Self { sid: user_of(&token)?, elevated: is_elevated(&token)? })
+    }
+
+    /// `DOMAIN\name`, or the SID if it has no name.
+    pub(crate) fn name(&self) -> String {
+        name_of(&self.sid).unwrap_or_else(|_| self.sid.clone())
+    }
+
+    /// Whether an object of this owner is to be trusted by this account: its own, the system's, an administrator's.
+    pub(crate) fn trusts(&self, owner: &str) -> bool {
+        owner == self.sid || owner == SYSTEM || owner == ADMINISTRATORS
+    }
+
+    /// The descriptor, as text, that keeps an object of this account private.
+    pub(crate) fn private_sddl(&self, object: Object) -> String {
+        let (right, inherit) = match object {
+            Object::Kernel => ("GA", ""),
+            Object::File => ("FA", ""),
+            Object::Directory => ("FA", "OICI"),
+        };
+        let entry = |account: &str| format!("(A;{inherit};{right};;;{account})");
+        let mut entries = entry("SY") + &entry("BA");
+        let owner = if self.elevated { "BA" } else { &self.sid };
+        if !self.elevated && self.sid != SYSTEM {
+            entries += &entry(&self.sid);
+        }
+        format!("O:{owner}D:P{entries}")
+    }
+
+    /// The same, ready for use.
+    pub(crate) fn private(&self, object: Object) -> io::Result<Descriptor> {
+        Descriptor::parse(&self.private_sddl(object))
+    }
+}
+
+fn user_of(token: &OwnedHandle) -> io::Result<String> {
+    // A TOKEN_USER and the SID behind it: at most 68 bytes. Made of usize for the alignment.
+    let mut buffer = [0_usize; 64];
+    let mut length = 0;
+    // SAFETY: the buffer is as long as said and aligned for a TOKEN_USER.
+    check(unsafe {
+        GetTokenInformation(
+            raw(token),
+            TokenUser,
+            buffer.as_mut_ptr().cast(),
+            u32::try_from(std::mem::size_of_val(&buffer)).unwrap_or(0),
+            &mut length,
+        )
+    })?;
+    // SAFETY: the call above wrote a TOKEN_USER there, whose SID lies in the same buffer.
+    unsafe { sid_text((*buffer.as_ptr().cast::<TOKEN_USER>()).User.Sid) }
+}
+
+fn is_elevated(token: &OwnedHandle) -> io::Result<bool> {
+    let mut elevation = TOKEN_ELEVATION { TokenIsElevated: 0 };
+    let mut length = 0;
+    // SAFETY: the structure is the one that this class fills, and its size is passed.
+    check(unsafe {
+        GetTokenInformation(
+            raw(token),
+            TokenElevation,
+            std::ptr::from_mut(&mut elevation).cast(),
+            size_of::<TOKEN_ELEVATION>(),
+            &mut length,
+        )
+    })?;
+    Ok(elevation.TokenIsElevated != 0)
+}
+
+/// # Safety
+/// `sid` points at a valid SID.
+unsafe fn sid_text(sid: PSID) -> io::Result<String> {
+    let mut text: *mut u16 = std::ptr::null_mut();
+    // SAFETY: the caller promises the SID; the text that comes back is ours to free, and read before.
+    unsafe {
+        check(ConvertSidToStringSidW(sid, &mut text))?;
+        let result = text_at(text);
+        LocalFree(text.cast());
+        Ok(result)
+    }
+}
+
+/// `DOMAIN\name` of a SID.
+pub(crate) fn name_of(sid: &str) -> io::Result<String> {
+    use windows_sys::Win32::Security::Authorization::ConvertStringSidToSidW;
+    let text = wide(sid)?;
+    let mut binary: PSID = std::ptr::null_mut();
+    // SAFETY: `text` ends with a NUL, and `binary` outlives the call.
+    check(unsafe { ConvertStringSidToSidW(text.as_ptr(), &mut binary) })?;
+    let _free = LocalMemory(binary);
+    let (mut name, mut domain) = ([0_u16; 256], [0_u16; 256]);
+    let (mut name_length, mut domain_length, mut kind) = (256, 256, 0);
+    // SAFETY: both buffers are as long as said; the SID lives until the end of this function.
+    check(unsafe {
+        LookupAccountSidW(
+            std::ptr::null(),
+            binary,
+            name.as_mut_ptr(),
+            &mut name_length,
+            domain.as_mut_ptr(),
+            &mut domain_length,
+            &mut kind,
+        )
+    })?;
+    let (name, domain) = (text_until_nul(&name), text_until_nul(&domain));
+    let mut full = domain;
+    if !full.is_empty() {
+        full.push("\\");
+    }
+    full.push(name);
+    Ok(OsString::to_string_lossy(&full).into_owned())
+}
+
+/// The SID of the account that owns an object.
+pub(crate) fn owner(object: HANDLE, kind: SE_OBJECT_TYPE) -> io::Result<String> {
+    let mut sid: PSID = std::ptr::null_mut();
+    let mut descriptor: PSECURITY_DESCRIPTOR = std::ptr::null_mut();
+    // SAFETY: the handle is open, and both results outlive the call; the others are not asked for.
+    let status = unsafe {
+        GetSecurityInfo(
+            object,
+            kind,
+            OWNER_SECURITY_INFORMATION,
+            &mut sid,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            &mut descriptor,
+        )
+    };
+    if status != 0 {
+        return Err(code(status));
+    }
+    let _free = LocalMemory(descriptor);
+    if sid.is_null() {
+        return Err(io::Error::other("an object without an owner"));
+    }
+    // SAFETY: the SID lies in the descriptor, which lives until the end of this function.
+    unsafe { sid_text(sid) }
+}
+
+/// Memory that Windows allocated for us.
+struct LocalMemory(*mut c_void);
+
+impl Drop for LocalMemory {
+    fn drop(&mut self) {
+        // SAFETY: it came from a call that says to free it so, and nothing points at it any more.
+        unsafe { LocalFree(self.0) };
+    }
+}
+
+/// A security descriptor.
+pub(crate) struct Descriptor(LocalMemory);
+
+impl Descriptor {
+    /// Made from its text form (SDDL).
+    pub(crate) fn parse(sddl: &str) -> io::Result<Self> {
+        let text = wide(sddl)?;
+        let mut descriptor: PSECURITY_DESCRIPTOR = std::ptr::null_mut();
+        // SAFETY: `text` ends with a NUL, and `descriptor` outlives the call.
+        check(unsafe {
+            ConvertStringSecurityDescriptorToSecurityDescriptorW(
+                text.as_ptr(),
+                SDDL_REVISION_1,
+                &mut descriptor,
+                std::ptr::null_mut(),
+            )
+        })?;
+        Ok(Self(LocalMemory(descriptor)))
+    }
+
+    /// For calls that make an object. Points at the descriptor: use it while that lives.
+    pub(crate) fn attributes(&self, inheritable: bool) -> SECURITY_ATTRIBUTES {
+        SECURITY_ATTRIBUTES {
+            nLength: size_of::<SECURITY_ATTRIBUTES>(),
+            lpSecurityDescriptor: self.0.0,
+            bInheritHandle: i32::from(inheritable),
+        }
+    }
+
+    /// The raw pointer.
+    pub(crate) fn pointer(&self) -> PSECURITY_DESCRIPTOR {
+        self.0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(sid: &str, elevated: bool) -> Account {
+        Account { sid: sid.to_owned(), elevated }
+    }
+
+    #[test]
+    fn an_ordinary_account_lets_in_itself_the_system_and_administrators() {
+        assert_eq!(
+            account("S-1-5-21-1-2-3-1000", false).private_sddl(Object::Kernel),
+            "O:S-1-5-21-1-2-3-1000D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;S-1-5-21-1-2-3-1000)"
+        );
+    }
+
+    #[test]
+    fn an_elevated_account_keeps_its_own_ordinary_programs_out() {
+        assert_eq!(
+            account("S-1-5-21-1-2-3-1000", true).private_sddl(Object::Directory),
+            "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
+        );
+    }
+
+    #[test]
+    fn the_text_is_one_that_windows_takes() {
+        for (sid, elevated) in [("S-1-5-21-1-2-3-1000", false), (SYSTEM, true), ("S-1-5-19", false)] {
+            for object in [Object::Kernel, Object::File, Object::Directory] {
+                Descriptor::parse(&account(sid, elevated).private_sddl(object)).expect("a valid descriptor");
+            }
+        }
+    }
+
+    #[test]
+    fn the_owner_is_checked_against_the_account() {
+        let own = account("S-1-5-21-1-2-3-1000", false);
+        assert!(own.trusts("S-1-5-21-1-2-3-1000"));
+        assert!(own.trusts(SYSTEM));
+        assert!(own.trusts(ADMINISTRATORS));
+        assert!(!own.trusts("S-1-5-21-1-2-3-1001"));
+    }
+
+    #[test]
+    fn the_own_account_has_a_sid() {
+        assert!(Account::own().expect("own account").sid.starts_with("S-1-"));
+    }
+}
