@@ -2,16 +2,17 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 /// The name of a service, unique in its stack.
 ///
 /// Valid names start with an ASCII letter or digit and go on with letters, digits, `.`, `_` and `-`, at most 64
-/// characters, so that they serve as file, cgroup and pipe names on every platform.
+/// characters, so that they serve as file, cgroup and pipe names on every platform. A clone shares the text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ServiceName(String);
+pub struct ServiceName(Arc<str>);
 
 /// Why a text is not a service's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl ServiceName {
         if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
             return Err(BadName("may only have letters, digits, '.', '_' and '-' (ASCII)"));
         }
-        Ok(ServiceName(text))
+        Ok(ServiceName(text.into()))
     }
 
     /// The name as text.
@@ -62,7 +63,7 @@ impl TryFrom<String> for ServiceName {
 
 impl From<ServiceName> for String {
     fn from(name: ServiceName) -> String {
-        name.0
+        name.0.as_ref().to_owned()
     }
 }
 

@@ -6,6 +6,7 @@
 //! write down its [snapshots](Supervisor::take_dirty).
 #![forbid(unsafe_code)]
 
+mod backoff;
 mod effect;
 mod event;
 mod id;
@@ -14,9 +15,11 @@ mod json;
 mod plan;
 pub mod record;
 mod refusal;
+mod service;
 mod status;
 mod supervisor;
 mod time;
+mod words;
 
 pub use effect::Effect;
 pub use event::{Event, EventKind};
@@ -28,5 +31,5 @@ pub use plan::{
 };
 pub use refusal::{Refusal, RefusalKind};
 pub use status::{ProbeStatus, ServiceStatus, StateName};
-pub use supervisor::Supervisor;
+pub use supervisor::{Supervisor, table};
 pub use time::Time;

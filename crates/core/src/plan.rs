@@ -3,11 +3,12 @@
 //! `config` makes it from text. The core reads the policy in it; [`Launch`] and [`LogPlan`] it only passes on.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ServiceName;
+use crate::{ProbeKind, ServiceName, signal_name};
 
 /// All services of a stack.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -57,6 +58,17 @@ impl Default for ServicePlan {
             ready: None,
             live: None,
             log: LogPlan::default(),
+        }
+    }
+}
+
+impl ServicePlan {
+    /// One of its probes.
+    pub fn probe(&self, kind: ProbeKind) -> Option<&ProbePlan> {
+        match kind {
+            ProbeKind::Startup => self.startup.as_ref(),
+            ProbeKind::Ready => self.ready.as_ref(),
+            ProbeKind::Live => self.live.as_ref(),
         }
     }
 }
@@ -179,6 +191,20 @@ pub enum StopAction {
     Signal(i32),
     /// Ends the whole tree at once.
     Kill,
+}
+
+impl fmt::Display for StopAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StopAction::CtrlC => f.write_str("ctrl_c"),
+            StopAction::CloseWindow => f.write_str("close_window"),
+            StopAction::Signal(number) => match signal_name(*number) {
+                Some(name) => f.write_str(name),
+                None => write!(f, "signal {number}"),
+            },
+            StopAction::Kill => f.write_str("kill"),
+        }
+    }
 }
 
 /// One step of a stop.

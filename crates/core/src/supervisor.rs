@@ -1,38 +1,117 @@
 //! The supervisor: all services of a stack, what they depend on, and who asks for what.
+//!
+//! An input goes to one service, whose [`Machine`] takes a step. What the step changed for others (a dependency is
+//! there, a dependent is gone) becomes inputs of theirs, in a queue that is worked off before
+//! [`Supervisor::handle`] returns. Only services that something changes for are looked at.
 
-use std::collections::{BTreeMap, VecDeque};
+mod check;
+mod graph;
+mod request;
+mod show;
+mod snapshot;
+mod table;
 
-use crate::{Effect, Input, Plan, Refusal, Request, RunId, ServiceName, ServiceStatus, Time};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use graph::{Links, Standing};
+pub use table::table;
+
+use crate::service::{Machine, On, Service};
+use crate::{Effect, Exit, Input, Plan, RunId, ServiceName, Time};
 
 /// All services of a stack. See the [crate's documentation](crate) for the contract.
 pub struct Supervisor {
     plan: Plan,
     seed: u64,
+    now: Time,
+    nodes: BTreeMap<ServiceName, Node>,
+    /// The service of each run that is there or being made. News of any other run is late, and ends here.
+    runs: BTreeMap<RunId, ServiceName>,
+    /// The deadline of each service that has one.
+    timers: BTreeSet<(Time, ServiceName)>,
+    /// What is still to be stepped through, in order.
+    queue: VecDeque<(ServiceName, On)>,
     effects: VecDeque<Effect>,
-    going_down: bool,
     last_run: u64,
+    going_down: bool,
+    /// Whether [`Effect::StackDown`] was given.
+    told_down: bool,
+    /// How many services are not down.
+    not_down: usize,
+    /// Services whose snapshots changed, and those that went.
+    dirty: BTreeSet<ServiceName>,
+    dirty_stack: bool,
+}
+
+/// A service and its place among the others.
+struct Node {
+    service: Service,
+    links: Links,
+    armed: Option<Time>,
+}
+
+impl Node {
+    fn new(service: Service) -> Self {
+        Node { service, links: Links::default(), armed: None }
+    }
 }
 
 impl Supervisor {
-    /// A supervisor of services that are all `stopped`. [`Request::Up`] starts them.
+    /// A supervisor of services that are all `stopped`. [`Request::Up`](crate::Request::Up) starts them.
     pub fn new(plan: Plan, seed: u64, now: Time) -> Self {
-        let _ = now;
-        Supervisor { plan, seed, effects: VecDeque::new(), going_down: false, last_run: 0 }
-    }
-
-    /// The supervisor that wrote `snapshots`, as it was.
-    ///
-    /// Everything goes on as if it had never been away, except that probe questions in flight are asked again,
-    /// under the same numbers. Effects that were polled are not repeated. A service without a readable snapshot
-    /// is `stopped`; the keeper's run of it, if there is one, is unknown to this supervisor.
-    pub fn restore(plan: Plan, seed: u64, snapshots: &BTreeMap<String, String>, now: Time) -> Self {
-        let _ = snapshots;
-        Self::new(plan, seed, now)
+        let nodes =
+            plan.services.keys().map(|name| (name.clone(), Node::new(Service::new(now, "never started"))));
+        let nodes: BTreeMap<_, _> = nodes.collect();
+        let dirty = nodes.keys().cloned().collect();
+        let mut supervisor = Supervisor {
+            plan,
+            seed,
+            now,
+            nodes,
+            runs: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            queue: VecDeque::new(),
+            effects: VecDeque::new(),
+            last_run: 0,
+            going_down: false,
+            told_down: false,
+            not_down: 0,
+            dirty,
+            dirty_stack: true,
+        };
+        supervisor.link_all();
+        supervisor
     }
 
     /// Takes in one thing that happened. Its effects wait in [`poll_effect`](Self::poll_effect).
+    ///
+    /// Time that goes backwards counts as standing still.
     pub fn handle(&mut self, now: Time, input: Input) {
-        let _ = (now, input);
+        self.now = self.now.max(now);
+        match input {
+            Input::Request { by, request } => self.request(by, request),
+            Input::Spawned { run, pid } => self.about(run, On::Spawned(pid)),
+            Input::SpawnFailed { run, error } => self.about(run, On::SpawnFailed(error)),
+            Input::Exited { run, exit, tree_empty } => self.about(run, exited(exit, tree_empty)),
+            Input::TreeEmpty { run } => self.about(run, On::TreeEmpty),
+            Input::Frozen { run } => self.about(run, On::Frozen),
+            Input::Thawed { run } => self.about(run, On::Thawed),
+            Input::FreezeFailed { run, error } => self.about(run, On::FreezeFailed(error)),
+            Input::ProbeResult { run, probe, seq, outcome } => {
+                if let Some(name) = self.runs.get(&run).cloned() {
+                    let follows = self.with(&name, |machine| machine.answered(probe, seq, outcome));
+                    self.queue.extend(follows.flatten().map(|on| (name, on)));
+                }
+            }
+            Input::Notify { run, text } => {
+                if let Some(name) = self.runs.get(&run).cloned() {
+                    let follows = self.with(&name, |machine| machine.notified(&text));
+                    self.queue.extend(follows.into_iter().flatten().map(|on| (name.clone(), on)));
+                }
+            }
+            Input::Tick => self.tick(),
+        }
+        self.settle();
     }
 
     /// The next thing to do, in order. Take all of them before [`take_dirty`](Self::take_dirty).
@@ -42,28 +121,8 @@ impl Supervisor {
 
     /// When [`Input::Tick`] is wanted next, and what for.
     pub fn next_deadline(&self) -> Option<(Time, &'static str)> {
-        None
-    }
-
-    /// The snapshots that changed since the last call: a key and its new text, or none if the key goes.
-    pub fn take_dirty(&mut self) -> Vec<(String, Option<String>)> {
-        Vec::new()
-    }
-
-    /// All snapshots as they are now: what [`restore`](Self::restore) takes.
-    pub fn snapshots(&self) -> BTreeMap<String, String> {
-        BTreeMap::new()
-    }
-
-    /// All services, by name.
-    pub fn status(&self) -> Vec<ServiceStatus> {
-        Vec::new()
-    }
-
-    /// One service.
-    pub fn service_status(&self, name: &str) -> Option<ServiceStatus> {
-        let _ = name;
-        None
+        let (_, name) = self.timers.first()?;
+        self.nodes.get(name)?.service.deadline(self.plan.services.get(name)?)
     }
 
     /// The plan as it is now, with what was added and without what was removed.
@@ -76,29 +135,107 @@ impl Supervisor {
         self.seed
     }
 
-    /// Whether [`Request::Down`] was asked for. Nothing starts any more then.
+    /// Whether [`Request::Down`](crate::Request::Down) was asked for. Nothing starts any more then.
     pub fn is_going_down(&self) -> bool {
         self.going_down
     }
 
     /// Makes new runs' numbers rise above `last_run`.
     pub fn reserve_runs(&mut self, last_run: u64) {
-        self.last_run = self.last_run.max(last_run);
+        if last_run > self.last_run {
+            self.last_run = last_run;
+            self.dirty_stack = true;
+        }
     }
 
     /// The service whose present run this is; none for a run that is over or never was.
     pub fn service_of(&self, run: RunId) -> Option<&ServiceName> {
-        let _ = run;
-        None
+        self.runs.get(&run)
     }
 
-    /// Whether a request can be taken as things are. [`handle`](Self::handle) asks the same and tells
-    /// [`EventKind::Refused`](crate::EventKind::Refused) if not.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn check(&self, request: &Request) -> Result<(), Refusal> {
-        let _ = request;
-        Ok(())
+    /// News of a run.
+    fn about(&mut self, run: RunId, on: On) {
+        if let Some(name) = self.runs.get(&run) {
+            self.queue.push_back((name.clone(), on));
+        }
     }
+
+    /// Lets every service go on whose deadline has come, in the order of the deadlines.
+    fn tick(&mut self) {
+        // Each turn moves a deadline forward, so this ends by itself; the bound is for the case that it does not.
+        for _ in 0..self.timers.len() * 8 + 64 {
+            let Some((at, name)) = self.timers.first() else { return };
+            if *at > self.now {
+                return;
+            }
+            let name = name.clone();
+            let follows = self.with(&name, |machine| machine.probes_due()).unwrap_or_default();
+            self.queue.extend(follows.into_iter().chain([On::Due]).map(|on| (name.clone(), on)));
+            self.settle();
+        }
+        debug_assert!(false, "a deadline does not move: {:?}", self.next_deadline());
+    }
+
+    /// Steps through everything that is queued, and what follows from it.
+    fn settle(&mut self) {
+        while let Some((name, on)) = self.queue.pop_front() {
+            self.with(&name, |machine| machine.step(on));
+        }
+        if self.going_down && !self.told_down && self.not_down == 0 {
+            self.told_down = true;
+            self.dirty_stack = true;
+            self.effects.push_back(Effect::StackDown);
+        }
+    }
+
+    /// Does something with one service, then with others what follows from it.
+    fn with<R>(&mut self, name: &ServiceName, act: impl FnOnce(&mut Machine<'_>) -> R) -> Option<R> {
+        let node = self.nodes.get_mut(name)?;
+        let plan = self.plan.services.get(name)?;
+        let before = Standing::of(&node.service, plan);
+        let last_run = self.last_run;
+        let result = act(&mut Machine {
+            now: self.now,
+            name,
+            plan,
+            seed: self.seed,
+            unblocked: node.links.unmet == 0,
+            has_dependents: node.links.has_dependents(self.going_down),
+            closed: self.going_down,
+            shown: before.state,
+            run: before.run,
+            service: &mut node.service,
+            last_run: &mut self.last_run,
+            effects: &mut self.effects,
+        });
+        let after = Standing::of(&node.service, plan);
+        self.dirty_stack |= self.last_run != last_run;
+        self.touch(name);
+        self.spread(name, before, after);
+        Some(result)
+    }
+
+    /// The service may have changed: its snapshot is to be written, its deadline to be looked up.
+    fn touch(&mut self, name: &ServiceName) {
+        let (Some(node), Some(plan)) = (self.nodes.get_mut(name), self.plan.services.get(name)) else {
+            return;
+        };
+        let wanted = node.service.deadline(plan).map(|(at, _)| at);
+        if node.armed != wanted {
+            if let Some(at) = node.armed {
+                self.timers.remove(&(at, name.clone()));
+            }
+            if let Some(at) = wanted {
+                self.timers.insert((at, name.clone()));
+            }
+            node.armed = wanted;
+        }
+        if !self.dirty.contains(name) {
+            self.dirty.insert(name.clone());
+        }
+    }
+}
+
+fn exited(exit: Exit, tree_empty: bool) -> On {
+    if tree_empty { On::Exited(exit) } else { On::ExitedLeaving(exit) }
 }

@@ -1,0 +1,193 @@
+//! What follows an end that nobody asked for.
+
+use super::Machine;
+use super::phase::{After, Backoff, End, Phase, Wish};
+use super::run::Run;
+use crate::backoff;
+use crate::words::{count, span};
+use crate::{Effect, EventKind, Exit, ExitAction, RestartPlan, RestartPolicy, StateName};
+
+impl End {
+    /// As a clause.
+    pub(super) fn words(&self) -> String {
+        match self {
+            End::Exit(exit) => exit.to_string(),
+            End::Unhealthy(why) => why.clone(),
+            End::NotMade(error) => format!("could not be started: {error}"),
+        }
+    }
+}
+
+/// What the plan says to an end.
+enum Verdict {
+    Restart,
+    RestartNow,
+    Complete(String),
+    Fail(String),
+}
+
+fn judge(plan: &RestartPlan, end: &End) -> Verdict {
+    let words = end.words();
+    if let End::Exit(Exit::Code(code)) = end
+        && let Some(action) = plan.on_exit.get(code)
+    {
+        return match action {
+            ExitAction::Restart => Verdict::Restart,
+            ExitAction::RestartNow => Verdict::RestartNow,
+            ExitAction::Stop => Verdict::Complete(format!("{words}, which on_exit takes as its end")),
+            ExitAction::Fail => Verdict::Fail(format!("{words}, which on_exit takes as final")),
+        };
+    }
+    let success = matches!(end, End::Exit(exit) if exit.is_success());
+    match plan.policy {
+        RestartPolicy::Always => Verdict::Restart,
+        RestartPolicy::OnFailure | RestartPolicy::Never if success => Verdict::Complete(words),
+        RestartPolicy::OnFailure => Verdict::Restart,
+        RestartPolicy::Never => Verdict::Fail(format!("{words}; it is never restarted")),
+    }
+}
+
+impl Machine<'_> {
+    /// The main process ended, and nothing is left.
+    pub(super) fn exited(&mut self, mut run: Run, exit: Exit) -> Phase {
+        self.leave_up(&mut run);
+        self.tell_exit(&run, exit);
+        self.wants(Effect::Forget { run: run.id });
+        self.ended(End::Exit(exit))
+    }
+
+    /// Nothing is left, and nobody saw how the main process ended.
+    pub(super) fn vanished(&mut self, run: Run) -> Phase {
+        self.exited(run, Exit::Unknown)
+    }
+
+    /// The main process ended; what it left is ended before the policy is asked.
+    pub(super) fn left(&mut self, mut run: Run, exit: Exit) -> Phase {
+        self.leave_up(&mut run);
+        self.tell_exit(&run, exit);
+        run.exit = Some(exit);
+        let why = format!("{exit}; what it left behind is ended");
+        self.ladder_by_policy(run, why, End::Exit(exit))
+    }
+
+    pub(super) fn left_frozen(&mut self, run: Run, exit: Exit) -> Phase {
+        self.wants(Effect::Thaw { run: run.id });
+        self.left(run, exit)
+    }
+
+    /// A probe says that it does not work; it is ended before the policy is asked.
+    pub(super) fn unhealthy(&mut self, mut run: Run, why: String) -> Phase {
+        self.leave_up(&mut run);
+        self.ladder_by_policy(run, why.clone(), End::Unhealthy(why))
+    }
+
+    fn ladder_by_policy(&mut self, run: Run, why: String, end: End) -> Phase {
+        self.ladder(run, Wish { why, after: After::Policy(end), dependents_first: false })
+    }
+
+    /// Asks the restart policy.
+    pub(super) fn ended(&mut self, end: End) -> Phase {
+        match judge(&self.plan.restart, &end) {
+            Verdict::Restart => self.restart_after(end.words(), false),
+            Verdict::RestartNow => self.restart_after(end.words(), true),
+            Verdict::Complete(why) => {
+                self.enter(StateName::Completed, why);
+                Phase::Completed
+            }
+            Verdict::Fail(why) => {
+                self.enter(StateName::Failed, why);
+                Phase::Failed
+            }
+        }
+    }
+
+    fn restart_after(&mut self, what: String, at_once: bool) -> Phase {
+        if self.closed {
+            return self.stopped("the stack is going down".into());
+        }
+        let plan = &self.plan.restart;
+        let tally = &mut self.service.tally;
+        let crash_loop = tally.again();
+        let attempt = tally.in_a_row;
+        let delay = match at_once {
+            true => std::time::Duration::ZERO,
+            false => backoff::delay(plan, self.seed, self.name, attempt),
+        };
+        let until = self.now.after(delay);
+        if !tally.allow(plan.limit, until) {
+            let limit = plan.limit.unwrap_or(crate::StartLimit { starts: 0, window: delay });
+            let many = format!("{} in {} are the limit", count(limit.starts, "restart"), span(limit.window));
+            self.enter(StateName::Failed, format!("{what}; {many}"));
+            return Phase::Failed;
+        }
+        if crash_loop {
+            self.tell(None, EventKind::CrashLoop { attempt });
+        }
+        if delay.is_zero() {
+            return self.restart_now(&what);
+        }
+        self.tell(None, EventKind::BackOff { delay, attempt });
+        self.enter(StateName::Backoff, format!("{what}; restart {attempt} in a row waits {}", span(delay)));
+        Phase::Backoff(Backoff { until, what })
+    }
+
+    pub(super) fn backoff_over(&mut self, backoff: Backoff) -> Phase {
+        if self.now < backoff.until {
+            return Phase::Backoff(backoff);
+        }
+        self.restart_now(&backoff.what)
+    }
+
+    fn restart_now(&mut self, what: &str) -> Phase {
+        let tally = &mut self.service.tally;
+        tally.restarts = tally.restarts.saturating_add(1);
+        let reason = format!("restart {} in a row after: {what}", tally.in_a_row);
+        self.start(reason)
+    }
+
+    pub(super) fn tell_exit(&mut self, run: &Run, exit: Exit) {
+        self.service.last_exit = Some(exit);
+        let after = self.now.since(run.started);
+        self.tell(Some(run.id), EventKind::Exited { exit, after });
+    }
+
+    /// The run is not up any more: its probes rest, and its health is settled.
+    pub(super) fn leave_up(&mut self, run: &mut Run) {
+        self.settle_health(run);
+        run.healthy_since = None;
+        run.probes.rest();
+    }
+
+    /// Forgets the restarts in a row if the run has been healthy for long enough, whether or not the time was told.
+    fn settle_health(&mut self, run: &Run) {
+        if run.healthy_since.is_some_and(|since| self.now.since(since) >= self.plan.restart.reset_after) {
+            self.service.tally.healthy();
+        }
+    }
+
+    pub(super) fn ready(&mut self, mut run: Box<Run>, reason: String) -> Phase {
+        run.healthy_since = Some(self.now);
+        self.enter(StateName::Ready, reason);
+        Phase::Ready(run)
+    }
+
+    /// Only a mark; but its health counts from zero again.
+    pub(super) fn not_ready(&mut self, mut run: Box<Run>, reason: String) -> Phase {
+        self.settle_health(&run);
+        run.healthy_since = None;
+        self.enter(StateName::Running, reason);
+        Phase::Running(run)
+    }
+
+    pub(super) fn says_stopping(&mut self, up: Phase) -> Phase {
+        self.enter(up.state(), "it says that it is stopping");
+        up
+    }
+
+    pub(super) fn health_due(&mut self, up: Phase) -> Phase {
+        if let Some(run) = up.run() {
+            self.settle_health(run);
+        }
+        up
+    }
+}

@@ -1,0 +1,286 @@
+//! Probes, with Kubernetes' semantics: thresholds in a row, one question at a time, a verdict that lasts until the
+//! opposite threshold is reached.
+//!
+//! A [`Check::Notify`] is never asked; the service says the answer itself. Where silence means something is wrong
+//! (startup, live), each interval without a word counts as a failure.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Machine;
+use super::phase::{On, Phase};
+use crate::words::{clip, span};
+use crate::{Check, Effect, EventKind, ProbeKind, ProbeOutcome, ProbePlan, ProbeStatus, ServicePlan, Time};
+
+/// How much longer than its timeout an answer may take before it counts as lost.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The shortest interval, whatever the plan says, so that a probe of interval 0 does not ask without a pause.
+const SHORTEST: Duration = Duration::from_millis(10);
+
+/// The most lines of one notification that are read.
+const NOTIFY_LINES: usize = 64;
+
+/// What a run's probes saw.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Probes {
+    /// The number of the last question.
+    seq: u64,
+    /// Those that the plan has.
+    list: Vec<Probe>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Probe {
+    kind: ProbeKind,
+    /// When the next question is due, or when silence counts as a failure; none if it is not its turn.
+    next: Option<Time>,
+    /// The question in flight: its number, and when its answer counts as lost.
+    asked: Option<(u64, Time)>,
+    verdict: Option<bool>,
+    /// Successes in a row.
+    successes: u32,
+    /// Failures in a row.
+    failures: u32,
+    detail: String,
+    at: Option<Time>,
+}
+
+/// A probe whose verdict changed.
+struct Change {
+    kind: ProbeKind,
+    ok: bool,
+    detail: String,
+}
+
+/// Something to do at a probe's deadline.
+enum Due {
+    Ask(ProbeKind, u64),
+    Changed(Change),
+}
+
+impl Probe {
+    fn new(kind: ProbeKind) -> Self {
+        let detail = String::new();
+        Probe { kind, next: None, asked: None, verdict: None, successes: 0, failures: 0, detail, at: None }
+    }
+
+    /// Takes in one answer. The change, if it makes one.
+    fn answer(&mut self, plan: &ProbePlan, outcome: ProbeOutcome, now: Time) -> Option<Change> {
+        let (run, threshold) = if outcome.ok {
+            self.failures = 0;
+            (&mut self.successes, plan.successes)
+        } else {
+            self.successes = 0;
+            (&mut self.failures, plan.failures)
+        };
+        *run = run.saturating_add(1);
+        let reached = *run >= threshold.max(1);
+        self.detail = clip(outcome.detail);
+        self.at = Some(now);
+        if reached { self.decide(outcome.ok) } else { None }
+    }
+
+    /// Takes in a word that decides at once, whatever the thresholds say.
+    fn word(&mut self, ok: bool, detail: &str, now: Time) -> Option<Change> {
+        (self.successes, self.failures) = (u32::from(ok), u32::from(!ok));
+        self.detail = detail.to_owned();
+        self.at = Some(now);
+        self.decide(ok)
+    }
+
+    fn decide(&mut self, ok: bool) -> Option<Change> {
+        let changed = self.verdict != Some(ok);
+        self.verdict = Some(ok);
+        changed.then(|| Change { kind: self.kind, ok, detail: self.detail.clone() })
+    }
+
+    /// What is to be done by now.
+    fn due(&mut self, plan: &ProbePlan, seq: &mut u64, now: Time) -> Option<Due> {
+        if self.asked.is_some_and(|(_, lost)| lost <= now) {
+            self.asked = None;
+            let detail = format!("no answer in {}", span(plan.timeout));
+            return self.answer(plan, ProbeOutcome { ok: false, detail }, now).map(Due::Changed);
+        }
+        if self.asked.is_some() || self.next.is_none_or(|next| next > now) {
+            return None;
+        }
+        self.next = Some(now.after(plan.interval.max(SHORTEST)));
+        if plan.check == Check::Notify {
+            let detail = format!("it said nothing for {}", span(plan.interval));
+            return self.answer(plan, ProbeOutcome { ok: false, detail }, now).map(Due::Changed);
+        }
+        *seq += 1;
+        self.asked = Some((*seq, now.after(plan.timeout).after(GRACE)));
+        Some(Due::Ask(self.kind, *seq))
+    }
+
+    fn deadline(&self) -> Option<(Time, &'static str)> {
+        match self.asked {
+            Some((_, lost)) => Some((lost, "a probe is not answered")),
+            None => self.next.map(|next| (next, "a probe")),
+        }
+    }
+}
+
+impl Probes {
+    pub(super) fn of(plan: &ServicePlan) -> Self {
+        let planned = |kind: &ProbeKind| plan.probe(*kind).is_some();
+        let kinds = [ProbeKind::Startup, ProbeKind::Ready, ProbeKind::Live];
+        Probes { seq: 0, list: kinds.into_iter().filter(planned).map(Probe::new).collect() }
+    }
+
+    fn get(&mut self, kind: ProbeKind) -> Option<&mut Probe> {
+        self.list.iter_mut().find(|probe| probe.kind == kind)
+    }
+
+    /// A probe's verdict, if it has one.
+    pub(crate) fn verdict(&self, kind: ProbeKind) -> Option<bool> {
+        self.list.iter().find(|probe| probe.kind == kind).and_then(|probe| probe.verdict)
+    }
+
+    /// A probe's turn comes.
+    pub(super) fn begin(&mut self, kind: ProbeKind, now: Time, plan: &ServicePlan) {
+        if let Some(plan) = plan.probe(kind)
+            && let Some(probe) = self.get(kind)
+        {
+            let first = now.after(plan.initial_delay);
+            probe.next = match (&plan.check, kind) {
+                (Check::Notify, ProbeKind::Ready) => None,
+                (Check::Notify, _) => Some(first.after(plan.interval.max(SHORTEST))),
+                _ => Some(first),
+            };
+        }
+    }
+
+    /// Nothing is asked any more, and an answer on its way counts as late.
+    pub(super) fn rest(&mut self) {
+        for probe in &mut self.list {
+            (probe.next, probe.asked) = (None, None);
+        }
+    }
+
+    /// Goes on after a rest, with its counts from zero: what was before the rest says nothing of now.
+    pub(super) fn resume(&mut self, now: Time, plan: &ServicePlan) {
+        for kind in [ProbeKind::Ready, ProbeKind::Live] {
+            self.begin(kind, now, plan);
+            if let (Some(plan), Some(probe)) = (plan.probe(kind), self.get(kind)) {
+                (probe.successes, probe.failures) = (0, 0);
+                probe.next = probe.next.map(|_| now.after(plan.interval.max(SHORTEST)));
+            }
+        }
+    }
+
+    /// When something is to be done next, and what.
+    pub(super) fn deadline(&self) -> Option<(Time, &'static str)> {
+        self.list.iter().filter_map(Probe::deadline).min()
+    }
+
+    /// Makes it fit a plan that may not be the one it was written under, and gives the questions in flight that
+    /// have to be asked again. Their time starts anew.
+    pub(crate) fn ask_again(&mut self, now: Time, plan: &ServicePlan) -> Vec<(ProbeKind, u64)> {
+        self.list.retain(|probe| plan.probe(probe.kind).is_some());
+        let mut again = Vec::new();
+        for probe in &mut self.list {
+            if let (Some((seq, lost)), Some(plan)) = (probe.asked, plan.probe(probe.kind)) {
+                probe.asked = Some((seq, lost.max(now.after(plan.timeout).after(GRACE))));
+                again.push((probe.kind, seq));
+            }
+        }
+        again
+    }
+
+    /// As people see it.
+    pub(crate) fn status(&self) -> Vec<ProbeStatus> {
+        let status = |probe: &Probe| ProbeStatus {
+            probe: probe.kind,
+            ok: probe.verdict,
+            detail: probe.detail.clone(),
+            at: probe.at,
+            failures: probe.failures,
+        };
+        self.list.iter().map(status).collect()
+    }
+}
+
+impl Machine<'_> {
+    /// Asks the questions that are due and counts the answers that are lost. What follows is to be stepped through.
+    pub(crate) fn probes_due(&mut self) -> Vec<On> {
+        let (Phase::Startup(run) | Phase::Running(run) | Phase::Ready(run)) = &mut self.service.phase else {
+            return Vec::new();
+        };
+        let Probes { seq, list } = &mut run.probes;
+        let id = run.id;
+        let due: Vec<Due> = list
+            .iter_mut()
+            .filter_map(|probe| probe.due(self.plan.probe(probe.kind)?, seq, self.now))
+            .collect();
+        let mut follows = Vec::new();
+        for due in due {
+            match due {
+                Due::Ask(probe, seq) => {
+                    self.wants(Effect::Probe { service: self.name.clone(), run: id, probe, seq });
+                }
+                Due::Changed(change) => follows.extend(self.changed(change)),
+            }
+        }
+        follows
+    }
+
+    /// Takes in the answer to a question. An answer to any other than the one in flight is late.
+    pub(crate) fn answered(&mut self, kind: ProbeKind, seq: u64, outcome: ProbeOutcome) -> Option<On> {
+        let plan = self.plan.probe(kind)?;
+        let probe = self.service.phase.run_up_mut()?.probes.get(kind)?;
+        probe.asked.take_if(|(asked, _)| *asked == seq)?;
+        let change = probe.answer(plan, outcome, self.now)?;
+        self.changed(change)
+    }
+
+    /// Takes in what the service says about itself.
+    pub(crate) fn notified(&mut self, text: &str) -> Vec<On> {
+        let now = self.now;
+        let Some(run) = self.service.phase.run_up_mut() else { return Vec::new() };
+        let (mut changes, mut stopping) = (Vec::new(), false);
+        for line in text.lines().take(NOTIFY_LINES) {
+            let (ok, kinds): (bool, &[ProbeKind]) = match line.trim() {
+                "READY=1" => (true, &[ProbeKind::Ready, ProbeKind::Startup]),
+                "READY=0" => (false, &[ProbeKind::Ready]),
+                "WATCHDOG=1" => (true, &[ProbeKind::Live]),
+                "STOPPING=1" => {
+                    stopping = true;
+                    (false, &[ProbeKind::Ready])
+                }
+                _ => continue,
+            };
+            for kind in kinds {
+                if let Some(plan) = self.plan.probe(*kind).filter(|plan| plan.check == Check::Notify)
+                    && let Some(probe) = run.probes.get(*kind)
+                {
+                    // The next silence is counted from here.
+                    probe.next = probe.next.map(|_| now.after(plan.interval.max(SHORTEST)));
+                    changes.extend(probe.word(ok, line.trim(), now));
+                }
+            }
+        }
+        let mut follows: Vec<On> = changes.into_iter().filter_map(|change| self.changed(change)).collect();
+        follows.extend(stopping.then_some(On::SaysStopping));
+        follows
+    }
+
+    /// Tells a new verdict. What follows from it.
+    fn changed(&mut self, change: Change) -> Option<On> {
+        let Change { kind, ok, detail } = change;
+        let run = self.service.phase.run_id();
+        self.tell(run, EventKind::Probe { probe: kind, ok, detail: detail.clone() });
+        let says = |verb: &str| format!("{kind} probe {verb}: {detail}");
+        match (kind, ok) {
+            (ProbeKind::Startup, true) => Some(On::StartupOk(says("succeeded"))),
+            (ProbeKind::Startup, false) => Some(On::StartupFailed(says("failed"))),
+            (ProbeKind::Ready, true) => Some(On::ReadyOk(says("succeeds"))),
+            (ProbeKind::Ready, false) => Some(On::ReadyLost(says("fails"))),
+            (ProbeKind::Live, true) => None,
+            (ProbeKind::Live, false) => Some(On::LiveFailed(says("failed"))),
+        }
+    }
+}

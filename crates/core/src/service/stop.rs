@@ -1,0 +1,188 @@
+//! From up to down: the dependents first, then the steps of the stop, then the kill, until nothing is left.
+
+use std::time::Duration;
+
+use super::Machine;
+use super::phase::{After, Holding, Phase, Stopping, Wish};
+use super::run::Run;
+use crate::words::span;
+use crate::{Effect, EventKind, Exit, RunId, StateName, StopAction};
+
+/// The wait before the whole tree is killed a second time; doubled each time, up to [`KILL_AGAIN_AT_MOST`].
+const KILL_AGAIN: Duration = Duration::from_secs(1);
+const KILL_AGAIN_AT_MOST: Duration = Duration::from_secs(30);
+
+impl Wish {
+    /// Why it is stopping, with what follows.
+    pub(super) fn reason(&self) -> String {
+        match self.after {
+            After::Start(_) => format!("{}; starts again afterwards", self.why),
+            After::Stay | After::Policy(_) => self.why.clone(),
+        }
+    }
+}
+
+impl Stopping {
+    /// What its deadline is for.
+    pub(super) fn due_for(&self) -> &'static str {
+        if self.killed.is_some() { "killed, but not gone yet" } else { "the next step of the stop" }
+    }
+}
+
+impl Machine<'_> {
+    /// Somebody wants it down.
+    pub(super) fn stay(&self, why: String) -> Wish {
+        Wish { why, after: After::Stay, dependents_first: true }
+    }
+
+    /// Somebody wants a new run. Dependents stay up.
+    pub(super) fn again(&mut self, why: String) -> Wish {
+        self.service.tally.by_hand();
+        Wish { why: why.clone(), after: After::Start(why), dependents_first: false }
+    }
+
+    /// Somebody wants it up while it is stopping already for another reason.
+    pub(super) fn then_start(&mut self, wish: Wish, why: String) -> Wish {
+        self.service.tally.by_hand();
+        Wish { after: After::Start(why), ..wish }
+    }
+
+    pub(super) fn stop(&mut self, mut run: Run, why: String) -> Phase {
+        self.leave_up(&mut run);
+        let wish = self.stay(why);
+        self.hold(run, wish)
+    }
+
+    pub(super) fn restart(&mut self, mut run: Run, why: String) -> Phase {
+        self.leave_up(&mut run);
+        let wish = self.again(why);
+        self.ladder(run, wish)
+    }
+
+    /// A frozen tree is thawed first: it could not answer a step of the stop. (The kill works on frozen trees too.)
+    pub(super) fn thaw_to_stop(&mut self, run: Run, why: String) -> Phase {
+        self.wants(Effect::Thaw { run: run.id });
+        self.stop(run, why)
+    }
+
+    pub(super) fn thaw_to_restart(&mut self, run: Run, why: String) -> Phase {
+        self.wants(Effect::Thaw { run: run.id });
+        self.restart(run, why)
+    }
+
+    /// Stops, once no dependent that stops too has a process any more.
+    pub(super) fn hold(&mut self, run: Run, wish: Wish) -> Phase {
+        if !(wish.dependents_first && self.has_dependents) {
+            return self.ladder(run, wish);
+        }
+        self.enter(StateName::Stopping, format!("{}; its dependents stop first", wish.reason()));
+        Phase::Holding(Box::new(Holding { run, wish }))
+    }
+
+    /// Begins with the steps of the stop.
+    pub(super) fn ladder(&mut self, run: Run, wish: Wish) -> Phase {
+        self.enter(StateName::Stopping, wish.reason());
+        let stopping = Stopping { run, wish, began: self.now, step: 0, due: self.now, killed: None };
+        self.advance(stopping)
+    }
+
+    /// Takes the steps that are due. Each step is taken once, and a kill is never due at once again, so this ends.
+    pub(super) fn advance(&mut self, mut stopping: Stopping) -> Phase {
+        let plan = &self.plan.stop;
+        let end = stopping.began.after(plan.timeout);
+        while self.now >= stopping.due {
+            match plan.steps.get(stopping.step) {
+                Some(step)
+                    if stopping.killed.is_none() && self.now < end && step.action != StopAction::Kill =>
+                {
+                    self.signal(stopping.run.id, step.action, step.wait);
+                    stopping.step += 1;
+                    stopping.due = self.now.after(step.wait).min(end);
+                }
+                _ => self.kill(&mut stopping),
+            }
+        }
+        Phase::Stopping(Box::new(stopping))
+    }
+
+    fn signal(&mut self, run: RunId, action: StopAction, wait: Duration) {
+        self.tell(Some(run), EventKind::StopStep { step: format!("{action}, then waits {}", span(wait)) });
+        self.wants(Effect::Signal { run, action });
+    }
+
+    fn kill(&mut self, stopping: &mut Stopping) {
+        let run = stopping.run.id;
+        let (first, times) = stopping.killed.unwrap_or((self.now, 0));
+        let step = if times == 0 {
+            "kill of the whole tree".to_owned()
+        } else {
+            let late =
+                format!("{} after the kill something of it is still there", span(self.now.since(first)));
+            self.service.reason = format!("{}; {late}", stopping.wish.reason());
+            format!("kill again: {late}")
+        };
+        self.tell(Some(run), EventKind::StopStep { step });
+        self.wants(Effect::Kill { run });
+        stopping.killed = Some((first, times.saturating_add(1)));
+        stopping.due = self.now.after(KILL_AGAIN.saturating_mul(1 << times.min(8)).min(KILL_AGAIN_AT_MOST));
+    }
+
+    pub(super) fn stop_again(&mut self, mut stopping: Stopping, why: String) -> Phase {
+        if stopping.wish.after != After::Stay {
+            stopping.wish = self.stay(why);
+            self.enter(StateName::Stopping, stopping.wish.reason());
+        }
+        Phase::Stopping(Box::new(stopping))
+    }
+
+    pub(super) fn start_after_stop(&mut self, mut stopping: Stopping, why: String) -> Phase {
+        stopping.wish = self.then_start(stopping.wish, why);
+        self.enter(StateName::Stopping, stopping.wish.reason());
+        Phase::Stopping(Box::new(stopping))
+    }
+
+    /// The main process ended, and nothing is left.
+    pub(super) fn ended_in_stop(&mut self, run: Run, wish: Wish, exit: Exit) -> Phase {
+        if run.exit.is_none() {
+            self.tell_exit(&run, exit);
+        }
+        self.over(run.id, wish)
+    }
+
+    /// Nothing is left; how the main process ended was told before, or never.
+    pub(super) fn vanished_in_stop(&mut self, run: Run, wish: Wish) -> Phase {
+        self.ended_in_stop(run, wish, Exit::Unknown)
+    }
+
+    /// The main process ended, others are left: nobody needs to be waited for any more.
+    pub(super) fn left_in_hold(&mut self, mut run: Run, wish: Wish, exit: Exit) -> Phase {
+        self.tell_exit(&run, exit);
+        run.exit = Some(exit);
+        self.ladder(run, wish)
+    }
+
+    /// The main process ended, others are left: they get the remaining steps.
+    pub(super) fn left_in_stop(&mut self, mut stopping: Stopping, exit: Exit) -> Phase {
+        if stopping.run.exit.is_none() {
+            self.tell_exit(&stopping.run, exit);
+            stopping.run.exit = Some(exit);
+            self.service.reason = format!("{}; {exit}, others of its tree are left", stopping.wish.reason());
+        }
+        Phase::Stopping(Box::new(stopping))
+    }
+
+    /// Nothing of the run is left.
+    fn over(&mut self, run: RunId, wish: Wish) -> Phase {
+        self.wants(Effect::Forget { run });
+        self.follow(wish)
+    }
+
+    /// What follows a stop.
+    pub(super) fn follow(&mut self, wish: Wish) -> Phase {
+        match wish.after {
+            After::Stay => self.stopped(wish.why),
+            After::Start(why) => self.start(why),
+            After::Policy(end) => self.ended(end),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What people ask for.
+
+use std::collections::BTreeMap;
+
+use super::{Node, Supervisor};
+use crate::service::{On, Service};
+use crate::words::clip;
+use crate::{Effect, Event, EventKind, Request, ServiceName, ServicePlan, StartMode, StateName};
+
+impl Request {
+    /// The word for it, as on the command line.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Request::Up => "up",
+            Request::Down => "down",
+            Request::Start(_) => "start",
+            Request::Stop(_) => "stop",
+            Request::Restart(_) => "restart",
+            Request::Pause(_) => "pause",
+            Request::Continue(_) => "continue",
+            Request::Add(..) => "add",
+            Request::Remove(_) => "remove",
+        }
+    }
+
+    /// The service that it is about; none for the stack as a whole.
+    pub const fn service(&self) -> Option<&ServiceName> {
+        match self {
+            Request::Up | Request::Down => None,
+            Request::Start(name)
+            | Request::Stop(name)
+            | Request::Restart(name)
+            | Request::Pause(name)
+            | Request::Continue(name)
+            | Request::Add(name, _)
+            | Request::Remove(name) => Some(name),
+        }
+    }
+}
+
+impl Supervisor {
+    pub(super) fn request(&mut self, by: String, request: Request) {
+        let by = clip(by);
+        let service = request.service().cloned();
+        if let Err(refusal) = self.check(&request) {
+            self.tell(service, EventKind::Refused { reason: refusal.to_string() });
+            return;
+        }
+        let why = format!("asked by {by}");
+        self.tell(service, EventKind::Requested { by, what: request.as_str().to_owned() });
+        match request {
+            Request::Up => self.up(&why),
+            Request::Down => self.down(&why),
+            Request::Start(name) => self.start(name, why),
+            Request::Stop(name) => self.stop(name, why),
+            Request::Restart(name) => self.restart(name, why),
+            Request::Pause(name) => self.queue.push_back((name, On::Pause(why))),
+            Request::Continue(name) => self.queue.push_back((name, On::Continue(why))),
+            Request::Add(name, plan) => self.add(name, *plan, why),
+            Request::Remove(name) => self.remove(name, why),
+        }
+    }
+
+    pub(super) fn tell(&mut self, service: Option<ServiceName>, kind: EventKind) {
+        let run = service
+            .as_ref()
+            .and_then(|name| self.nodes.get(name))
+            .and_then(|node| node.service.phase.run_id());
+        self.effects.push_back(Effect::Tell(Event { service, run, kind }));
+    }
+
+    fn up(&mut self, why: &str) {
+        let order = self.in_order();
+        let cannot = self.cut_off(&order);
+        // From the dependents to the dependencies, so that what is needed is known before it is looked at.
+        let mut wanted: BTreeMap<&ServiceName, String> = BTreeMap::new();
+        for name in order.iter().rev() {
+            let (Some(node), Some(plan)) = (self.nodes.get(name), self.plan.services.get(name)) else {
+                continue;
+            };
+            let state = node.service.state();
+            let by_itself =
+                plan.start == StartMode::Auto && matches!(state, StateName::Stopped | StateName::Failed);
+            if by_itself && !node.service.removing && !cannot.contains_key(name) {
+                wanted.insert(name, why.to_owned());
+            }
+            if wanted.contains_key(name) {
+                for (dependency, condition) in &plan.depends_on {
+                    let stays_down = self.nodes.get(dependency).is_some_and(|node| {
+                        node.service.phase.stays_down() && node.service.state() != StateName::Failed
+                    });
+                    if stays_down && !self.is_met(dependency, *condition) {
+                        wanted.entry(dependency).or_insert_with(|| format!("needed by {name}, {why}"));
+                    }
+                }
+            }
+        }
+        let starts: Vec<(ServiceName, On)> = order
+            .iter()
+            .filter_map(|name| wanted.remove(name).map(|why| (name.clone(), On::Start(why))))
+            .collect();
+        self.queue.extend(starts);
+        for (name, disabled) in cannot {
+            if self.plan.services.get(&name).is_some_and(|plan| plan.start == StartMode::Auto) {
+                let reason = format!("not started: {}", super::check::depends_on_disabled(&name, &disabled));
+                if let Some(node) = self.nodes.get_mut(&name) {
+                    node.service.reason.clone_from(&reason);
+                    self.dirty.insert(name.clone());
+                }
+                self.tell(Some(name), EventKind::Refused { reason });
+            }
+        }
+    }
+
+    /// The services that are down and cannot start because of one that is disabled, each with that one.
+    fn cut_off(&self, order: &[ServiceName]) -> BTreeMap<ServiceName, ServiceName> {
+        let mut cut_off: BTreeMap<ServiceName, ServiceName> = BTreeMap::new();
+        for name in order {
+            let (Some(node), Some(plan)) = (self.nodes.get(name), self.plan.services.get(name)) else {
+                continue;
+            };
+            if !node.service.state().is_down() || plan.start == StartMode::Disabled {
+                continue;
+            }
+            let obstacle = plan.depends_on.iter().find_map(|(dependency, condition)| {
+                let disabled = self.plan.services.get(dependency)?.start == StartMode::Disabled;
+                let down = self.nodes.get(dependency)?.service.phase.stays_down();
+                match self.is_met(dependency, *condition) {
+                    true => None,
+                    false if disabled && down => Some(dependency.clone()),
+                    false => cut_off.get(dependency).cloned(),
+                }
+            });
+            if let Some(disabled) = obstacle {
+                cut_off.insert(name.clone(), disabled);
+            }
+        }
+        cut_off
+    }
+
+    fn down(&mut self, why: &str) {
+        self.going_down = true;
+        self.dirty_stack = true;
+        let why = format!("the stack goes down, {why}");
+        for name in self.in_order().into_iter().rev() {
+            if self.nodes.get(&name).is_some_and(|node| !node.service.state().is_down()) {
+                self.queue.push_back((name, On::Stop(why.clone())));
+            }
+        }
+    }
+
+    /// Starts a service, after what it depends on.
+    fn start(&mut self, name: ServiceName, why: String) {
+        if !self.nodes.get(&name).is_some_and(|node| node.service.state().is_started()) {
+            self.start_missing_for(&name, &why);
+        }
+        self.queue.push_back((name, On::Start(why)));
+    }
+
+    /// Makes a new run of a service, after what it depends on.
+    fn restart(&mut self, name: ServiceName, why: String) {
+        self.start_missing_for(&name, &why);
+        self.queue.push_back((name, On::Restart(why)));
+    }
+
+    fn start_missing_for(&mut self, name: &ServiceName, why: &str) {
+        // A disabled one was refused before.
+        for missing in self.missing_for(name).unwrap_or_default() {
+            self.queue.push_back((missing, On::Start(format!("needed by {name}, {why}"))));
+        }
+    }
+
+    /// Stops a service, after what depends on it.
+    fn stop(&mut self, name: ServiceName, why: String) {
+        if self.nodes.get(&name).is_some_and(|node| node.service.state().is_down()) {
+            return;
+        }
+        for dependent in self.dependents_of(&name) {
+            if self.nodes.get(&dependent).is_some_and(|node| !node.service.state().is_down()) {
+                self.queue.push_back((dependent, On::Stop(format!("{name} is to stop, {why}"))));
+            }
+        }
+        self.queue.push_back((name, On::Stop(why)));
+    }
+
+    fn add(&mut self, name: ServiceName, plan: ServicePlan, why: String) {
+        let start = plan.start;
+        self.plan.services.insert(name.clone(), plan);
+        self.nodes.insert(name.clone(), Node::new(Service::new(self.now, "never started")));
+        self.link(&name);
+        self.touch(&name);
+        if start == StartMode::Auto {
+            self.start(name, why);
+        }
+    }
+
+    fn remove(&mut self, name: ServiceName, why: String) {
+        if let Some(node) = self.nodes.get_mut(&name) {
+            node.service.removing = true;
+            self.queue.push_back((name, On::Stop(format!("to be removed, {why}"))));
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What can be seen of a supervisor.
+
+use super::{Node, Supervisor};
+use crate::service::Phase;
+use crate::{ServiceName, ServiceStatus, StateName};
+
+/// The most lines that say what a service waits for.
+const LINES: usize = 20;
+
+impl Supervisor {
+    /// All services, by name.
+    pub fn status(&self) -> Vec<ServiceStatus> {
+        self.nodes.iter().map(|(name, node)| self.show(name, node)).collect()
+    }
+
+    /// One service.
+    pub fn service_status(&self, name: &str) -> Option<ServiceStatus> {
+        let (name, node) = self.nodes.get_key_value(name)?;
+        Some(self.show(name, node))
+    }
+
+    /// A service's state, for those who need no more: cheaper than its status.
+    pub fn state(&self, name: &str) -> Option<StateName> {
+        self.nodes.get(name).map(|node| node.service.state())
+    }
+
+    fn show(&self, name: &ServiceName, node: &Node) -> ServiceStatus {
+        let service = &node.service;
+        let run = service.phase.run();
+        ServiceStatus {
+            name: name.clone(),
+            state: service.state(),
+            since: service.since,
+            reason: service.reason.clone(),
+            run: service.phase.run_id(),
+            pid: run.and_then(|run| run.pid),
+            started: run.map(|run| run.started),
+            restarts: service.tally.restarts,
+            crash_loop: service.tally.crash_loop,
+            next_start: match &service.phase {
+                Phase::Backoff(backoff) => Some(backoff.until),
+                _ => None,
+            },
+            last_exit: service.last_exit,
+            waiting_for: self.waiting_for(name, node),
+            probes: run.map(|run| run.probes.status()).unwrap_or_default(),
+        }
+    }
+
+    fn waiting_for(&self, name: &ServiceName, node: &Node) -> Vec<String> {
+        let lines: Vec<String> = match &node.service.phase {
+            Phase::Waiting(_) => {
+                let needs = self.plan.services.get(name).into_iter().flat_map(|plan| &plan.depends_on);
+                let unmet = needs.filter(|(dependency, condition)| !self.is_met(dependency, **condition));
+                unmet
+                    .map(|(dependency, condition)| {
+                        let obstacle = self.obstacle(dependency, *condition);
+                        match self.nodes.get(dependency).map(|node| &node.service) {
+                            Some(service) if !service.state().is_down() => {
+                                format!("{obstacle} ({}: {})", service.state(), service.reason)
+                            }
+                            _ => obstacle,
+                        }
+                    })
+                    .take(LINES)
+                    .collect()
+            }
+            Phase::Holding(_) => {
+                let dependents =
+                    node.links.dependents.keys().filter_map(|name| Some((name, self.nodes.get(name)?)));
+                let busy = dependents.filter(|(_, node)| node.service.phase.run_id().is_some());
+                busy.map(|(name, node)| format!("{name} is still {}", node.service.state()))
+                    .take(LINES)
+                    .collect()
+            }
+            _ => Vec::new(),
+        };
+        lines
+    }
+}
