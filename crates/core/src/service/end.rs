@@ -127,7 +127,7 @@ impl Machine<'_> {
             return self.restart_now(&what);
         }
         self.tell(None, EventKind::BackOff { delay, attempt });
-        self.enter(StateName::Backoff, format!("{what}; restart {attempt} in a row waits {}", span(delay)));
+        self.enter(StateName::Backoff, format!("{what}; restart {attempt} in a row in {}", span(delay)));
         Phase::Backoff(Backoff { until, what })
     }
 
@@ -141,7 +141,10 @@ impl Machine<'_> {
     fn restart_now(&mut self, what: &str) -> Phase {
         let tally = &mut self.service.tally;
         tally.restarts = tally.restarts.saturating_add(1);
-        let reason = format!("restart {} in a row after: {what}", tally.in_a_row);
+        let reason = match tally.in_a_row {
+            1 => format!("restart: {what}"),
+            attempt => format!("restart {attempt} in a row: {what}"),
+        };
         self.start(reason)
     }
 

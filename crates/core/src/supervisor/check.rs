@@ -114,9 +114,10 @@ impl Supervisor {
             | StateName::Backoff
             | StateName::Stopped
             | StateName::Failed
-            | StateName::Completed) => {
-                Err(Refusal::new(RefusalKind::WrongState, format!("{name} is not paused, it is {state}")))
-            }
+            | StateName::Completed) => Err(Refusal::new(
+                RefusalKind::WrongState,
+                format!("{name} is not paused; its state is {state}"),
+            )),
         }
     }
 

@@ -19,11 +19,11 @@ const NAME: &str = "s";
 pub fn table() -> String {
     let Ok(name) = ServiceName::new(NAME) else { return String::new() };
     let bench = Bench { plan: plan(), name };
-    let phases: Vec<(Service, Time)> = ways().into_iter().map(|way| bench.drive(way)).collect();
+    let phases: Vec<Stand> = ways().into_iter().map(|way| bench.drive(way)).collect();
     let mut text = String::new();
     bench.matrix(&mut text, &phases);
-    for (service, at) in &phases {
-        bench.details(&mut text, service, *at);
+    for stand in &phases {
+        bench.details(&mut text, stand);
     }
     text
 }
@@ -45,33 +45,51 @@ fn plan() -> ServicePlan {
     }
 }
 
-/// How to get into each phase.
-fn ways() -> Vec<Vec<On>> {
+/// How to get into a phase, and how the others stand meanwhile.
+struct Way {
+    steps: Vec<On>,
+    /// Whether a dependency is missing.
+    blocked: bool,
+    /// Whether a dependent has a process.
+    held: bool,
+}
+
+/// A service in a phase.
+struct Stand {
+    service: Service,
+    at: Time,
+    blocked: bool,
+    held: bool,
+}
+
+/// A way into each phase, in the order of a life.
+fn ways() -> Vec<Way> {
     let why = || String::from("asked");
-    let start = || vec![On::Start(why())];
-    let spawned = || [start(), vec![On::Spawned(7)]].concat();
-    let running = || [spawned(), vec![On::StartupOk("startup probe succeeded".into())]].concat();
-    let pausing = || [running(), vec![On::Pause(why())]].concat();
-    let paused = || [pausing(), vec![On::Frozen]].concat();
-    let crash = || vec![On::Spawned(7), On::Exited(Exit::Code(1))];
+    let way = |steps: &[&[On]]| Way { steps: steps.concat(), blocked: false, held: false };
+    let start = &[On::Start(why())][..];
+    let stop = &[On::Stop(why())][..];
+    let spawned = &[On::Start(why()), On::Spawned(7)][..];
+    let up = &[On::StartupOk("startup probe succeeded".into())][..];
+    let ready = &[On::ReadyOk("ready probe succeeds".into())][..];
+    let pause = &[On::Pause(why())][..];
+    let frozen = &[On::Frozen][..];
+    let crash = &[On::Exited(Exit::Code(1)), On::Spawned(7)][..];
     vec![
-        vec![],
-        // The supervisor says what is missing; the bench takes it away for this one.
-        vec![On::Start(String::new())],
-        start(),
-        [start(), vec![On::Stop(why())]].concat(),
-        spawned(),
-        running(),
-        [running(), vec![On::ReadyOk("ready probe succeeds".into())]].concat(),
-        pausing(),
-        paused(),
-        [paused(), vec![On::Continue(why())]].concat(),
-        // With a dependent that is up: see the bench.
-        [running(), vec![On::Stop(String::new())]].concat(),
-        [running(), vec![On::Stop(why())]].concat(),
-        [start(), crash(), crash()].concat(),
-        [start(), vec![On::Spawned(7), On::Exited(Exit::Code(78))]].concat(),
-        [start(), vec![On::Spawned(7), On::Exited(Exit::Code(0))]].concat(),
+        way(&[]),
+        Way { blocked: true, ..way(&[start]) },
+        way(&[start]),
+        way(&[start, stop]),
+        way(&[spawned]),
+        way(&[spawned, up]),
+        way(&[spawned, up, ready]),
+        way(&[spawned, up, pause]),
+        way(&[spawned, up, pause, frozen]),
+        way(&[spawned, up, pause, frozen, &[On::Continue(why())]]),
+        Way { held: true, ..way(&[spawned, up, stop]) },
+        way(&[spawned, up, stop]),
+        way(&[spawned, crash, &[On::Exited(Exit::Code(1))]]),
+        way(&[spawned, &[On::Exited(Exit::Code(78))]]),
+        way(&[spawned, &[On::Exited(Exit::Code(0))]]),
     ]
 }
 
@@ -111,27 +129,28 @@ struct Bench {
 }
 
 impl Bench {
-    fn drive(&self, way: Vec<On>) -> (Service, Time) {
-        let mut service = Service::new(Time::ZERO, "never started");
-        let mut at = Time::ZERO;
-        for on in way {
-            at = at.after(Duration::from_millis(100));
-            let blocked = on == On::Start(String::new());
-            let held = on == On::Stop(String::new());
-            service = self.step(service, at, on, blocked, held).0;
+    fn drive(&self, way: Way) -> Stand {
+        let Way { steps, blocked, held } = way;
+        let service = Service::new(Time::ZERO, "never started");
+        let mut stand = Stand { service, at: Time::ZERO, blocked, held };
+        for on in steps {
+            stand.at = stand.at.after(Duration::from_millis(100));
+            stand.service = self.step(&stand, on).0;
         }
-        (service, at.after(Duration::from_millis(100)))
+        stand.at = stand.at.after(Duration::from_millis(100));
+        stand
     }
 
-    fn step(&self, service: Service, now: Time, on: On, blocked: bool, held: bool) -> (Service, Vec<Effect>) {
-        let (mut service, mut last_run, mut effects) = (service, 0, VecDeque::new());
+    fn step(&self, stand: &Stand, on: On) -> (Service, Vec<Effect>) {
+        let (mut service, mut last_run, mut effects) = (stand.service.clone(), 0, VecDeque::new());
+        let due = service.deadline(&self.plan).filter(|_| on == On::Due).map(|(due, _)| due);
         let mut machine = Machine {
-            now,
+            now: stand.at.max(due.unwrap_or(stand.at)),
             name: &self.name,
             plan: &self.plan,
             seed: 0,
-            unblocked: !blocked,
-            has_dependents: held,
+            unblocked: !stand.blocked || on == On::Unblocked,
+            has_dependents: stand.held && on != On::DependentsDown,
             closed: false,
             shown: service.state(),
             run: service.phase.run_id(),
@@ -144,10 +163,9 @@ impl Bench {
     }
 
     /// One cell: what came of it, or why it is refused.
-    fn cell(&self, service: &Service, at: Time, on: &On) -> Result<(Service, Vec<Effect>), Refusal> {
-        self.check(service, on)?;
-        let due = service.deadline(&self.plan).filter(|_| *on == On::Due).map_or(at, |(due, _)| due);
-        Ok(self.step(service.clone(), due.max(at), on.clone(), false, false))
+    fn cell(&self, stand: &Stand, on: &On) -> Result<(Service, Vec<Effect>), Refusal> {
+        self.check(&stand.service, on)?;
+        Ok(self.step(stand, on.clone()))
     }
 
     /// Whether the supervisor would let a request through.
@@ -168,41 +186,39 @@ impl Bench {
         supervisor.check(&request)
     }
 
-    fn matrix(&self, text: &mut String, phases: &[(Service, Time)]) {
-        let row = |text: &mut String, cells: &[String]| {
-            let _ = writeln!(text, "| {} |", cells.join(" | "));
+    fn matrix(&self, text: &mut String, phases: &[Stand]) {
+        let row = |text: &mut String, first: &str, cells: &mut dyn Iterator<Item = String>| {
+            let _ = writeln!(text, "| {first} | {} |", cells.collect::<Vec<_>>().join(" | "));
         };
-        let head = |what: fn(&Service) -> String| phases.iter().map(move |(service, _)| what(service));
-        let phase = head(|service| format!("**{}**", label(&service.phase)));
-        row(text, &std::iter::once(String::from("phase")).chain(phase).collect::<Vec<_>>());
-        row(text, &vec![String::from("---"); phases.len() + 1]);
-        let state = head(|service| service.state().to_string());
-        row(text, &std::iter::once(String::from("*state*")).chain(state).collect::<Vec<_>>());
+        row(text, "phase", &mut phases.iter().map(|stand| format!("**{}**", label(&stand.service.phase))));
+        row(text, "---", &mut phases.iter().map(|_| "---".to_owned()));
+        row(text, "*state*", &mut phases.iter().map(|stand| format!("*{}*", stand.service.state())));
         for (words, on) in inputs() {
-            let cells = phases.iter().map(|(service, at)| match self.cell(service, *at, &on) {
+            let cell = |stand: &Stand| match self.cell(stand, &on) {
                 Err(_) => "refused".to_owned(),
-                Ok((after, effects)) if after == *service && effects.is_empty() => "·".to_owned(),
-                Ok((after, _)) if label(&after.phase) == label(&service.phase) => "(same)".to_owned(),
+                Ok((after, effects)) if after == stand.service && effects.is_empty() => "·".to_owned(),
+                Ok((after, _)) if label(&after.phase) == label(&stand.service.phase) => "(same)".to_owned(),
                 Ok((after, _)) => label(&after.phase).to_owned(),
-            });
-            row(text, &std::iter::once(words.to_owned()).chain(cells).collect::<Vec<_>>());
+            };
+            row(text, words, &mut phases.iter().map(cell));
         }
     }
 
-    fn details(&self, text: &mut String, service: &Service, at: Time) {
+    fn details(&self, text: &mut String, stand: &Stand) {
+        let service = &stand.service;
         let _ = writeln!(text, "\n### {} ({})\n", label(&service.phase), service.state());
         let _ = writeln!(text, "| when | then | does | reason shown |\n| --- | --- | --- | --- |");
         let mut nothing = Vec::new();
         for (words, on) in inputs() {
-            let (then, does, reason) = match self.cell(service, at, &on) {
-                Err(refusal) => ("refused".to_owned(), String::new(), refusal.to_string()),
+            let (then, does, reason) = match self.cell(stand, &on) {
+                Err(refusal) => ("refused", String::new(), refusal.to_string()),
                 Ok((after, effects)) if after == *service && effects.is_empty() => {
                     nothing.push(words);
                     continue;
                 }
                 Ok((after, effects)) => {
                     let does: Vec<String> = effects.iter().filter_map(does).collect();
-                    (label(&after.phase).to_owned(), does.join(", "), after.reason)
+                    (label(&after.phase), does.join(", "), after.reason)
                 }
             };
             let _ = writeln!(text, "| {words} | {then} | {does} | {reason} |");
@@ -259,7 +275,8 @@ mod tests {
     #[test]
     fn the_table_has_every_phase() {
         let bench = Bench { plan: plan(), name: ServiceName::new(NAME).unwrap() };
-        let driven: Vec<&str> = ways().into_iter().map(|way| label(&bench.drive(way).0.phase)).collect();
+        let driven: Vec<&str> =
+            ways().into_iter().map(|way| label(&bench.drive(way).service.phase)).collect();
         let expected = [
             "stopped",
             "waiting",
