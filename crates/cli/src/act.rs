@@ -1,0 +1,222 @@
+//! Asking something of services and waiting for it: what start, stop, restart, pause, continue and rm share.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use mainstay_api::Client;
+use mainstay_api::types::{Action, Service, Stack};
+use mainstay_core::ServiceName;
+
+use crate::args::{Select, Waiting};
+use crate::failure::{ExitStatus, Failure, Outcome};
+use crate::output::Output;
+use crate::output::progress::Progress;
+use crate::output::words;
+use crate::runtime::block_on;
+use crate::stack::{self, Place};
+use crate::wait::{Goal, Verdict, judge, longest_stop};
+use crate::{excerpt, view};
+
+/// Longer than any healthy program needs; `--timeout` has the last word.
+const UP_TIME: Duration = Duration::from_secs(120);
+const FREEZE_TIME: Duration = Duration::from_secs(15);
+/// The daemon is asked again at least so often, so that the clock on the screen goes on.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What is asked, and how it is talked about.
+pub struct Deed {
+    /// What the daemon is asked.
+    pub action: Action,
+    /// "asked to …"
+    pub verb: &'static str,
+    /// "did not …"
+    pub missed: &'static str,
+}
+
+/// Asks `deed` of every one of `names` and waits until it has come about.
+///
+/// # Errors
+/// An unknown name, a refusal, or something that does not come about.
+pub fn act(output: &mut Output, select: &Select, names: &[String], deed: &Deed, waiting: Waiting) -> Outcome {
+    let place = stack::select(select)?;
+    block_on(async {
+        let client = place.client();
+        let before = client.stack().await.map_err(|e| Failure::api(e, &place.name))?;
+        let wanted = resolve(&place, &before, names)?;
+        let mut goals = BTreeMap::new();
+        for name in wanted {
+            let run = before.services.iter().find(|s| s.name == name).and_then(|s| s.run);
+            client.action(&name, deed.action).await.map_err(|e| Failure::api(e, &place.name))?;
+            goals.insert(name, goal(deed.action, run));
+        }
+        if waiting.no_wait {
+            return asked(output, &goals, deed);
+        }
+        let limit =
+            waiting.timeout.map_or_else(|| time_for(deed.action, &place, &goals), Duration::from_secs);
+        let seen = watch(&client, &place, &goals, limit, output).await?;
+        report(output, &place, deed, &seen, limit)
+    })
+}
+
+fn goal(action: Action, run: Option<u64>) -> Goal {
+    match action {
+        Action::Start => Goal::Up,
+        Action::Restart => Goal::UpAgain { after: run },
+        Action::Stop => Goal::Down,
+        Action::Pause => Goal::Paused,
+        Action::Continue => Goal::Continued,
+        Action::Remove => Goal::Gone,
+    }
+}
+
+fn time_for(action: Action, place: &Place, goals: &BTreeMap<ServiceName, Goal>) -> Duration {
+    let stop = || place.plan().map_or(UP_TIME, |stored| longest_stop(&stored.plan, goals.keys()));
+    match action {
+        Action::Start => UP_TIME,
+        Action::Restart => UP_TIME + stop(),
+        Action::Stop | Action::Remove => stop(),
+        Action::Pause | Action::Continue => FREEZE_TIME,
+    }
+}
+
+/// The services meant by `names`, each once.
+///
+/// # Errors
+/// There is none of that name.
+pub fn resolve(place: &Place, stack: &Stack, names: &[String]) -> Result<Vec<ServiceName>, Failure> {
+    let mut wanted: Vec<ServiceName> = Vec::with_capacity(names.len());
+    for name in names {
+        let Some(service) = stack.services.iter().find(|s| s.name.as_str() == name) else {
+            return Err(place.no_such_service(name, stack.services.iter().map(|s| s.name.as_str())));
+        };
+        if !wanted.contains(&service.name) {
+            wanted.push(service.name.clone());
+        }
+    }
+    Ok(wanted)
+}
+
+/// A service's verdict, and the service as it was then (none if it is gone).
+pub type Seen = BTreeMap<ServiceName, (Verdict, Option<Service>)>;
+
+/// Waits until every goal is reached or missed, or the time is over.
+///
+/// # Errors
+/// The daemon cannot be reached any more.
+pub async fn watch(
+    client: &Client,
+    place: &Place,
+    goals: &BTreeMap<ServiceName, Goal>,
+    limit: Duration,
+    output: &Output,
+) -> Result<Seen, Failure> {
+    let mut progress = Progress::new(output.json);
+    let begin = Instant::now();
+    let mut stack = client.stack().await.map_err(|e| Failure::api(e, &place.name))?;
+    loop {
+        let mut by_name: BTreeMap<&ServiceName, &Service> =
+            stack.services.iter().map(|s| (&s.name, s)).collect();
+        let seen: Seen = goals
+            .iter()
+            .map(|(name, goal)| {
+                let service = by_name.remove(name);
+                (name.clone(), (judge(*goal, service), service.cloned()))
+            })
+            .collect();
+        let held_up: Vec<String> = seen
+            .iter()
+            .filter_map(|(name, (verdict, _))| match verdict {
+                Verdict::Waiting(why) => Some(format!("{name}: {why}")),
+                Verdict::Reached | Verdict::Missed(_) => None,
+            })
+            .collect();
+        let left = limit.saturating_sub(begin.elapsed());
+        if held_up.is_empty() || left.is_zero() {
+            return Ok(seen);
+        }
+        match held_up.as_slice() {
+            [only] => progress.show(only),
+            [first, ..] => progress.show(&format!("{} of {}; {first}", held_up.len(), goals.len())),
+            [] => {}
+        }
+        // A large stack changes often, and each answer is long.
+        tokio::time::sleep(Duration::from_millis(stack.services.len() as u64 / 10)).await;
+        stack =
+            client.changes(stack.revision, LOOK.min(left)).await.map_err(|e| Failure::api(e, &place.name))?;
+    }
+}
+
+fn asked(output: &mut Output, goals: &BTreeMap<ServiceName, Goal>, deed: &Deed) -> Outcome {
+    if output.json {
+        let names: Vec<&ServiceName> = goals.keys().collect();
+        output.json(&serde_json::json!({ "asked": deed.action.as_str(), "services": names }))?;
+    } else {
+        for name in goals.keys() {
+            output.line(&format!("{name}: asked to {}", deed.verb))?;
+        }
+    }
+    Ok(ExitStatus::Done)
+}
+
+/// Tells what came of it.
+///
+/// # Errors
+/// If something has not come about.
+fn report(output: &mut Output, place: &Place, deed: &Deed, seen: &Seen, limit: Duration) -> Outcome {
+    if output.json {
+        let services: Vec<serde_json::Value> = seen.iter().map(|(name, it)| as_json(name, it)).collect();
+        output.json(&serde_json::json!({ "action": deed.action.as_str(), "services": services }))?;
+    }
+    let mut missed = Vec::new();
+    for (name, (verdict, service)) in seen {
+        match verdict {
+            Verdict::Reached if output.json => {}
+            Verdict::Reached => output.line(&done_line(name, service.as_ref(), output))?,
+            Verdict::Missed(why) => missed.push((name, why.clone(), false)),
+            Verdict::Waiting(why) => missed.push((name, why.clone(), true)),
+        }
+    }
+    output.flush()?;
+    let late = missed.iter().any(|(_, _, late)| *late);
+    let failure = match missed.as_slice() {
+        [] => return Ok(ExitStatus::Done),
+        [(name, why, late)] => {
+            let time = if *late { format!(" within {}", words::duration(limit)) } else { String::new() };
+            Failure::failed(format!("{name} did not {}{time}: {why}", deed.missed))
+                .details(excerpt::last_lines(place, name.as_str()))
+        }
+        several => {
+            let message = format!(
+                "{} of {} did not {}",
+                several.len(),
+                words::count(seen.len(), "service"),
+                deed.missed
+            );
+            Failure::failed(message).details(several.iter().map(|(name, why, _)| format!("{name}: {why}")))
+        }
+    };
+    let hint = if late {
+        format!("the request stands; `mainstay status --stack {}` shows how it goes on", place.name)
+    } else {
+        format!("`mainstay logs --stack {} {}` shows its output", place.name, missed[0].0)
+    };
+    Err(failure.hint(hint))
+}
+
+fn done_line(name: &ServiceName, service: Option<&Service>, output: &Output) -> String {
+    let Some(service) = service else { return format!("{name}: removed") };
+    let state = output.paint.apply(view::state_style(service), service.state.as_str());
+    match service.pid {
+        Some(pid) => format!("{name}: {state}, pid {pid}"),
+        None => format!("{name}: {state}"),
+    }
+}
+
+fn as_json(name: &ServiceName, (verdict, service): &(Verdict, Option<Service>)) -> serde_json::Value {
+    let (ok, why) = match verdict {
+        Verdict::Reached => (true, None),
+        Verdict::Waiting(why) | Verdict::Missed(why) => (false, Some(why)),
+    };
+    serde_json::json!({ "name": name, "ok": ok, "why": why, "service": service })
+}

@@ -1,0 +1,137 @@
+//! The command line's shape. What each command takes stands in its own file.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{
+    config, continue_, debug, down, events, logs, notify, pause, restart, rm, run, start, status, stop, up,
+    upgrade, version,
+};
+use crate::output::style::Choice;
+
+/// Keeps programs up.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mainstay",
+    version,
+    about = "Keeps programs up: starts them in order, restarts them, keeps their logs, stops them cleanly",
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no such service or stack, \
+                  4 already up",
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// Print JSON instead of text
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+
+    /// When to use colour
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        help_heading = "Global options"
+    )]
+    pub color: Choice,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What is wanted.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Up(up::Up),
+    Down(down::Down),
+    Status(status::Status),
+    Start(start::Start),
+    Stop(stop::Stop),
+    Restart(restart::Restart),
+    Pause(pause::Pause),
+    #[command(name = "continue")]
+    Continue(continue_::Continue),
+    Logs(logs::Logs),
+    Events(events::Events),
+    Run(run::Run),
+    Rm(rm::Rm),
+    #[command(subcommand)]
+    Config(config::Config),
+    Notify(notify::Notify),
+    Upgrade(upgrade::Upgrade),
+    #[command(subcommand)]
+    Debug(debug::Debug),
+    Version(version::Version),
+}
+
+/// Which stack is meant.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Select {
+    /// The stack, by its name
+    #[arg(short, long, value_name = "NAME", conflicts_with = "file")]
+    pub stack: Option<String>,
+
+    /// The stack, by its configuration [default: ./mainstay.toml]
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<std::path::PathBuf>,
+}
+
+/// The same for commands whose `-f` means "follow".
+#[derive(Args, Clone, Debug, Default)]
+pub struct SelectLong {
+    /// The stack, by its name
+    #[arg(short, long, value_name = "NAME", conflicts_with = "file")]
+    pub stack: Option<String>,
+
+    /// The stack, by its configuration [default: ./mainstay.toml]
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<std::path::PathBuf>,
+}
+
+impl From<SelectLong> for Select {
+    fn from(long: SelectLong) -> Select {
+        Select { stack: long.stack, file: long.file }
+    }
+}
+
+/// Whether a command stays until what it asked for has come about.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Waiting {
+    /// Return as soon as the request is taken
+    #[arg(long)]
+    pub no_wait: bool,
+
+    /// Give up waiting after so many seconds (the request stands)
+    #[arg(long, value_name = "SECONDS", conflicts_with = "no_wait")]
+    pub timeout: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_overview_fits_the_screen() {
+        let text = Cli::command().term_width(80).render_help().to_string();
+        insta::assert_snapshot!("help", text);
+        assert!(text.lines().all(|line| line.len() <= 80));
+    }
+
+    #[test]
+    fn every_command_explains_itself() {
+        let mut all = String::new();
+        let mut cli = Cli::command().term_width(80);
+        cli.build();
+        for command in cli.get_subcommands_mut().filter(|c| !c.is_hide_set()) {
+            let name = command.get_name().to_owned();
+            all.push_str(&format!("=== {name}\n{}\n", command.render_help()));
+        }
+        insta::assert_snapshot!("help_of_each", all);
+    }
+}

@@ -1,0 +1,49 @@
+//! The commands, a file each: what they take and what they do.
+
+pub mod config;
+pub mod continue_;
+pub mod debug;
+pub mod down;
+pub mod events;
+pub mod logs;
+pub mod notify;
+pub mod pause;
+pub mod restart;
+pub mod rm;
+pub mod run;
+pub mod start;
+pub mod status;
+pub mod stop;
+pub mod up;
+pub mod upgrade;
+pub mod version;
+
+use crate::args::Command;
+use crate::failure::Outcome;
+use crate::output::Output;
+
+/// Does what `command` says.
+///
+/// # Errors
+/// Why it came to nothing.
+pub fn dispatch(command: Command, output: &mut Output) -> Outcome {
+    match command {
+        Command::Up(args) => up::run(args, output),
+        Command::Down(args) => down::run(args, output),
+        Command::Status(args) => status::run(&args, output),
+        Command::Start(args) => start::run(&args, output),
+        Command::Stop(args) => stop::run(&args, output),
+        Command::Restart(args) => restart::run(&args, output),
+        Command::Pause(args) => pause::run(&args, output),
+        Command::Continue(args) => continue_::run(&args, output),
+        Command::Logs(args) => logs::run(args, output),
+        Command::Events(args) => events::run(args, output),
+        Command::Run(args) => run::run(args, output),
+        Command::Rm(args) => rm::run(&args, output),
+        Command::Config(args) => config::run(&args, output),
+        Command::Notify(args) => notify::run(&args, output),
+        Command::Upgrade(args) => upgrade::run(&args, output),
+        Command::Debug(args) => debug::run(args, output),
+        Command::Version(_) => version::run(output),
+    }
+}

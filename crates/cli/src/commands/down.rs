@@ -1,0 +1,112 @@
+//! `mainstay down`
+
+use std::time::{Duration, Instant};
+
+use mainstay_api::types::Stack;
+use mainstay_api::{Client, ClientError};
+
+use crate::args::{Select, Waiting};
+use crate::failure::{ExitStatus, Failure, Outcome};
+use crate::output::progress::Progress;
+use crate::output::{Output, words};
+use crate::runtime::block_on;
+use crate::stack::{self, Place};
+use crate::wait::longest_stop;
+
+/// Stop a stack: all services in order, then its keeper
+#[derive(Debug, clap::Args)]
+pub struct Down {
+    #[command(flatten)]
+    select: Select,
+
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+/// Does it.
+///
+/// # Errors
+/// The stack isn't up, or is not down in time.
+pub fn run(args: Down, output: &mut Output) -> Outcome {
+    let place = stack::select(&args.select)?;
+    let limit = match args.waiting.timeout {
+        Some(seconds) => Duration::from_secs(seconds),
+        None => time_for(&place),
+    };
+    block_on(async {
+        let client = place.client();
+        client.down().await.map_err(|e| Failure::api(e, &place.name))?;
+        if args.waiting.no_wait {
+            return say(&place, "asked to go down", output);
+        }
+        wait_until_down(&place, &client, limit, output).await?;
+        say(&place, "down", output)
+    })
+}
+
+/// The longest time that going down may take by the services' own settings.
+fn time_for(place: &Place) -> Duration {
+    place
+        .plan()
+        .map_or(Duration::from_secs(120), |stored| longest_stop(&stored.plan, stored.plan.services.keys()))
+}
+
+fn say(place: &Place, what: &str, output: &mut Output) -> Outcome {
+    if output.json {
+        output.json(&serde_json::json!({ "stack": place.name, "state": what }))?;
+    } else {
+        output.line(&format!("{}: {what}", place.name))?;
+    }
+    Ok(ExitStatus::Done)
+}
+
+/// Waits for the keeper's end, and shows what is still there.
+async fn wait_until_down(
+    place: &Place,
+    client: &Client,
+    limit: Duration,
+    output: &Output,
+) -> Result<(), Failure> {
+    let mut progress = Progress::new(output.json);
+    let begin = Instant::now();
+    let mut revision = 0;
+    let mut last: Option<Stack> = None;
+    while place.is_up() {
+        let left = limit.saturating_sub(begin.elapsed());
+        if left.is_zero() {
+            return Err(late(place, limit, last.as_ref()));
+        }
+        match client.changes(revision, Duration::from_millis(500).min(left)).await {
+            Ok(stack) => {
+                progress.show(&still_there(&stack));
+                revision = stack.revision;
+                last = Some(stack);
+            }
+            // The daemon is gone, and the keeper goes after it.
+            Err(ClientError::NotUp | ClientError::NoAnswer { .. } | ClientError::Lost(_)) => {}
+            Err(error) => return Err(Failure::api(error, &place.name)),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}
+
+fn still_there(stack: &Stack) -> String {
+    let up: Vec<String> = stack
+        .services
+        .iter()
+        .filter(|service| !service.state.is_down())
+        .map(|service| format!("{} ({})", service.name, service.state))
+        .collect();
+    match up.len() {
+        0 => "the keeper ends".to_owned(),
+        n => format!("{} to go: {}", words::count(n, "service"), words::list(&up)),
+    }
+}
+
+fn late(place: &Place, limit: Duration, last: Option<&Stack>) -> Failure {
+    let details = last.map(|stack| vec![still_there(stack)]).unwrap_or_default();
+    Failure::failed(format!("stack {} is not down after {}", place.name, words::duration(limit)))
+        .details(details)
+        .hint("it goes on stopping; `mainstay status` shows how far it is")
+}

@@ -1,0 +1,104 @@
+//! `mainstay up`
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mainstay_core::StartMode;
+use mainstay_daemon::StoredPlan;
+
+use crate::act::watch;
+use crate::args::Select;
+use crate::attached;
+use crate::failure::{ExitStatus, Failure, Outcome};
+use crate::launch::{self, Leash, Started};
+use crate::output::Output;
+use crate::output::words;
+use crate::runtime::block_on;
+use crate::stack::{self, Place};
+use crate::wait::{Goal, Verdict};
+use crate::{excerpt, plan_file};
+
+/// Start a stack and keep it up
+///
+/// In the foreground it shows the services' output; Ctrl+C stops all of them in order, a second one at once.
+#[derive(Debug, clap::Args)]
+pub struct Up {
+    /// The configuration [default: ./mainstay.toml]
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// Leave it running in the background
+    #[arg(short, long)]
+    detach: bool,
+
+    /// With --detach: wait until all services are up, and fail if one is not
+    #[arg(long, requires = "detach")]
+    wait: bool,
+
+    /// With --wait: give up after so many seconds
+    #[arg(long, value_name = "SECONDS", requires = "wait", default_value_t = 120)]
+    timeout: u64,
+}
+
+/// Does it.
+///
+/// # Errors
+/// The configuration is wrong, the stack is up already, or its keeper does not come up.
+pub fn run(args: Up, output: &mut Output) -> Outcome {
+    let select = Select { stack: None, file: args.file.clone() };
+    let path = stack::config_path(&select)?.ok_or_else(|| {
+        Failure::usage(format!("there is no {} here", stack::CONFIG))
+            .hint("`mainstay up -f FILE` takes another one")
+    })?;
+    let loaded = plan_file::load(&path)?;
+    plan_file::warn(output, &loaded.warnings);
+    let place = Place::of(&loaded.plan.stack)?;
+    let config = Some(path.to_string_lossy().into_owned());
+    let stored = StoredPlan { plan: loaded.plan, config };
+    if !args.detach {
+        return attached::run(&place, &stored, output);
+    }
+    match launch::start(&place, &stored)? {
+        Started::New(leash) => detached(&args, &place, &stored, leash, output),
+        Started::AlreadyUp(failure) => Err(failure),
+    }
+}
+
+fn detached(args: &Up, place: &Place, stored: &StoredPlan, leash: Leash, output: &mut Output) -> Outcome {
+    leash.detach()?;
+    block_on(async {
+        let client = place.client();
+        let stack = client.stack().await.map_err(|e| Failure::api(e, &place.name))?;
+        if args.wait {
+            let wanted = stored.plan.services.iter().filter(|(_, plan)| plan.start == StartMode::Auto);
+            let goals: BTreeMap<_, _> = wanted.map(|(name, _)| (name.clone(), Goal::Up)).collect();
+            let seen = watch(&client, place, &goals, Duration::from_secs(args.timeout), output).await?;
+            let trouble: Vec<String> = seen
+                .iter()
+                .filter_map(|(name, (verdict, _))| match verdict {
+                    Verdict::Reached => None,
+                    Verdict::Waiting(why) | Verdict::Missed(why) => Some(format!("{name}: {why}")),
+                })
+                .collect();
+            if let Some((first, _)) = seen.iter().find(|(_, (verdict, _))| *verdict != Verdict::Reached) {
+                let count = words::count(trouble.len(), "service");
+                return Err(Failure::failed(format!(
+                    "stack {} is up, but {count} did not come up",
+                    place.name
+                ))
+                .details(trouble)
+                .details(excerpt::last_lines(place, first.as_str()))
+                .hint(format!("`mainstay status --stack {}` shows how it goes on", place.name)));
+            }
+        }
+        if output.json {
+            output.json(&stack)?;
+        } else {
+            let services = words::count(stack.services.len(), "service");
+            output.line(&format!("{}: up with {services}, keeper {}", place.name, stack.keeper.pid))?;
+            output.note("`mainstay status` shows the services, `mainstay logs -f` their output, `mainstay down` stops");
+        }
+        Ok(ExitStatus::Done)
+    })
+}

@@ -1,0 +1,157 @@
+//! Events in words: for `mainstay events`, each of them; for `mainstay up`, those that matter while one watches.
+
+use anstyle::Style;
+use mainstay_api::types::{EventBody, EventRecord};
+use mainstay_core::{Event, EventKind, StateName};
+
+use crate::output::style::{self, Paint};
+use crate::output::words;
+
+/// What happened, in a short clause.
+pub fn words(event: &Event) -> String {
+    let text = match &event.kind {
+        EventKind::State { from, to, reason } if reason.is_empty() => format!("{from} -> {to}"),
+        EventKind::State { from, to, reason } => format!("{from} -> {to}: {reason}"),
+        EventKind::Requested { by, what } => format!("{what} asked by {by}"),
+        EventKind::Spawned { pid } => format!("started, pid {pid}"),
+        EventKind::SpawnFailed { error } => format!("could not be started: {error}"),
+        EventKind::Exited { exit, after } => format!("ended with {exit} after {}", words::duration(*after)),
+        EventKind::BackOff { delay, attempt } => {
+            format!("restart {attempt} comes in {}", words::duration(*delay))
+        }
+        EventKind::CrashLoop { attempt } => {
+            format!("crash loop: {}", words::count(*attempt as usize, "restart"))
+        }
+        EventKind::Probe { probe, ok: true, detail } => format!("{probe} probe succeeds: {detail}"),
+        EventKind::Probe { probe, ok: false, detail } => format!("{probe} probe fails: {detail}"),
+        EventKind::StopStep { step } => format!("stop: {step}"),
+        EventKind::Waiting { reason } => format!("waits: {reason}"),
+        EventKind::Refused { reason } => format!("refused: {reason}"),
+    };
+    words::printable(&text)
+}
+
+/// The colour of what happened.
+pub fn colour(event: &Event) -> Style {
+    match &event.kind {
+        EventKind::State { to, .. } => match to {
+            StateName::Ready | StateName::Completed => style::GOOD,
+            StateName::Failed => style::BAD,
+            StateName::Backoff => style::UNSURE,
+            _ => Style::new(),
+        },
+        EventKind::SpawnFailed { .. } | EventKind::CrashLoop { .. } => style::BAD,
+        EventKind::Probe { ok: false, .. } | EventKind::BackOff { .. } | EventKind::Refused { .. } => {
+            style::UNSURE
+        }
+        EventKind::Exited { exit, .. } if !exit.is_success() => style::UNSURE,
+        EventKind::Requested { .. } | EventKind::Spawned { .. } | EventKind::StopStep { .. } => style::DIM,
+        _ => Style::new(),
+    }
+}
+
+/// One line of `mainstay events`.
+pub fn line(record: &EventRecord, paint: Paint) -> String {
+    let time = paint.apply(style::DIM, &local_time(&record.at));
+    match &record.event {
+        EventBody::Core(event) => {
+            let name = event.service.as_ref().map_or("(stack)", |name| name.as_str());
+            let what = paint.apply(colour(event), &words(event));
+            format!("{time}  {}  {what}", paint.apply(style::STRONG, name))
+        }
+        EventBody::Own { message } => format!("{time}  (mainstay)  {}", words::printable(message)),
+    }
+}
+
+/// What `mainstay up` says of it, if it says anything: what a person who watches wants to know, once.
+pub fn brief(event: &Event) -> Option<String> {
+    let text = match &event.kind {
+        EventKind::State { to, reason, .. } => match to {
+            // The end, the wait and the reason have been told by other events.
+            StateName::Backoff | StateName::Starting => return None,
+            StateName::Running | StateName::Stopping | StateName::Stopped | StateName::Paused => {
+                to.to_string()
+            }
+            _ if reason.is_empty() => to.to_string(),
+            _ => format!("{to}: {reason}"),
+        },
+        EventKind::Requested { .. } | EventKind::Spawned { .. } => return None,
+        EventKind::StopStep { .. } => return None,
+        EventKind::Probe { ok: true, .. } => return None,
+        EventKind::Exited { .. }
+        | EventKind::SpawnFailed { .. }
+        | EventKind::BackOff { .. }
+        | EventKind::CrashLoop { .. }
+        | EventKind::Probe { .. }
+        | EventKind::Waiting { .. }
+        | EventKind::Refused { .. } => return Some(words(event)),
+    };
+    Some(words::printable(&text))
+}
+
+/// A time from an event, in the reader's time zone: `2026-11-22 19:12:03.123`. What is no time stays as it is.
+fn local_time(at: &str) -> String {
+    match at.parse::<jiff::Timestamp>() {
+        Ok(time) => time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string(),
+        Err(_) => words::printable(at),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainstay_core::{Exit, ProbeKind, RunId, ServiceName};
+    use std::time::Duration;
+
+    fn all() -> Vec<EventKind> {
+        let state = |from, to, reason: &str| EventKind::State { from, to, reason: reason.to_owned() };
+        vec![
+            EventKind::Requested { by: "root".to_owned(), what: "start".to_owned() },
+            EventKind::Waiting { reason: "db is not ready yet".to_owned() },
+            state(StateName::Stopped, StateName::Starting, "asked by root"),
+            EventKind::Spawned { pid: 1250 },
+            EventKind::SpawnFailed { error: "program not found: ./api".to_owned() },
+            state(StateName::Starting, StateName::Running, ""),
+            EventKind::Probe { probe: ProbeKind::Ready, ok: true, detail: "200 OK".to_owned() },
+            state(StateName::Running, StateName::Ready, "ready probe: 200 OK"),
+            EventKind::Probe { probe: ProbeKind::Live, ok: false, detail: "no answer\u{1b}[2J".to_owned() },
+            EventKind::Exited { exit: Exit::Code(3), after: Duration::from_millis(61_200) },
+            EventKind::Exited { exit: Exit::Signal(11), after: Duration::from_millis(12) },
+            EventKind::BackOff { delay: Duration::from_millis(500), attempt: 2 },
+            EventKind::CrashLoop { attempt: 5 },
+            state(StateName::Running, StateName::Failed, "exit code 78"),
+            EventKind::StopStep { step: "ctrl_c".to_owned() },
+            state(StateName::Stopping, StateName::Stopped, "asked by root"),
+            EventKind::Refused { reason: "the stack is going down".to_owned() },
+        ]
+    }
+
+    #[test]
+    fn every_event_in_words() {
+        let mut text = String::new();
+        for kind in all() {
+            let service = Some(ServiceName::new("api").expect("a name"));
+            let event = Event { service, run: Some(RunId(1)), kind };
+            text.push_str(&format!(
+                "{}\n    up: {}\n",
+                words(&event),
+                brief(&event).unwrap_or("-".to_owned())
+            ));
+        }
+        insta::assert_snapshot!("events", text);
+    }
+
+    #[test]
+    fn a_line_has_time_service_and_words() {
+        let kind = EventKind::Spawned { pid: 7 };
+        let record = EventRecord {
+            seq: 1,
+            at: "not a time".to_owned(),
+            event: EventBody::Core(Event { service: None, run: None, kind }),
+        };
+        assert_eq!(line(&record, Paint::plain()), "not a time  (stack)  started, pid 7");
+        let own = EventRecord { event: EventBody::Own { message: "daemon replaced".to_owned() }, ..record };
+        assert_eq!(line(&own, Paint::plain()), "not a time  (mainstay)  daemon replaced");
+        assert_eq!(local_time("2026-11-22T19:12:03.123Z").len(), "2026-11-22 19:12:03.123".len());
+    }
+}

@@ -1,0 +1,24 @@
+//! The last lines of a service's log, to go with a message about it.
+
+use mainstay_logs::{LogPos, end, last_lines as read_last};
+
+use crate::stack::Place;
+
+const LINES: u64 = 5;
+const BYTES: usize = 2_000;
+
+/// The last few lines that `service` wrote, marked as such; nothing if there are none.
+pub fn last_lines(place: &Place, service: &str) -> Vec<String> {
+    let dir = &place.dirs.log;
+    let text = end(dir, service)
+        .and_then(|end| read_last(dir, service, (LogPos::default(), end), LINES, BYTES))
+        .unwrap_or_default();
+    let lines: Vec<String> =
+        String::from_utf8_lossy(&text).lines().map(|line| format!("  | {}", line.trim_end())).collect();
+    if lines.is_empty() {
+        return lines;
+    }
+    let mut all = vec!["its last output:".to_owned()];
+    all.extend(lines);
+    all
+}

@@ -1,0 +1,115 @@
+//! Starting a keeper, and the leash that holds it while `mainstay up` is in the foreground.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::time::Duration;
+
+use mainstay_daemon::{StoredPlan, write_plan};
+use mainstay_sys::link::{self, Link};
+use mainstay_sys::{dirs, own};
+
+use crate::failure::{ExitStatus, Failure};
+use crate::stack::Place;
+
+/// A keeper that ends what an earlier one left behind may need a while.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What came of a start.
+pub enum Started {
+    /// A keeper of ours.
+    New(Leash),
+    /// There was one; why we can't have another.
+    AlreadyUp(Failure),
+}
+
+/// The link to a keeper of ours. When it closes, however that comes, the stack goes down.
+pub struct Leash {
+    link: Link,
+}
+
+impl Leash {
+    /// Lets go: the stack stays up without us.
+    ///
+    /// # Errors
+    /// The keeper is gone.
+    pub fn detach(mut self) -> Result<(), Failure> {
+        self.link
+            .write_all(b"detached\n")
+            .map_err(|e| Failure::failed(format!("the keeper is gone already: {e}")))
+    }
+
+    /// Ends everything at once. What comes of it is seen by the keeper's end.
+    pub fn kill(mut self) {
+        // A keeper that is gone already has nothing left to kill.
+        let _ = self.link.write_all(b"kill\n");
+    }
+}
+
+/// Starts the keeper of `place` with this plan and waits until it is ready.
+///
+/// # Errors
+/// Its directories can't be written, or it does not come up.
+pub fn start(place: &Place, plan: &StoredPlan) -> Result<Started, Failure> {
+    for dir in [&place.dirs.run, &place.dirs.state, &place.dirs.log] {
+        dirs::create_private(dir).map_err(|e| Failure::io("make the directory", dir.display(), &e))?;
+    }
+    if place.is_up() {
+        return Ok(Started::AlreadyUp(already_up(place)));
+    }
+    write_plan(&place.dirs.state, plan).map_err(|e| Failure::failed(e.to_string()))?;
+    let (mut link, child) = link::pair().map_err(|e| Failure::failed(format!("cannot make a pipe: {e}")))?;
+    let exe =
+        std::env::current_exe().map_err(|e| Failure::failed(format!("cannot find the own program: {e}")))?;
+    let arguments: [OsString; 3] = ["keeper".into(), "--stack".into(), place.name.clone().into()];
+    let log = daemon_log(place)?;
+    own::spawn_keeper(&exe, &arguments, child, log)
+        .map_err(|e| Failure::io("start a keeper from", exe.display(), &e))?;
+    match link.read_line(PATIENCE) {
+        Ok(Some(line)) if line == "ready" => Ok(Started::New(Leash { link })),
+        Ok(Some(line)) if line.starts_with("taken") => Ok(Started::AlreadyUp(already_up(place))),
+        Ok(Some(line)) => Err(not_come_up(place, line.strip_prefix("error ").unwrap_or(&line))),
+        Ok(None) => Err(not_come_up(place, "it ended at once")),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            Err(not_come_up(place, &format!("it was not ready within {} s", PATIENCE.as_secs())))
+        }
+        Err(error) => Err(not_come_up(place, &error.to_string())),
+    }
+}
+
+fn daemon_log(place: &Place) -> Result<File, Failure> {
+    let path = place.dirs.state.join("daemon.log");
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(|e| Failure::io("open", path.display(), &e))
+}
+
+fn already_up(place: &Place) -> Failure {
+    let failure = Failure::new(ExitStatus::AlreadyUp, format!("stack {} is up already", place.name));
+    let failure = match place.keeper() {
+        Some(keeper) => {
+            let since =
+                if keeper.started.is_empty() { String::new() } else { format!(", since {}", keeper.started) };
+            let config = keeper.config.map(|config| format!(", from {config}")).unwrap_or_default();
+            failure.details([format!("its keeper has pid {}{since}{config}", keeper.pid)])
+        }
+        None => failure,
+    };
+    failure.hint(format!(
+        "`mainstay status --stack {0}` shows it, `mainstay down --stack {0}` stops it",
+        place.name
+    ))
+}
+
+fn not_come_up(place: &Place, why: &str) -> Failure {
+    let path = place.dirs.state.join("daemon.log");
+    let text = std::fs::read(&path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text[text.len().saturating_sub(4_000)..]).into_owned();
+    let lines: Vec<&str> = text.lines().collect();
+    let last = lines[lines.len().saturating_sub(5)..].iter().map(|line| format!("| {line}"));
+    Failure::failed(format!("the keeper of stack {} did not come up: {why}", place.name))
+        .details(last)
+        .hint(format!("see {}", path.display()))
+}

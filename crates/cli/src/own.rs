@@ -1,0 +1,58 @@
+//! The roles that Mainstay starts itself in: `mainstay keeper`, `mainstay daemon`, `mainstay ctrl-c`. Their arguments
+//! come from Mainstay alone, and are read without clap: nothing may happen before a keeper has blocked its signals.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::failure::ExitStatus;
+
+/// `mainstay keeper --stack NAME`, started by `mainstay up` and `mainstay run`.
+pub fn keeper(arguments: &[OsString]) -> ExitCode {
+    mainstay_keeper::main(arguments)
+}
+
+/// `mainstay daemon --stack NAME --guard TEXT`, started by the keeper.
+pub fn daemon(arguments: &[OsString]) -> ExitCode {
+    let (Some(stack), Some(guard)) = (value(arguments, "--stack"), value(arguments, "--guard")) else {
+        return refuse("the keeper starts it: mainstay daemon --stack NAME --guard TEXT");
+    };
+    let dirs = match mainstay_sys::dirs::stack(&stack) {
+        Ok(dirs) => dirs,
+        Err(error) => return refuse(&error.to_string()),
+    };
+    match mainstay_daemon::run(&mainstay_daemon::Args { stack, dirs, guard }) {
+        Ok(()) => ExitStatus::Done.into(),
+        Err(error) => {
+            complain(&format!("daemon: {error}"));
+            ExitStatus::Failed.into()
+        }
+    }
+}
+
+/// `mainstay ctrl-c PID …`, started by the keeper on Windows.
+pub fn ctrl_c(arguments: &[OsString]) -> ExitCode {
+    let pids: Option<Vec<u32>> = arguments.iter().map(|pid| pid.to_str()?.parse().ok()).collect();
+    match pids.map(|pids| mainstay_sys::console::send_ctrl_c(&pids)) {
+        Some(Ok(())) => ExitStatus::Done.into(),
+        Some(Err(error)) => {
+            complain(&format!("ctrl-c: {error}"));
+            ExitStatus::Failed.into()
+        }
+        None => refuse("the keeper starts it: mainstay ctrl-c PID ..."),
+    }
+}
+
+fn value(arguments: &[OsString], name: &str) -> Option<String> {
+    let at = arguments.iter().position(|word| word == name)?;
+    arguments.get(at + 1)?.to_str().map(str::to_owned)
+}
+
+fn refuse(text: &str) -> ExitCode {
+    complain(text);
+    ExitStatus::Usage.into()
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "mainstay: {text}");
+}

@@ -1,0 +1,49 @@
+//! Things with fixed values, for tests.
+
+use mainstay_api::types::{Probe, Process, Service, Stack};
+use mainstay_core::{ProbeKind, ServiceName, StateName};
+
+/// A service without anything remarkable.
+pub fn service(name: &str, state: StateName) -> Service {
+    let runs = !state.is_down() && state != StateName::Backoff;
+    Service {
+        name: ServiceName::new(name).expect("a name"),
+        description: None,
+        state,
+        reason: String::new(),
+        since_ms: 303_000,
+        run: runs.then_some(3),
+        pid: runs.then_some(1250),
+        uptime_ms: runs.then_some(7_500_000),
+        restarts: 0,
+        crash_loop: false,
+        next_start_ms: None,
+        last_exit: None,
+        last_exit_text: None,
+        waiting_for: Vec::new(),
+        probes: Vec::new(),
+        log_dropped_bytes: 0,
+    }
+}
+
+/// What a probe saw.
+pub fn probe(probe: ProbeKind, ok: Option<bool>, detail: &str, failures: u32) -> Probe {
+    Probe { probe, ok, detail: detail.to_owned(), ago_ms: Some(1_200), failures }
+}
+
+/// A stack of these services.
+pub fn stack(name: &str, services: Vec<Service>) -> Stack {
+    let process = |pid| Process { pid, version: "0.1.0".to_owned(), uptime_ms: 7_560_000 };
+    Stack {
+        name: name.to_owned(),
+        config: Some(format!("/home/me/{name}/mainstay.toml")),
+        keeper: process(1200),
+        daemon: process(1204),
+        daemons_before: 0,
+        daemon_reason: String::new(),
+        containment: "cgroup".to_owned(),
+        going_down: false,
+        revision: 42,
+        services,
+    }
+}

@@ -1,0 +1,237 @@
+//! How stacks and services look: the table of `mainstay status`, and one service in full.
+
+use anstyle::Style;
+use mainstay_api::types::{Service, Stack};
+use mainstay_core::StateName;
+
+use crate::output::style::{self, Paint};
+use crate::output::table::{Cell, Column, Table};
+use crate::output::words;
+use crate::wait;
+
+/// The colour of a state.
+pub fn state_style(service: &Service) -> Style {
+    match service.state {
+        StateName::Failed => style::BAD,
+        _ if service.crash_loop => style::BAD,
+        StateName::Ready | StateName::Completed => style::GOOD,
+        StateName::Running if wait::troubled_probe(service).is_none() => style::GOOD,
+        StateName::Stopped => style::DIM,
+        _ => style::UNSURE,
+    }
+}
+
+/// Whether nothing about it needs an explanation.
+pub fn is_well(service: &Service) -> bool {
+    let state_is_fine = match service.state {
+        StateName::Ready | StateName::Running => wait::troubled_probe(service).is_none(),
+        StateName::Completed => true,
+        // One that nobody has started yet.
+        StateName::Stopped => service.reason.is_empty() || service.last_exit.is_none(),
+        _ => false,
+    };
+    state_is_fine && !service.crash_loop && service.log_dropped_bytes == 0
+}
+
+/// A stack: a line about itself, a table of its services, and below each that is not well the reason.
+pub fn stack(stack: &Stack, paint: Paint, width: Option<usize>) -> String {
+    let mut text = headline(stack, paint, width);
+    if stack.services.is_empty() {
+        text.push_str("no services\n");
+        return text;
+    }
+    let mut table = Table::new([
+        Column::left("NAME"),
+        Column::left("STATE"),
+        Column::right("PID"),
+        Column::right("UPTIME"),
+        Column::right("RESTARTS"),
+    ]);
+    let or_dash = |value: Option<String>| Cell::new(value.unwrap_or_else(|| "-".to_owned()));
+    for service in &stack.services {
+        table.row([
+            Cell::new(service.name.as_str()),
+            Cell::styled(service.state.as_str(), state_style(service)),
+            or_dash(service.pid.map(|pid| pid.to_string())),
+            or_dash(service.uptime_ms.map(words::uptime)),
+            Cell::new(service.restarts.to_string()),
+        ]);
+        for (reason, style) in reasons(service) {
+            table.note(&reason, style);
+        }
+    }
+    text.push_str(&table.render(paint, width));
+    text
+}
+
+fn headline(stack: &Stack, paint: Paint, width: Option<usize>) -> String {
+    let state = if stack.going_down { "going down" } else { "up" };
+    let mut line =
+        format!(": {state} {}, keeper {}", words::uptime(stack.keeper.uptime_ms), stack.keeper.pid);
+    if let Some(config) = &stack.config {
+        let room = width.map_or(usize::MAX, |w| w.saturating_sub(stack.name.len() + line.len()));
+        if config.chars().count() + 2 <= room {
+            line.push_str(&format!(", {config}"));
+        }
+    }
+    let mut text = format!("{}{line}\n", paint.apply(style::STRONG, &stack.name));
+    if stack.daemons_before > 0 {
+        let times = words::count(stack.daemons_before as usize, "time");
+        let mut note = format!("daemon replaced {times}");
+        if !stack.daemon_reason.is_empty() {
+            note.push_str(&format!(", the last time because: {}", words::printable(&stack.daemon_reason)));
+        }
+        text.push_str(&format!("{}\n", paint.apply(style::DIM, &note)));
+    }
+    text
+}
+
+/// What there is to say about a service that is not well.
+fn reasons(service: &Service) -> Vec<(String, Style)> {
+    if is_well(service) {
+        return Vec::new();
+    }
+    let mut reasons = Vec::new();
+    let why = wait::why(service);
+    if !why.is_empty() {
+        reasons.push((why, style::DIM));
+    }
+    // After a restart the reason speaks of the start; the end before it is what a person asks for.
+    if service.crash_loop
+        && let Some(exit) = &service.last_exit_text
+        && !service.reason.contains(exit.as_str())
+    {
+        reasons.push((format!("last run: {exit}"), style::DIM));
+    }
+    if service.log_dropped_bytes > 0 {
+        let lost = words::bytes(service.log_dropped_bytes);
+        reasons.push((format!("{lost} of its output could not be written"), style::BAD));
+    }
+    reasons
+}
+
+/// One service in full. `log` is its active log file.
+pub fn service(stack: &str, service: &Service, log: &str, paint: Paint) -> String {
+    let mut lines: Vec<(&str, String)> = Vec::new();
+    let state = paint.apply(state_style(service), service.state.as_str());
+    let mut line = format!("{state} for {}", words::uptime(service.since_ms));
+    let why = wait::why(service);
+    if !why.is_empty() {
+        line.push_str(&format!(": {}", words::printable(&why)));
+    }
+    lines.push(("state", line));
+    if let Some(description) = &service.description {
+        lines.push(("about", words::printable(description)));
+    }
+    if let Some(pid) = service.pid {
+        let uptime = service.uptime_ms.map(|ms| format!(", up {}", words::uptime(ms))).unwrap_or_default();
+        let run = service.run.map(|run| format!(", run {run}")).unwrap_or_default();
+        lines.push(("pid", format!("{pid}{uptime}{run}")));
+    }
+    lines.push(("restarts", service.restarts.to_string()));
+    if let Some(exit) = &service.last_exit_text {
+        lines.push(("last exit", words::printable(exit)));
+    }
+    for probe in &service.probes {
+        let verdict = match probe.ok {
+            Some(true) => paint.apply(style::GOOD, "ok"),
+            Some(false) => paint.apply(style::BAD, "failing"),
+            None => "no verdict yet".to_owned(),
+        };
+        let ago = probe.ago_ms.map(|ms| format!(", {} ago", words::millis(ms))).unwrap_or_default();
+        let row = match probe.failures {
+            0 | 1 => String::new(),
+            n => format!(", {n} times in a row"),
+        };
+        let detail =
+            if probe.detail.is_empty() { "no answer so far".into() } else { words::printable(&probe.detail) };
+        lines.push(("probe", format!("{}, {verdict}: {detail}{row}{ago}", probe.probe)));
+    }
+    if service.log_dropped_bytes > 0 {
+        lines.push(("log lost", words::bytes(service.log_dropped_bytes)));
+    }
+    lines.push(("log", log.to_owned()));
+
+    let mut text = format!("{} of stack {stack}\n", paint.apply(style::STRONG, service.name.as_str()));
+    for (name, value) in lines {
+        text.push_str(&format!("  {}  {value}\n", paint.apply(style::DIM, &format!("{name:9}"))));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+    use mainstay_core::{Exit, ProbeKind};
+
+    fn shop() -> Stack {
+        let mut api = testing::service("api", StateName::Ready);
+        api.probes = vec![testing::probe(ProbeKind::Ready, Some(true), "200 OK", 0)];
+        let mut db = testing::service("db", StateName::Backoff);
+        db.reason = "exit code 1".to_owned();
+        db.restarts = 7;
+        db.crash_loop = true;
+        db.next_start_ms = Some(12_300);
+        db.last_exit = Some(Exit::Code(1));
+        db.last_exit_text = Some("exit code 1".to_owned());
+        let mut worker = testing::service("worker", StateName::Starting);
+        (worker.pid, worker.uptime_ms, worker.run) = (None, None, None);
+        worker.waiting_for = vec!["db is not ready yet".to_owned()];
+        let mut web = testing::service("web", StateName::Running);
+        web.probes = vec![testing::probe(ProbeKind::Ready, Some(false), "503 Service Unavailable", 4)];
+        let mut mail = testing::service("mail", StateName::Failed);
+        mail.reason = "program not found: /opt/mail/mailer (looked in PATH: /usr/bin:/bin); its start was \
+                       given up"
+            .to_owned();
+        let mut old = testing::service("old", StateName::Stopped);
+        old.reason = "asked by root".to_owned();
+        old.last_exit = Some(Exit::Code(0));
+        let mut import = testing::service("import", StateName::Completed);
+        import.reason = "exit code 0".to_owned();
+        testing::stack("shop", vec![api, db, import, mail, old, web, worker])
+    }
+
+    #[test]
+    fn the_table_names_the_reason_of_each_that_is_not_well() {
+        let text = stack(&shop(), Paint::plain(), Some(80));
+        insta::assert_snapshot!("status_80", text);
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn a_stack_in_trouble_says_so_itself() {
+        let mut shop = shop();
+        shop.going_down = true;
+        shop.daemons_before = 2;
+        shop.daemon_reason = "signal SIGKILL".to_owned();
+        shop.services.truncate(1);
+        insta::assert_snapshot!(stack(&shop, Paint::plain(), None), @r"
+        shop: going down 2h 6m, keeper 1200, /home/me/shop/mainstay.toml
+        daemon replaced 2 times, the last time because: signal SIGKILL
+        NAME  STATE   PID  UPTIME  RESTARTS
+        api   ready  1250   2h 5m         0
+        ");
+        shop.services.clear();
+        assert!(stack(&shop, Paint::plain(), None).ends_with("no services\n"));
+    }
+
+    #[test]
+    fn one_service_in_full() {
+        let shop = shop();
+        let mut text = String::new();
+        for it in &shop.services {
+            let log = format!("/var/log/mainstay/shop/{}.log", it.name);
+            text.push_str(&service("shop", it, &log, Paint::plain()));
+        }
+        insta::assert_snapshot!("service_in_full", text);
+    }
+
+    #[test]
+    fn a_thousand_rows_are_quick_and_narrow() {
+        let services =
+            (0..1000).map(|n| testing::service(&format!("service-{n}"), StateName::Running)).collect();
+        let text = stack(&testing::stack("big", services), Paint::plain(), Some(80));
+        assert_eq!(text.lines().count(), 1002);
+    }
+}
