@@ -41,7 +41,7 @@ pub fn run() -> Result<(), String> {
 
 fn spew(bytes: u64, size: usize) -> Command {
     let mut command = Command::new(program("mainstay-fixture"));
-    command.args(["spew", &bytes.to_string(), "--size", &size.to_string()]);
+    command.args(["spew", &bytes.to_string(), "--block", &size.to_string()]);
     command
 }
 
@@ -70,7 +70,7 @@ fn with_cat(bytes: u64, size: usize) -> Result<(f64, f64), String> {
 /// The same into a service's log with rotation at 100 MB.
 fn with_mainstay(bytes: u64, size: usize) -> Result<(f64, f64), String> {
     let config = format!(
-        "[service.app]\ncommand = [{:?}, \"spew\", \"{bytes}\", \"--size\", \"{size}\"]\nstart = \"manual\"\n\
+        "[service.app]\ncommand = [{:?}, \"spew\", \"{bytes}\", \"--block\", \"{size}\"]\nstart = \"manual\"\n\
          restart = \"never\"\nlog = {{ rotate = {{ size = \"100MB\" }}, keep = {{ files = 100 }} }}\n",
         program("mainstay-fixture")
     );

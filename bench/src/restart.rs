@@ -38,6 +38,7 @@ fn bare() -> Result<Vec<f64>, String> {
         let mut child = Command::new(program("mainstay-fixture"))
             .arg("stamp")
             .arg(&file)
+            .args(["--then", "sleep"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -56,7 +57,7 @@ fn ours() -> Result<Vec<f64>, String> {
     // Default settings. A hand restart between the rounds sets the count of crashes back, so that each one is the
     // first in a row; the default is to restart that one at once.
     let config =
-        format!("[service.app]\ncommand = [{:?}, \"stamp\", {:?}]\n", program("mainstay-fixture"), file);
+        format!("[service.app]\ncommand = [{:?}, \"stamp\", {:?}, \"--then\", \"sleep\"]\n", program("mainstay-fixture"), file);
     let (stack, _) = Stack::up(&config)?;
     let mut times = Vec::with_capacity(ROUNDS);
     let mut seen = 0;
