@@ -67,7 +67,9 @@ struct Wake {
 
 impl Waker {
     pub(super) fn wake(&self) {
-        if !self.0.posted.swap(true, Ordering::AcqRel) && self.0.port.post(Packet { key: WAKE, value: 0 }).is_err() {
+        if !self.0.posted.swap(true, Ordering::AcqRel)
+            && self.0.port.post(Packet { key: WAKE, value: 0 }).is_err()
+        {
             self.0.posted.store(false, Ordering::Release);
         }
     }
@@ -163,11 +165,7 @@ impl Set {
         Ok(())
     }
 
-    pub(super) fn drain(
-        &mut self,
-        token: u64,
-        sink: &mut dyn FnMut(u64, Chunk<'_>),
-    ) -> io::Result<bool> {
+    pub(super) fn drain(&mut self, token: u64, sink: &mut dyn FnMut(u64, Chunk<'_>)) -> io::Result<bool> {
         let Some(key) = self.tokens.get(&token).copied() else { return Ok(true) };
         let Some(pipe) = self.pipes.get_mut(&key) else { return Ok(true) };
         let mut total = 0;

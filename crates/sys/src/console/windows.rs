@@ -1,17 +1,19 @@
 //! Console modes, and Ctrl+C to other consoles.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 
 use windows_sys::Win32::Foundation::{
     ERROR_GEN_FAILURE, ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER, HANDLE, INVALID_HANDLE_VALUE,
 };
+use windows_sys::Win32::Globalization::CP_UTF8;
 use windows_sys::Win32::System::Console::{
     AttachConsole, CTRL_C_EVENT, ENABLE_PROCESSED_OUTPUT, ENABLE_VIRTUAL_TERMINAL_PROCESSING, FreeConsole,
     GenerateConsoleCtrlEvent, GetConsoleMode, GetConsoleProcessList, GetStdHandle, STD_ERROR_HANDLE,
     STD_OUTPUT_HANDLE, SetConsoleCtrlHandler, SetConsoleMode, SetConsoleOutputCP,
 };
-use windows_sys::Win32::Globalization::CP_UTF8;
 
 use crate::win::check;
 
@@ -35,6 +37,10 @@ fn understands_colour(which: u32) -> bool {
         let wanted = mode | ENABLE_PROCESSED_OUTPUT | ENABLE_VIRTUAL_TERMINAL_PROCESSING;
         mode == wanted || SetConsoleMode(handle, wanted) != 0
     }
+}
+
+pub(super) fn set_ctrl_c_helper(program: &Path, arguments: &[OsString]) {
+    crate::container::windows::set_helper(program.to_owned(), arguments.to_vec());
 }
 
 pub(super) fn send_ctrl_c(pids: &[u32]) -> io::Result<()> {

@@ -162,7 +162,8 @@ impl Guard {
         let handle = unsafe { job::inherited(number) };
         // What we start must not keep the services alive in our place.
         // SAFETY: plain values are passed; a number that is no handle gives an error.
-        if let Err(e) = check(unsafe { SetHandleInformation(handle.as_raw_handle(), HANDLE_FLAG_INHERIT, 0) }) {
+        if let Err(e) = check(unsafe { SetHandleInformation(handle.as_raw_handle(), HANDLE_FLAG_INHERIT, 0) })
+        {
             // Not ours to close either.
             std::mem::forget(handle);
             return Err(explain("the stack's job was not inherited", &e));
@@ -201,7 +202,9 @@ impl Container {
             Signal::CloseWindow => close_window::close(&self.0.job),
             Signal::Number(number) => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
-                format!("there are no signals on Windows, so not {number} either; use ctrl_c or close_window"),
+                format!(
+                    "there are no signals on Windows, so not {number} either; use ctrl_c or close_window"
+                ),
             )),
         }
     }

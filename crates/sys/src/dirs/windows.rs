@@ -4,9 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use windows_sys::Win32::Foundation::ERROR_ALREADY_EXISTS;
-use windows_sys::Win32::Security::Authorization::{
-    SE_FILE_OBJECT, SetNamedSecurityInfoW,
-};
+use windows_sys::Win32::Security::Authorization::{SE_FILE_OBJECT, SetNamedSecurityInfoW};
 use windows_sys::Win32::Security::{
     ACL, DACL_SECURITY_INFORMATION, GetSecurityDescriptorDacl, PROTECTED_DACL_SECURITY_INFORMATION,
 };
@@ -33,8 +31,11 @@ fn base() -> io::Result<PathBuf> {
         Some(dir) => Ok(PathBuf::from(dir).join("Mainstay")),
         None => Err(io::Error::new(
             io::ErrorKind::NotFound,
-            format!("the environment has no {variable}, below which Mainstay keeps its files; \
-                     set it, or {}", super::HOME_VARIABLE),
+            format!(
+                "the environment has no {variable}, below which Mainstay keeps its files; \
+                     set it, or {}",
+                super::HOME_VARIABLE
+            ),
         )),
     }
 }
@@ -45,7 +46,8 @@ pub(super) fn create_private(path: &Path) -> io::Result<()> {
     let descriptor = account.private(Object::Directory)?;
     let missing: Vec<&Path> = path.ancestors().take_while(|dir| !dir.is_dir()).collect();
     if let (true, Some(parent)) = (account.elevated, missing.last().and_then(|dir| dir.parent())) {
-        check_parent(parent, &account).map_err(|e| explain(format_args!("{} is not safe", parent.display()), &e))?;
+        check_parent(parent, &account)
+            .map_err(|e| explain(format_args!("{} is not safe", parent.display()), &e))?;
     }
     for dir in missing.iter().rev() {
         make(dir, &descriptor).map_err(|e| explain(format_args!("cannot make {}", dir.display()), &e))?;
@@ -88,7 +90,9 @@ fn secure(dir: &Path, account: &Account, descriptor: &Descriptor) -> io::Result<
     let (mut present, mut defaulted) = (0, 0);
     let mut acl: *mut ACL = std::ptr::null_mut();
     // SAFETY: the descriptor is valid, and the results outlive the call.
-    check(unsafe { GetSecurityDescriptorDacl(descriptor.pointer(), &mut present, &mut acl, &mut defaulted) })?;
+    check(unsafe {
+        GetSecurityDescriptorDacl(descriptor.pointer(), &mut present, &mut acl, &mut defaulted)
+    })?;
     // SAFETY: the name ends with a NUL; the list lies in the descriptor; both outlive the call.
     let status = unsafe {
         SetNamedSecurityInfoW(

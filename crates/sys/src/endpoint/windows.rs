@@ -117,9 +117,15 @@ fn instance(address: &Address, account: &Account, first: bool) -> io::Result<Nam
     let descriptor = account.private(Object::Kernel)?;
     let mut attributes = descriptor.attributes(false);
     let mut options = ServerOptions::new();
-    options.first_pipe_instance(first).reject_remote_clients(true).in_buffer_size(BUFFER).out_buffer_size(BUFFER);
+    options
+        .first_pipe_instance(first)
+        .reject_remote_clients(true)
+        .in_buffer_size(BUFFER)
+        .out_buffer_size(BUFFER);
     // SAFETY: the attributes are valid, and outlive the call with the descriptor that they point at.
-    unsafe { options.create_with_security_attributes_raw(&address.0, std::ptr::from_mut(&mut attributes).cast()) }
+    unsafe {
+        options.create_with_security_attributes_raw(&address.0, std::ptr::from_mut(&mut attributes).cast())
+    }
 }
 
 /// The owner's name, if it is one to be trusted.
@@ -165,11 +171,7 @@ pub(super) enum Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Server(pipe) => Pin::new(pipe).poll_read(cx, buf),
             Self::Client(pipe) => Pin::new(pipe).poll_read(cx, buf),

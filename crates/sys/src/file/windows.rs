@@ -12,13 +12,17 @@ use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_FILE_EXISTS, ERROR_SHARING_VIOLATION, ERROR_USER_MAPPED_FILE, GENERIC_WRITE,
 };
 use windows_sys::Win32::Storage::FileSystem::{
-    CREATE_NEW, CreateFileW, DELETE, FILE_ATTRIBUTE_NORMAL, FILE_RENAME_FLAG_POSIX_SEMANTICS,
-    FILE_RENAME_FLAG_REPLACE_IF_EXISTS, FILE_RENAME_INFO, FILE_SHARE_DELETE, FILE_SHARE_READ, FileRenameInfoEx,
-    MOVEFILE_REPLACE_EXISTING, MOVEFILE_WRITE_THROUGH, MoveFileExW, SetFileInformationByHandle,
+    CREATE_NEW, CreateFileW, DELETE, FILE_ATTRIBUTE_NORMAL, FILE_RENAME_INFO, FILE_SHARE_DELETE,
+    FILE_SHARE_READ, FileRenameInfoEx, MOVEFILE_REPLACE_EXISTING, MOVEFILE_WRITE_THROUGH, MoveFileExW,
+    SetFileInformationByHandle,
 };
 
 use crate::win::security::{Account, Object};
 use crate::win::{check, explain, long_path, owned};
+
+/// Flags of `FILE_RENAME_INFO` (ntifs.h).
+const FILE_RENAME_FLAG_REPLACE_IF_EXISTS: u32 = 1;
+const FILE_RENAME_FLAG_POSIX_SEMANTICS: u32 = 2;
 
 /// Virus scanners and indexers open new files for a moment: so long it is tried again.
 const PATIENCE: Duration = Duration::from_secs(2);

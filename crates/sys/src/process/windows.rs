@@ -30,7 +30,7 @@ pub(super) fn is_alive(id: &ProcessId) -> bool {
     }
 }
 
-pub(super) fn kill(id: &ProcessId) -> io::Result<bool> {
+pub(crate) fn kill(id: &ProcessId) -> io::Result<bool> {
     let Some(handle) = open_exactly(id, PROCESS_TERMINATE | PROCESS_SYNCHRONIZE)? else { return Ok(false) };
     if has_ended(&handle) {
         return Ok(false);
@@ -39,7 +39,9 @@ pub(super) fn kill(id: &ProcessId) -> io::Result<bool> {
     match check(unsafe { TerminateProcess(raw(&handle), job::KILLED) }) {
         Ok(()) => Ok(true),
         // It is ending already: Windows then says that it may not be ended.
-        Err(e) if e.raw_os_error() == Some(ERROR_ACCESS_DENIED.cast_signed()) && has_ended(&handle) => Ok(false),
+        Err(e) if e.raw_os_error() == Some(ERROR_ACCESS_DENIED.cast_signed()) && has_ended(&handle) => {
+            Ok(false)
+        }
         Err(e) => Err(explain(format_args!("process {} cannot be ended", id.pid), &e)),
     }
 }

@@ -133,7 +133,9 @@ fn command_line(
         let line = batch::join(script, arguments)
             .map_err(|why| invalid(format!("{script} cannot be given these arguments: {why}")))?;
         let cmd = win::system_directory()
-            .map_err(|e| SpawnError::new(SpawnErrorKind::NoInterpreter, format!("no cmd.exe for {script}: {e}")))?
+            .map_err(|e| {
+                SpawnError::new(SpawnErrorKind::NoInterpreter, format!("no cmd.exe for {script}: {e}"))
+            })?
             .join("cmd.exe");
         (cmd, line, batch::LIMIT)
     } else {

@@ -4,7 +4,7 @@
 //! ones let others read. An elevated process leaves its own account out, so that the same person's ordinary
 //! programs cannot steer what runs elevated.
 
-use std::ffi::{OsString, c_void};
+use std::ffi::c_void;
 use std::io;
 use std::os::windows::io::OwnedHandle;
 
@@ -180,7 +180,7 @@ pub(crate) fn name_of(sid: &str) -> io::Result<String> {
         full.push("\\");
     }
     full.push(name);
-    Ok(OsString::to_string_lossy(&full).into_owned())
+    Ok(full.to_string_lossy().into_owned())
 }
 
 /// The SID of the account that owns an object.

@@ -21,7 +21,9 @@ struct Search {
 pub(super) fn close(job: &Job) -> io::Result<()> {
     let mut search = Search { pids: job.working()?, found: Vec::new() };
     // SAFETY: the callback gets the pointer to `search`, which outlives the call and is used by nothing else meanwhile.
-    check(unsafe { EnumWindows(Some(look), std::ptr::from_mut(&mut search).expose_provenance().cast_signed()) })?;
+    check(unsafe {
+        EnumWindows(Some(look), std::ptr::from_mut(&mut search).expose_provenance().cast_signed())
+    })?;
     if search.found.is_empty() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "it has no window that could be closed"));
     }

@@ -31,7 +31,7 @@ pub(super) struct Watches {
 struct Watch {
     pid: u32,
     /// Before the process: unregistered before it is closed.
-    wait: Registration,
+    _wait: Registration,
     process: OwnedHandle,
 }
 
@@ -66,7 +66,7 @@ impl Watches {
         self.next = self.next.wrapping_add(1);
         let handle = duplicate(raw(&process.handle), false)?;
         let wait = Registration::new(&handle, Notice { port: Arc::clone(&self.port), number })?;
-        self.watches.insert(number, Watch { pid: process.pid, wait, process: handle });
+        self.watches.insert(number, Watch { pid: process.pid, _wait: wait, process: handle });
         Ok(())
     }
 

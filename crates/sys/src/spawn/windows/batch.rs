@@ -90,7 +90,11 @@ mod tests {
         let line = join(r"C:\x y\a.bat", arguments.iter().copied()).expect("harmless");
         let text = String::from_utf16(&line).expect("UTF-16");
         let start = r#"cmd.exe /e:ON /v:OFF /d /c ""C:\x y\a.bat""#;
-        text.strip_prefix(start).expect("the script first").strip_suffix('"').expect("the last quote").to_owned()
+        text.strip_prefix(start)
+            .expect("the script first")
+            .strip_suffix('"')
+            .expect("the last quote")
+            .to_owned()
     }
 
     #[test]
@@ -100,7 +104,8 @@ mod tests {
 
     #[test]
     fn what_cmd_would_act_on_is_quoted() {
-        for argument in ["a b", "&calc", "a|b", "^", "<", ">", "(", "!x!", "a,b", "a;b", "a=b", "'", "`", "~"] {
+        for argument in ["a b", "&calc", "a|b", "^", "<", ">", "(", "!x!", "a,b", "a;b", "a=b", "'", "`", "~"]
+        {
             assert_eq!(joined(&[argument]), format!(" \"{argument}\""));
         }
         assert_eq!(joined(&[""]), " \"\"");

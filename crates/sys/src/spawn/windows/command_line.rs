@@ -64,7 +64,10 @@ mod tests {
 
     #[test]
     fn plain_words_stay_as_they_are() {
-        assert_eq!(joined(&["a", r"C:\x\y", "--k=v", "%PATH%", "^&|<>()"]), r#""p" a C:\x\y --k=v %PATH% ^&|<>()"#);
+        assert_eq!(
+            joined(&["a", r"C:\x\y", "--k=v", "%PATH%", "^&|<>()"]),
+            r#""p" a C:\x\y --k=v %PATH% ^&|<>()"#
+        );
     }
 
     #[test]

@@ -112,8 +112,7 @@ impl Environment {
 fn compare(one: &[u16], other: &[u16]) -> Ordering {
     let length = |text: &[u16]| i32::try_from(text.len()).unwrap_or(i32::MAX);
     // SAFETY: both pointers are valid for the lengths passed.
-    let result =
-        unsafe { CompareStringOrdinal(one.as_ptr(), length(one), other.as_ptr(), length(other), 1) };
+    let result = unsafe { CompareStringOrdinal(one.as_ptr(), length(one), other.as_ptr(), length(other), 1) };
     match result {
         CSTR_LESS_THAN => Ordering::Less,
         CSTR_EQUAL => Ordering::Equal,
@@ -135,7 +134,9 @@ mod tests {
     #[test]
     fn names_are_sorted_and_replaced_without_regard_to_case() {
         let mut environment = Environment::default();
-        for (name, value) in [("b", "1"), ("Path", "x"), ("_a", "2"), ("A", "3"), ("PATH", "y"), ("=C:", r"C:\t")] {
+        for (name, value) in
+            [("b", "1"), ("Path", "x"), ("_a", "2"), ("A", "3"), ("PATH", "y"), ("=C:", r"C:\t")]
+        {
             environment.set(name, value).expect("valid");
         }
         assert_eq!(entries(&environment), [r"=C:=C:\t", "A=3", "b=1", "PATH=y", "_a=2"]);
@@ -146,7 +147,9 @@ mod tests {
     #[test]
     fn values_are_kept_exactly() {
         let mut environment = Environment::default();
-        for (name, value) in [("A", ""), ("B", "a\r\nb"), ("C", "\"q\""), ("D", r"x\"), ("E", "a=b"), ("Ä", "ü")] {
+        for (name, value) in
+            [("A", ""), ("B", "a\r\nb"), ("C", "\"q\""), ("D", r"x\"), ("E", "a=b"), ("Ä", "ü")]
+        {
             environment.set(name, value).expect("valid");
         }
         assert_eq!(entries(&environment), ["A=", "B=a\r\nb", "C=\"q\"", r"D=x\", "E=a=b", "Ä=ü"]);

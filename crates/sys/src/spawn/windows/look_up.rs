@@ -103,8 +103,9 @@ fn missing(path: &Path, endings: &[String]) -> SpawnError {
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, SpawnError> {
-    std::path::absolute(path)
-        .map_err(|e| SpawnError::new(SpawnErrorKind::Invalid, format!("no valid path: {}: {e}", path.display())))
+    std::path::absolute(path).map_err(|e| {
+        SpawnError::new(SpawnErrorKind::Invalid, format!("no valid path: {}: {e}", path.display()))
+    })
 }
 
 fn is_file(path: &Path) -> bool {

@@ -8,7 +8,7 @@ use windows_sys::Win32::Foundation::{
     ERROR_DIRECTORY, ERROR_ELEVATION_REQUIRED, ERROR_EXE_MACHINE_TYPE_MISMATCH, ERROR_FILE_NOT_FOUND,
     ERROR_FILENAME_EXCED_RANGE, ERROR_INVALID_PARAMETER, ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ENOUGH_MEMORY,
     ERROR_NOT_ENOUGH_QUOTA, ERROR_OUTOFMEMORY, ERROR_PATH_NOT_FOUND, ERROR_SHARING_VIOLATION,
-    ERROR_TOO_MANY_OPEN_FILES, ERROR_VIRUS_INFECTED, ERROR_VIRUS_DELETED,
+    ERROR_TOO_MANY_OPEN_FILES, ERROR_VIRUS_DELETED, ERROR_VIRUS_INFECTED,
 };
 
 use crate::spawn::{SpawnError, SpawnErrorKind};
@@ -42,10 +42,14 @@ fn words(error: &io::Error, program: &str, working_dir: &Path) -> (SpawnErrorKin
     use SpawnErrorKind as Kind;
     let code = error.raw_os_error().map_or(0, i32::cast_unsigned);
     match code {
-        ERROR_FILE_NOT_FOUND | ERROR_PATH_NOT_FOUND => (Kind::NotFound, format!("program not found: {program}")),
+        ERROR_FILE_NOT_FOUND | ERROR_PATH_NOT_FOUND => {
+            (Kind::NotFound, format!("program not found: {program}"))
+        }
         ERROR_ACCESS_DENIED => (
             Kind::NotExecutable,
-            format!("access denied: {program} may not be run by this account, or a security policy forbids it"),
+            format!(
+                "access denied: {program} may not be run by this account, or a security policy forbids it"
+            ),
         ),
         ERROR_ELEVATION_REQUIRED => (
             Kind::NotExecutable,
@@ -63,7 +67,9 @@ fn words(error: &io::Error, program: &str, working_dir: &Path) -> (SpawnErrorKin
         ),
         ERROR_BAD_EXE_FORMAT | ERROR_EXE_MACHINE_TYPE_MISMATCH => (
             Kind::WrongFormat,
-            format!("not a program for this system: {program} is damaged or built for another kind of machine"),
+            format!(
+                "not a program for this system: {program} is damaged or built for another kind of machine"
+            ),
         ),
         ERROR_DIRECTORY => (
             Kind::WorkingDirectory,
@@ -72,14 +78,19 @@ fn words(error: &io::Error, program: &str, working_dir: &Path) -> (SpawnErrorKin
         ERROR_FILENAME_EXCED_RANGE => {
             (Kind::TooLong, format!("too long for Windows: the command line or environment of {program}"))
         }
-        ERROR_NOT_ENOUGH_MEMORY | ERROR_OUTOFMEMORY | ERROR_NO_SYSTEM_RESOURCES | ERROR_NOT_ENOUGH_QUOTA
-        | ERROR_COMMITMENT_LIMIT | ERROR_TOO_MANY_OPEN_FILES => {
+        ERROR_NOT_ENOUGH_MEMORY
+        | ERROR_OUTOFMEMORY
+        | ERROR_NO_SYSTEM_RESOURCES
+        | ERROR_NOT_ENOUGH_QUOTA
+        | ERROR_COMMITMENT_LIMIT
+        | ERROR_TOO_MANY_OPEN_FILES => {
             (Kind::Resources, format!("no room for another process: {program}: {error}"))
         }
         // The longest working directory that CreateProcessW takes, unless long paths are allowed.
-        ERROR_INVALID_PARAMETER if working_dir.as_os_str().len() >= 258 => {
-            (Kind::WorkingDirectory, format!("the working directory's path is too long: {}", working_dir.display()))
-        }
+        ERROR_INVALID_PARAMETER if working_dir.as_os_str().len() >= 258 => (
+            Kind::WorkingDirectory,
+            format!("the working directory's path is too long: {}", working_dir.display()),
+        ),
         _ => (Kind::Other, format!("{program} could not be started: {error}")),
     }
 }
