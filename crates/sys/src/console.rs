@@ -1,6 +1,8 @@
 //! Terminals and consoles.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::path::Path;
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -31,4 +33,13 @@ pub fn is_stderr_terminal() -> bool {
 /// Windows because it must leave its console for another. `Unsupported` on Linux, where a signal does it.
 pub fn send_ctrl_c(pids: &[u32]) -> io::Result<()> {
     platform::send_ctrl_c(pids)
+}
+
+/// Sets the program, and its first arguments, that sends Ctrl+C to the processes whose numbers follow; without this
+/// it is `ctrl-c` of our own program. The first call counts. On Linux nothing is needed, and this does nothing.
+pub fn set_ctrl_c_helper(program: &Path, arguments: &[OsString]) {
+    #[cfg(windows)]
+    platform::set_ctrl_c_helper(program, arguments);
+    #[cfg(not(windows))]
+    let _ = (program, arguments);
 }

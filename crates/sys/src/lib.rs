@@ -15,9 +15,12 @@ pub mod link;
 #[cfg(target_os = "linux")]
 mod linux;
 pub mod mux;
+pub mod notify;
 pub mod own;
 pub mod process;
 pub mod spawn;
+#[cfg(windows)]
+mod win;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -75,7 +75,7 @@ fn is_left(stack: &str, recorded: &[&ProcessId], caught: &BTreeSet<u32>, pid: u3
     let is_recorded =
         |id: &&ProcessId| (id.pid == pid && id.start == stat.start) || session_is_of(stat, id.pid, id.start);
     caught.contains(&pid)
-        || recorded.iter().any(|id| is_recorded(id))
+        || recorded.iter().any(is_recorded)
         || proc::environment_value(pid, MARKER_VARIABLE).is_some_and(|marker| {
             marker.strip_prefix(stack.as_bytes()).is_some_and(|rest| rest.starts_with(b"/"))
         })

@@ -1,0 +1,281 @@
+//! The Windows side of the helper.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Stdio, exit};
+use std::time::Duration;
+
+use mainstay_sys::container::{Guard, Root};
+use mainstay_sys::link::{self, pair};
+use mainstay_sys::mux::{Mux, Wake};
+use mainstay_sys::{console, own, spawn};
+use windows_sys::Win32::UI::WindowsAndMessaging as window;
+
+/// Nothing here lives longer, whatever a test forgets.
+const LONGEST: Duration = Duration::from_secs(120);
+
+pub fn main() {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let text: Vec<String> = arguments.iter().map(|a| a.to_string_lossy().into_owned()).collect();
+    let number = |at: usize| text.get(at).and_then(|text| text.parse::<u64>().ok()).expect("a number");
+    match text.first().map_or("", String::as_str) {
+        // Everything after it, each with a NUL behind.
+        "args" => print_all(arguments[1..].iter().cloned()),
+        "env" => print_all(std::env::vars_os().map(|(mut entry, value)| {
+            entry.push("=");
+            entry.push(value);
+            entry
+        })),
+        "cwd" => say(&std::env::current_dir().expect("a directory").display().to_string()),
+        "exit" => exit(u32::try_from(number(1)).expect("32 bits").cast_signed()),
+        "sleep" => sleep(),
+        // A chain of so many processes, each the child of the one before; the last says that it is there.
+        "chain" => chain(number(1)),
+        // Starts another one and is gone.
+        "middle" => drop(again(&["leaf"])),
+        "leaf" => {
+            say(&format!("leaf {}", std::process::id()));
+            sleep();
+        }
+        // Children without end, as fast as can be.
+        "breed" => breed(),
+        "ctrl-c" => ctrl_c(&text[1..]),
+        "listen" => listen(&text),
+        "deaf" => deaf(),
+        "lines" => lines(number(1), number(2)),
+        "flood" => flood(number(1), number(2)),
+        "count" => count(),
+        "window" => show_window(),
+        "keeper" => keeper(&text[1], text.get(2).map(String::as_str)),
+        "guard" => guard(&text[1]),
+        "echo" => echo(),
+        other => panic!("no mode {other:?}"),
+    }
+}
+
+fn say(line: &str) {
+    println!("{line}");
+    std::io::stdout().flush().expect("output");
+}
+
+fn print_all(texts: impl Iterator<Item = OsString>) {
+    use std::os::windows::ffi::OsStrExt;
+    let mut output = Vec::new();
+    for text in texts {
+        // Each unit as two bytes: nothing is lost, not even half a character.
+        output.extend(text.encode_wide().flat_map(u16::to_le_bytes));
+        output.extend([0, 0]);
+    }
+    std::io::stdout().write_all(&output).expect("output");
+}
+
+fn sleep() -> ! {
+    std::thread::sleep(LONGEST);
+    exit(0)
+}
+
+fn again(arguments: &[&str]) -> Child {
+    Command::new(std::env::current_exe().expect("own path")).args(arguments).spawn().expect("a child")
+}
+
+fn chain(length: u64) {
+    if length > 1 {
+        drop(again(&["chain", &(length - 1).to_string()]));
+    } else {
+        say("complete");
+    }
+    sleep();
+}
+
+fn breed() {
+    say("breeding");
+    // Bound: each lives as long as any other helper.
+    for _ in 0..2_000 {
+        drop(again(&["sleep"]));
+    }
+    sleep();
+}
+
+fn ctrl_c(pids: &[String]) {
+    let pids: Vec<u32> = pids.iter().map(|pid| pid.parse().expect("a number")).collect();
+    if console::send_ctrl_c(&pids).is_err() {
+        exit(1);
+    }
+}
+
+/// Says what it hears, and ends with 100 at the so-many-th (once unless told).
+fn listen(text: &[String]) {
+    let mut left = text.get(1).map_or(1, |times| times.parse::<u32>().expect("a number"));
+    let (sender, receiver) = std::sync::mpsc::channel();
+    own::on_terminate(move |name| sender.send(name).expect("somebody listens")).expect("a handler");
+    say("listening");
+    while let Ok(name) = receiver.recv_timeout(LONGEST) {
+        say(name);
+        left -= 1;
+        if left == 0 {
+            exit(100);
+        }
+    }
+}
+
+/// Ends by the default handler, with 0xC000013A.
+fn deaf() {
+    say("listening");
+    sleep();
+}
+
+/// So many numbered lines of so many bytes, each written by itself.
+fn lines(count: u64, length: u64) {
+    let length = usize::try_from(length).expect("a length");
+    let mut output = std::io::stdout().lock();
+    for number in 0..count {
+        let mut line = format!("{number:09} ");
+        while line.len() + 1 < length {
+            line.push('x');
+        }
+        line.push('\n');
+        output.write_all(line.as_bytes()).expect("output");
+        output.flush().expect("output");
+    }
+}
+
+/// So many pieces of so many bytes.
+fn flood(count: u64, length: u64) {
+    let piece: Vec<u8> = (0..length).map(|at| if at % 100 == 99 { b'\n' } else { b'x' }).collect();
+    // Standard output of Rust looks for line ends; a plain file does not.
+    let output = std::os::windows::io::AsHandle::as_handle(&std::io::stdout())
+        .try_clone_to_owned()
+        .map(File::from)
+        .expect("output");
+    for _ in 0..count {
+        (&output).write_all(&piece).expect("output");
+    }
+}
+
+/// Counts up, so that others see whether it goes on.
+fn count() {
+    for number in 0_u64.. {
+        say(&number.to_string());
+        std::thread::sleep(Duration::from_millis(5));
+        if number > 20_000 {
+            return;
+        }
+    }
+}
+
+/// A window that is never shown; ends with 101 when it is closed.
+fn show_window() {
+    let class: Vec<u16> = "STATIC\0".encode_utf16().collect();
+    // SAFETY: the class's name ends with a NUL; the other values are plain.
+    let handle = unsafe {
+        window::CreateWindowExW(
+            0,
+            class.as_ptr(),
+            class.as_ptr(),
+            window::WS_OVERLAPPED,
+            0,
+            0,
+            10,
+            10,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null(),
+        )
+    };
+    assert!(!handle.is_null(), "a window: {}", std::io::Error::last_os_error());
+    say("window");
+    let mut message = window::MSG::default();
+    // SAFETY: the structure outlives the calls.
+    while unsafe { window::GetMessageW(&mut message, handle, 0, 0) } > 0 {
+        if message.message == window::WM_CLOSE {
+            exit(101);
+        }
+        // SAFETY: as above.
+        unsafe { window::DispatchMessageW(&message) };
+    }
+}
+
+/// Like a keeper: holds the stack's job and a service in it; a guard too if asked. Writes their numbers into the file,
+/// then waits to be killed.
+fn keeper(file: &str, with_guard: Option<&str>) {
+    own::become_keeper().expect("fit to be a keeper");
+    let exe = std::env::current_exe().expect("own path");
+    let root = Root::open(&std::env::var("TEST_STACK").expect("a stack"), None).expect("a root");
+    let ended = root.end_leftovers(&[], Duration::from_secs(20)).expect("nothing is left");
+    let container = root.container("service").expect("a container");
+    let (reader, writer) = mainstay_sys::capture::pipe().expect("a pipe");
+    let command = [exe.to_string_lossy().into_owned(), "chain".to_owned(), "3".to_owned()];
+    let service = spawn::spawn(&spawn::Request {
+        command: &command,
+        working_dir: None,
+        environment: &BTreeMap::new(),
+        remove: &[],
+        user: None,
+        container: &container,
+        run: 1,
+        output: Some(&writer),
+    })
+    .expect("a service");
+    drop(writer);
+    let mut set = mainstay_sys::capture::Set::new().expect("a set");
+    set.add(1, reader).expect("added");
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"complete\n") {
+        set.wait(Some(LONGEST), &mut |_, chunk| {
+            if let mainstay_sys::capture::Chunk::Data(bytes) = chunk {
+                seen.extend_from_slice(bytes);
+            }
+        })
+        .expect("read");
+    }
+    let mut pids = vec![u32::try_from(ended).expect("few"), service.pid];
+    let mut kept = None;
+    if with_guard.is_some() {
+        let (ours, theirs) = pair().expect("a link");
+        let arguments = [OsString::from("guard"), OsString::from(root.guard_argument())];
+        let stderr = File::options().write(true).open("NUL").expect("the null device");
+        let daemon = own::spawn_daemon(&exe, &arguments, theirs, stderr, &root).expect("a guard");
+        let mut link = ours;
+        assert_eq!(link.read_line(LONGEST).expect("a line").as_deref(), Some("guarding"));
+        pids.push(daemon.pid);
+        kept = Some((link, daemon));
+    }
+    pids.extend(container.processes().expect("processes").into_iter().filter(|pid| *pid != service.pid));
+    let text: Vec<String> = pids.iter().map(u32::to_string).collect();
+    mainstay_sys::file::write_atomic(Path::new(file), text.join(" ").as_bytes(), true).expect("written");
+    std::thread::sleep(LONGEST);
+    drop((kept, service));
+}
+
+/// Like a daemon: when the keeper is gone it ends all trees, then itself.
+fn guard(argument: &str) {
+    let guard = Guard::from_argument(argument).expect("a guard");
+    let mut link = link::from_stdio().expect("a link");
+    link.write_all(b"guarding\n").expect("written");
+    link.wait_closed();
+    if std::env::var_os("TEST_GUARD_WAITS").is_some() {
+        // Holds on without doing anything: the trees must live on.
+        sleep();
+    }
+    guard.end_all(Duration::from_secs(20)).expect("all is ended");
+}
+
+/// Sends every frame back; ends with 102 when the link is closed.
+fn echo() {
+    let link = link::from_stdio().expect("a link");
+    // A grandchild must not hold the link.
+    drop(Command::new(std::env::current_exe().expect("own path")).arg("leaf").stdout(Stdio::null()).spawn());
+    let mut mux = Mux::<()>::new().expect("a mux");
+    mux.set_link(Some(link));
+    loop {
+        match mux.next(Some(LONGEST)).expect("it waits") {
+            Wake::Frame(frame) => mux.send(&frame).expect("sent"),
+            Wake::LinkClosed => exit(102),
+            other => panic!("unexpected: {other:?}"),
+        }
+    }
+}
