@@ -7,16 +7,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use mainstay_api::types::EventBody;
-use mainstay_core::{Check, Effect, Input, Request, RunId, ServiceName, ServicePlan, Supervisor, Time};
-use mainstay_link::{Command, Event, Log, LogPos, Spawn, ToDaemon, ToKeeper};
+use mainstay_core::{Input, Request, RunId, ServiceName, ServicePlan, Supervisor, Time};
+use mainstay_link::{Command, Event, LogPos, ToDaemon, ToKeeper};
 use tokio::sync::watch;
-use tracing::{error, warn};
+use tracing::warn;
 
 use crate::events_log::EventsLog;
 use crate::message::{Taken, ToDriver};
-use crate::outbox::{DROPPED_KEY, EVENTS_KEY, Outbox, PLAN_KEY, SEEN_KEY};
-use crate::probes::{Answer, Exec, Helper, Probes, Question};
+use crate::outbox::{DROPPED_KEY, EVENTS_KEY, Outbox, PLAN_KEY, RECORD_KEY, SEEN_KEY};
+use crate::probes::{Answer, Exec, Helper, Probes};
 use crate::record::Recorder;
 
 /// The present moment.
@@ -186,7 +185,7 @@ impl Driver {
         self.input(Input::ProbeResult { run, probe, seq, outcome });
     }
 
-    fn end_probes(&mut self, run: RunId) {
+    pub(crate) fn end_probes(&mut self, run: RunId) {
         if self.probes.cancel(run) {
             self.out.put_json(SEEN_KEY, self.probes.seen());
         }
@@ -219,7 +218,9 @@ impl Driver {
             }
             self.out.put(key, text);
         }
-        self.recorder.flush();
+        if let Some(saved) = self.recorder.flush() {
+            self.out.put(RECORD_KEY, saved);
+        }
         if let Some(lines) = self.events.staged() {
             self.out.put(EVENTS_KEY, Some(lines));
             self.events_held = true;
@@ -242,37 +243,6 @@ impl Driver {
         }
     }
 
-    fn perform(&mut self, effect: Effect) {
-        match effect {
-            Effect::Spawn { service, run } => match self.core.plan().services.get(&service) {
-                Some(plan) => self.out.command(Command::Spawn(Box::new(spawn(&service, run, plan)))),
-                None => error!("{service} is to be started, but is not in the plan"),
-            },
-            Effect::Signal { run, action } => self.out.command(Command::Signal { run, action }),
-            Effect::Kill { run } => self.out.command(Command::Kill { run }),
-            Effect::Freeze { run } => self.out.command(Command::Freeze { run }),
-            Effect::Thaw { run } => self.out.command(Command::Thaw { run }),
-            Effect::Forget { run } => {
-                self.end_probes(run);
-                self.log_starts.remove(&run);
-                self.out.command(Command::Forget { run });
-            }
-            Effect::Probe { service, run, probe, seq } => {
-                if let Some(plan) = self.core.plan().services.get(&service) {
-                    let log_start = self.log_starts.get(&run).copied().unwrap_or_default();
-                    let service = &service;
-                    self.probes.ask(now(), &Question { service, plan, run, probe, seq, log_start });
-                }
-            }
-            Effect::Tell(event) => self.events.stage(EventBody::Core(event)),
-            Effect::StackDown => {
-                self.events.stage_own("the stack is down");
-                self.out.command(Command::Exit);
-                self.ended = true;
-            }
-        }
-    }
-
     /// The plan has changed in this service; none: it is gone.
     pub fn note_plan(&mut self, name: &ServiceName, plan: Option<&ServicePlan>) {
         self.watched.plan.send_modify(|count| *count += 1);
@@ -287,24 +257,5 @@ impl Driver {
             self.dropped.remove(name.as_str());
             self.note_plan(&name, None);
         }
-    }
-}
-
-fn spawn(service: &ServiceName, run: RunId, plan: &ServicePlan) -> Spawn {
-    let launch = plan.launch.clone();
-    let probes = [&plan.startup, &plan.ready, &plan.live];
-    Spawn {
-        run: run.0,
-        container: service.to_string(),
-        command: launch.command,
-        working_dir: launch.working_dir,
-        environment: launch.environment,
-        user: launch.user,
-        log: Some(Log {
-            name: service.to_string(),
-            rotate_size: plan.log.rotate_size,
-            keep_files: plan.log.keep_files,
-        }),
-        notify: probes.into_iter().flatten().any(|probe| probe.check == Check::Notify),
     }
 }

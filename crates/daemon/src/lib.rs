@@ -10,6 +10,7 @@
 mod api;
 mod asked;
 mod driver;
+mod effects;
 mod events_log;
 mod message;
 mod outbox;

@@ -16,6 +16,8 @@ pub(crate) const EVENTS_KEY: &str = "daemon/events";
 pub(crate) const DROPPED_KEY: &str = "daemon/dropped";
 /// Log probes that have seen their line.
 pub(crate) const SEEN_KEY: &str = "daemon/seen";
+/// How much of the recording holds.
+pub(crate) const RECORD_KEY: &str = "daemon/record";
 /// A change of the plan that may not be in its file yet; the service's name follows.
 pub(crate) const PLAN_KEY: &str = "daemon/plan/";
 

@@ -196,10 +196,13 @@ fn io_in_words(error: &std::io::Error) -> String {
         ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         ErrorKind::ConnectionReset => "connection reset".to_owned(),
         ErrorKind::ConnectionAborted => "connection aborted".to_owned(),
-        ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => "connection closed before an answer".to_owned(),
+        ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => "connection closed".to_owned(),
         ErrorKind::TimedOut => "no connection: timed out".to_owned(),
         ErrorKind::HostUnreachable => "host unreachable".to_owned(),
         ErrorKind::NetworkUnreachable => "network unreachable".to_owned(),
         _ => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,14 +3,18 @@
 //! The file is in the form of [`mainstay_core::record`]. It starts with the plan, the seed and the snapshots of
 //! the moment, so that a replay starts from the very state. It has the plan's environments in it: it lies in the
 //! state directory, which is its owner's alone.
+//!
+//! With each transaction the keeper learns how much of the file belongs to it. The next daemon cuts off what is
+//! beyond: it was recorded, but never came to anything.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use mainstay_api::types::Recording;
-use mainstay_core::record::{Header, Recorded};
+use mainstay_core::record::{Header, Recorded, Takeover};
 use mainstay_core::{Input, Supervisor, Time};
+use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 /// Recording ends when the file is this long.
@@ -18,70 +22,109 @@ const MAX_FILE: u64 = 64 << 20;
 
 /// A recording that may be going on.
 pub(crate) struct Recorder {
-    file: PathBuf,
-    open: Option<BufWriter<File>>,
-    written: u64,
+    path: PathBuf,
+    file: Option<File>,
+    /// What is not in the file yet.
+    lines: String,
+    holds: Saved,
+    /// What the keeper knows is out of date.
+    changed: bool,
+}
+
+/// How much of the file holds.
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+struct Saved {
+    length: u64,
     inputs: u64,
 }
 
 impl Recorder {
     /// Not recording. `state` is where the file will be.
     pub fn new(state: &Path) -> Self {
-        Recorder { file: state.join("record.jsonl"), open: None, written: 0, inputs: 0 }
+        Recorder {
+            path: state.join("record.jsonl"),
+            file: None,
+            lines: String::new(),
+            holds: Saved::default(),
+            changed: false,
+        }
     }
 
     /// Begins a new file.
     pub fn start(&mut self, core: &Supervisor, now: Time) -> io::Result<()> {
         self.stop();
         // Made anew, so that an older one with other rights is not written into.
-        match std::fs::remove_file(&self.file) {
+        match std::fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = BufWriter::new(OpenOptions::new().write(true).create_new(true).open(&self.file)?);
-        let header = Header::of(core, now).to_line();
-        file.write_all(header.as_bytes())?;
-        (self.written, self.inputs) = (header.len() as u64, 0);
-        self.open = Some(file);
+        self.file = Some(OpenOptions::new().write(true).create_new(true).open(&self.path)?);
+        self.lines = Header::of(core, now).to_line();
+        self.holds = Saved::default();
         Ok(())
+    }
+
+    /// Goes on where the daemon before was, if it was recording. `takeover` says what the core was restored with.
+    pub fn resume(&mut self, saved: &str, takeover: Takeover) {
+        let Ok(saved) = serde_json::from_str::<Saved>(saved) else { return };
+        let open = || -> io::Result<File> {
+            let mut file = OpenOptions::new().write(true).open(&self.path)?;
+            file.set_len(saved.length)?;
+            file.seek(SeekFrom::End(0))?;
+            Ok(file)
+        };
+        match open() {
+            Ok(file) => {
+                self.file = Some(file);
+                self.lines = takeover.to_line();
+                self.holds = saved;
+            }
+            Err(error) => warn!("the recording {} ends: {error}", self.path.display()),
+        }
     }
 
     /// Ends the recording.
     pub fn stop(&mut self) {
-        if let Some(mut file) = self.open.take()
-            && let Err(error) = file.flush()
-        {
-            warn!("the recording {} is not complete: {error}", self.file.display());
-        }
+        self.write();
+        self.changed |= self.file.take().is_some();
     }
 
     /// Takes an input down, before it is handled.
     pub fn input(&mut self, at: Time, input: &Input) {
-        let Some(file) = &mut self.open else { return };
-        let line = Recorded { at, input: input.clone() }.to_line();
-        let length = line.len() as u64;
-        if self.written + length > MAX_FILE {
-            warn!("the recording ends: {} is {} MiB long", self.file.display(), MAX_FILE >> 20);
-            self.stop();
-        } else if let Err(error) = file.write_all(line.as_bytes()) {
-            warn!("the recording ends: {}: {error}", self.file.display());
-            self.open = None;
-        } else {
-            self.written += length;
-            self.inputs += 1;
+        if self.file.is_some() {
+            self.lines += &Recorded { at, input: input.clone() }.to_line();
+            self.holds.inputs += 1;
         }
     }
 
-    /// Puts what was taken down where a reader sees it.
-    pub fn flush(&mut self) {
-        if let Some(file) = &mut self.open {
-            // A failure comes back with the next line.
-            let _ = file.flush();
-        }
+    /// Writes what was taken down; gives what the keeper has to know of it, if that has changed.
+    pub fn flush(&mut self) -> Option<Option<String>> {
+        self.write();
+        let saved = || serde_json::to_string(&self.holds).ok();
+        std::mem::take(&mut self.changed).then(|| self.file.as_ref().and_then(|_| saved()))
     }
 
     /// As it stands.
     pub fn state(&self) -> Recording {
-        Recording { on: self.open.is_some(), file: self.file.display().to_string(), inputs: self.inputs }
+        Recording {
+            on: self.file.is_some(),
+            file: self.path.display().to_string(),
+            inputs: self.holds.inputs,
+        }
+    }
+
+    fn write(&mut self) {
+        let lines = std::mem::take(&mut self.lines);
+        let Some(file) = self.file.as_mut().filter(|_| !lines.is_empty()) else { return };
+        self.changed = true;
+        if self.holds.length + lines.len() as u64 > MAX_FILE {
+            warn!("the recording ends: {} is {} MiB long", self.path.display(), MAX_FILE >> 20);
+            self.file = None;
+        } else if let Err(error) = file.write_all(lines.as_bytes()) {
+            warn!("the recording ends: {}: {error}", self.path.display());
+            self.file = None;
+        } else {
+            self.holds.length += lines.len() as u64;
+        }
     }
 }

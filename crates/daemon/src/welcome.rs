@@ -7,13 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use mainstay_core::record::Takeover;
 use mainstay_core::{Exit, Input, Plan, Request, RunId, ServiceName, ServicePlan, Supervisor, Time};
 use mainstay_link::{Command, Welcome};
 use tracing::{info, warn};
 
 use crate::driver::Driver;
 use crate::events_log::EventsLog;
-use crate::outbox::{DROPPED_KEY, EVENTS_KEY, OWN_KEYS, PLAN_KEY, SEED_KEY, SEEN_KEY};
+use crate::outbox::{DROPPED_KEY, EVENTS_KEY, OWN_KEYS, PLAN_KEY, RECORD_KEY, SEED_KEY, SEEN_KEY};
 use crate::plan_store::StoredPlan;
 use crate::probes::{Exec, HELPERS};
 
@@ -33,6 +34,8 @@ pub(crate) struct Beginning {
     changed: Vec<ServiceName>,
     /// Whether this is a keeper's first daemon.
     first: bool,
+    /// What the core was restored with.
+    takeover: Takeover,
 }
 
 /// Makes the core as the one before left it, or a new one.
@@ -54,9 +57,11 @@ pub(crate) fn restore(welcome: &Welcome, stored: StoredPlan, state_dir: &Path, n
     };
     // Helpers have numbers of their own, above all others.
     let runs = welcome.runs.iter().map(|run| run.run).filter(|run| *run <= HELPERS).max().unwrap_or(0);
-    core.reserve_runs(if welcome.last_run <= HELPERS { welcome.last_run.max(runs) } else { runs });
+    let last_run = if welcome.last_run <= HELPERS { welcome.last_run.max(runs) } else { runs };
+    core.reserve_runs(last_run);
     let events = EventsLog::open(state_dir, state.get(EVENTS_KEY).map(String::as_str));
-    let beginning = Beginning { changed, first };
+    let takeover = Takeover { before: 0, at: now, last_run };
+    let beginning = Beginning { changed, first, takeover };
     Restored { core, events, config, last_helper: welcome.last_run, beginning }
 }
 
@@ -95,6 +100,9 @@ pub(crate) fn begin(driver: &mut Driver, welcome: &Welcome, beginning: Beginning
     driver.out.put(SEED_KEY, Some(driver.core.seed().to_string()));
     driver.dropped = read(state, DROPPED_KEY);
     driver.probes.restore_seen(read(state, SEEN_KEY));
+    if let Some(saved) = state.get(RECORD_KEY) {
+        driver.recorder.resume(saved, beginning.takeover);
+    }
     if welcome.predecessors > 0 {
         let reason = if welcome.reason.is_empty() { "it is not known why" } else { welcome.reason.as_str() };
         info!("in the place of a daemon that is gone: {reason}");

@@ -194,3 +194,137 @@ impl Exec {
         self.slots.retain(|_, slot| slot.helper.is_some() || slot.question.is_some());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainstay_core::ServicePlan;
+    use mainstay_link::LogPos;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(seconds: u64) -> Time {
+        Time::ZERO.after(SECOND * u32::try_from(seconds).unwrap())
+    }
+
+    fn ask(exec: &mut Exec, seq: u64, deadline: Time) {
+        let mut plan = ServicePlan::default();
+        plan.launch.command = vec!["the service".into()];
+        plan.launch.environment.insert("A".into(), "b".into());
+        plan.launch.working_dir = Some("/there".into());
+        plan.launch.user = Some("bob".into());
+        let question = Question {
+            service: &ServiceName::new("db").unwrap(),
+            plan: &plan,
+            run: RunId(7),
+            probe: ProbeKind::Live,
+            seq,
+            log_start: LogPos::default(),
+        };
+        exec.ask(deadline, &question, &["check".into(), "-q".into()], SECOND);
+    }
+
+    fn answer(seq: u64, outcome: ProbeOutcome) -> Vec<Answer> {
+        vec![Answer { run: RunId(7), probe: ProbeKind::Live, seq, outcome }]
+    }
+
+    fn spawned(exec: &mut Exec) -> RunId {
+        let commands = exec.take_commands();
+        let Some(Command::Spawn(spawn)) = commands.last() else { panic!("{commands:?}") };
+        RunId(spawn.run)
+    }
+
+    #[test]
+    fn runs_beside_the_service_and_judges_by_the_code() {
+        let mut exec = Exec::new(0);
+        ask(&mut exec, 1, at(1));
+        let commands = exec.take_commands();
+        let [Command::Spawn(spawn)] = &commands[..] else { panic!("{commands:?}") };
+        assert_eq!(spawn.container, "db.probe-live");
+        assert_eq!(spawn.command, ["check", "-q"]);
+        assert_eq!(spawn.environment["A"], "b");
+        assert_eq!((spawn.working_dir.as_deref(), spawn.user.as_deref()), (Some("/there"), Some("bob")));
+        assert_eq!(spawn.log, None);
+        let helper = RunId(spawn.run);
+        assert!(Exec::is_helper(helper) && !Exec::is_helper(RunId(1 << 39)));
+
+        exec.heard(helper, Helper::Exited(Exit::Code(0), true));
+        assert_eq!(exec.take_answers(), answer(1, yes("exit code 0")));
+        assert_eq!(exec.take_commands(), [Command::Forget { run: helper }]);
+
+        ask(&mut exec, 2, at(2));
+        let next = spawned(&mut exec);
+        assert!(next > helper);
+        exec.heard(next, Helper::Exited(Exit::Code(3), true));
+        assert_eq!(exec.take_answers(), answer(2, no("exit code 3")));
+        ask(&mut exec, 3, at(2));
+        let next = spawned(&mut exec);
+        exec.heard(next, Helper::SpawnFailed("program not found: check".into()));
+        assert_eq!(exec.take_answers(), answer(3, no("program not found: check")));
+        assert!(exec.slots.is_empty() && exec.keys.is_empty());
+    }
+
+    #[test]
+    fn what_takes_too_long_is_killed_answered_and_waited_for() {
+        let mut exec = Exec::new(0);
+        ask(&mut exec, 1, at(1));
+        let first = spawned(&mut exec);
+        assert_eq!(exec.deadline(), Some(at(1)));
+        exec.tick(at(1));
+        assert_eq!(exec.take_answers(), answer(1, no("did not end in 1s")));
+        assert_eq!(exec.take_commands(), [Command::Kill { run: first }]);
+        assert_eq!(exec.deadline(), None);
+
+        // Asked again before it is gone: nothing is started beside it.
+        ask(&mut exec, 2, at(3));
+        assert_eq!(exec.take_commands(), [Command::Kill { run: first }]);
+        exec.heard(first, Helper::Exited(Exit::Signal(9), false));
+        assert_eq!(exec.take_answers(), []);
+        assert_eq!(exec.take_commands(), [Command::Kill { run: first }]);
+        exec.heard(first, Helper::TreeEmpty);
+        let commands = exec.take_commands();
+        let [Command::Forget { run }, Command::Spawn(spawn)] = &commands[..] else { panic!("{commands:?}") };
+        assert_eq!(*run, first);
+        exec.heard(RunId(spawn.run), Helper::Exited(Exit::Code(0), true));
+        assert_eq!(exec.take_answers(), answer(2, yes("exit code 0")));
+    }
+
+    #[test]
+    fn one_that_never_goes_is_answered_for_all_the_same() {
+        let mut exec = Exec::new(0);
+        ask(&mut exec, 1, at(1));
+        exec.tick(at(1));
+        ask(&mut exec, 2, at(3));
+        exec.take_answers();
+        exec.tick(at(3));
+        assert_eq!(exec.take_answers(), answer(2, no("the command asked before this one has not ended yet")));
+    }
+
+    #[test]
+    fn children_left_behind_are_ended() {
+        let mut exec = Exec::new(HELPERS + 5);
+        ask(&mut exec, 1, at(1));
+        let helper = spawned(&mut exec);
+        assert_eq!(helper, RunId(HELPERS + 6));
+        exec.heard(helper, Helper::Exited(Exit::Code(0), false));
+        assert_eq!(exec.take_answers(), answer(1, yes("exit code 0")));
+        assert_eq!(exec.take_commands(), [Command::Kill { run: helper }]);
+        exec.heard(helper, Helper::TreeEmpty);
+        assert_eq!(exec.take_commands(), [Command::Forget { run: helper }]);
+    }
+
+    #[test]
+    fn nobody_is_asked_about_a_run_that_is_over() {
+        let mut exec = Exec::new(0);
+        ask(&mut exec, 1, at(1));
+        let helper = spawned(&mut exec);
+        exec.cancel(RunId(8));
+        assert_eq!(exec.take_commands(), []);
+        exec.cancel(RunId(7));
+        assert_eq!(exec.take_commands(), [Command::Kill { run: helper }]);
+        assert_eq!(exec.deadline(), None);
+        exec.heard(helper, Helper::Exited(Exit::Signal(9), true));
+        assert_eq!(exec.take_answers(), []);
+        assert!(exec.slots.is_empty());
+    }
+}

@@ -51,7 +51,10 @@ async fn answer(url: &str) -> Result<ProbeOutcome, String> {
     if port != 80 {
         let _ = write!(authority, ":{port}");
     }
-    let request = Request::get(uri.path_and_query().map_or("/", |path| path.as_str()))
+    // `http://host?query` has no path of its own.
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    let request = Request::get(path)
         .header(header::HOST, authority)
         .header(header::USER_AGENT, concat!("mainstay-probe/", env!("CARGO_PKG_VERSION")))
         .header(header::ACCEPT, "*/*")
@@ -67,7 +70,9 @@ async fn answer(url: &str) -> Result<ProbeOutcome, String> {
         match body.frame().await {
             None => break,
             Some(Ok(frame)) => read += frame.data_ref().map_or(0, Bytes::len),
-            Some(Err(error)) => return Err(format!("{status}, then {}", in_words(&error))),
+            Some(Err(error)) => {
+                return Err(format!("{status}, but its body broke off: {}", in_words(&error)));
+            }
         }
     }
     let detail = status.to_string();
@@ -76,7 +81,7 @@ async fn answer(url: &str) -> Result<ProbeOutcome, String> {
 
 fn in_words(error: &hyper::Error) -> String {
     if error.is_incomplete_message() {
-        return "connection closed in the middle of the answer".to_owned();
+        return "connection closed before an answer".to_owned();
     }
     if error.is_parse_too_large() {
         return format!("an answer with a head of more than {} KiB", MAX_HEAD >> 10);

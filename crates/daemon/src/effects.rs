@@ -1,0 +1,62 @@
+//! Doing what the core wants.
+
+use mainstay_api::types::EventBody;
+use mainstay_core::{Check, Effect, RunId, ServiceName, ServicePlan};
+use mainstay_link::{Command, Log, Spawn};
+use tracing::error;
+
+use crate::driver::{Driver, now};
+use crate::probes::Question;
+
+impl Driver {
+    /// Does it, or puts it into the frame.
+    pub(crate) fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Spawn { service, run } => match self.core.plan().services.get(&service) {
+                Some(plan) => self.out.command(Command::Spawn(Box::new(spawn(&service, run, plan)))),
+                None => error!("{service} is to be started, but is not in the plan"),
+            },
+            Effect::Signal { run, action } => self.out.command(Command::Signal { run, action }),
+            Effect::Kill { run } => self.out.command(Command::Kill { run }),
+            Effect::Freeze { run } => self.out.command(Command::Freeze { run }),
+            Effect::Thaw { run } => self.out.command(Command::Thaw { run }),
+            Effect::Forget { run } => {
+                self.end_probes(run);
+                self.log_starts.remove(&run);
+                self.out.command(Command::Forget { run });
+            }
+            Effect::Probe { service, run, probe, seq } => {
+                if let Some(plan) = self.core.plan().services.get(&service) {
+                    let log_start = self.log_starts.get(&run).copied().unwrap_or_default();
+                    let service = &service;
+                    self.probes.ask(now(), &Question { service, plan, run, probe, seq, log_start });
+                }
+            }
+            Effect::Tell(event) => self.events.stage(EventBody::Core(event)),
+            Effect::StackDown => {
+                self.events.stage_own("the stack is down");
+                self.out.command(Command::Exit);
+                self.ended = true;
+            }
+        }
+    }
+}
+
+fn spawn(service: &ServiceName, run: RunId, plan: &ServicePlan) -> Spawn {
+    let launch = plan.launch.clone();
+    let probes = [&plan.startup, &plan.ready, &plan.live];
+    Spawn {
+        run: run.0,
+        container: service.to_string(),
+        command: launch.command,
+        working_dir: launch.working_dir,
+        environment: launch.environment,
+        user: launch.user,
+        log: Some(Log {
+            name: service.to_string(),
+            rotate_size: plan.log.rotate_size,
+            keep_files: plan.log.keep_files,
+        }),
+        notify: probes.into_iter().flatten().any(|probe| probe.check == Check::Notify),
+    }
+}
