@@ -9,6 +9,9 @@ use crate::driver::{Driver, now};
 use crate::message::{Ask, Refused, Reply, ServiceView, StackView, Taken};
 use crate::plan_store::{MAX_PLAN, StoredPlan};
 
+/// So many changes of the plan may wait for the disk; the keeper holds them until then.
+const MAX_UNWRITTEN: usize = 16;
+
 impl Driver {
     /// Answers, or does it and answers when it is on its way.
     pub fn asked(&mut self, ask: Ask) {
@@ -52,8 +55,9 @@ impl Driver {
     fn check(&self, request: &Request) -> Result<(), Refused> {
         self.core.check(request)?;
         let Request::Add(name, plan) = request else { return Ok(()) };
-        if plan.launch.command.is_empty() {
-            return Err(Refused::new(400, format!("{name} has no command")));
+        if self.overlay.len() >= MAX_UNWRITTEN {
+            return Err(Refused::new(503, "services added before this one are not yet on disk")
+                .hint("if it stays so, the stack's log says why"));
         }
         // All spawns of a plan have to fit into one frame.
         let length = serde_json::to_vec(self.core.plan()).map_or(0, |plan| plan.len())
@@ -117,7 +121,7 @@ impl Driver {
     fn record(&mut self, on: bool) -> Result<Recording, Refused> {
         if !on {
             self.recorder.stop();
-        } else if let Err(error) = self.recorder.start(&self.core, now()) {
+        } else if let Err(error) = self.recorder.start(&self.core, self.last_run, now()) {
             return Err(Refused::new(500, format!("can't record: {error}")));
         }
         Ok(self.recorder.state())

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use mainstay_core::{Input, Request, RunId, ServiceName, ServicePlan, Supervisor, Time};
+use mainstay_core::{Effect, Input, Request, RunId, ServiceName, ServicePlan, Supervisor, Time};
 use mainstay_link::{Command, Event, LogPos, ToDaemon, ToKeeper};
 use tokio::sync::watch;
 use tracing::warn;
@@ -15,7 +15,7 @@ use tracing::warn;
 use crate::events_log::EventsLog;
 use crate::message::{Taken, ToDriver};
 use crate::outbox::{DROPPED_KEY, EVENTS_KEY, Outbox, PLAN_KEY, RECORD_KEY, SEEN_KEY};
-use crate::probes::{Answer, Exec, Helper, Probes};
+use crate::probes::{Answer, Helper, Probes};
 use crate::record::Recorder;
 
 /// The present moment.
@@ -38,6 +38,10 @@ pub(crate) struct Driver {
     pub dropped: BTreeMap<String, u64>,
     pub watched: Watched,
     pub overlay: Overlay,
+    /// The highest number of a run. The keeper wants them to rise, those of services and of probes' commands alike.
+    pub last_run: u64,
+    /// What the core wants, until the frame is made.
+    effects: Vec<Effect>,
     /// Answers that wait until the frame is on its way.
     pub replies: Vec<Box<dyn FnOnce(Taken) + Send>>,
     /// Whether the keeper was told to end.
@@ -67,13 +71,15 @@ pub(crate) struct Parts {
     pub state_dir: PathBuf,
     pub config: Option<String>,
     pub watched: Watched,
+    /// The highest number of a run so far.
+    pub last_run: u64,
 }
 
 impl Driver {
     /// A driver that has said nothing yet.
     pub fn new(parts: Parts) -> Driver {
-        let Parts { core, probes, events, state_dir, config, watched } = parts;
-        Driver {
+        let Parts { core, probes, events, state_dir, config, watched, last_run } = parts;
+        let mut driver = Driver {
             core,
             probes,
             events,
@@ -84,11 +90,15 @@ impl Driver {
             dropped: BTreeMap::new(),
             watched,
             overlay: Overlay::new(),
+            last_run,
+            effects: Vec::new(),
             replies: Vec::new(),
             ended: false,
             events_held: true,
             changed: false,
-        }
+        };
+        driver.take_effects();
+        driver
     }
 
     /// When [`tick`](Driver::tick) is wanted.
@@ -140,14 +150,14 @@ impl Driver {
     fn event(&mut self, event: Event) {
         let exec = &mut self.probes.exec;
         match event {
-            Event::SpawnFailed { run, error } if Exec::is_helper(run) => {
+            Event::SpawnFailed { run, error } if exec.is_helper(run) => {
                 exec.heard(run, Helper::SpawnFailed(error));
             }
-            Event::Exited { run, exit, tree_empty } if Exec::is_helper(run) => {
+            Event::Exited { run, exit, tree_empty } if exec.is_helper(run) => {
                 exec.heard(run, Helper::Exited(exit, tree_empty));
             }
-            Event::TreeEmpty { run } if Exec::is_helper(run) => exec.heard(run, Helper::TreeEmpty),
-            Event::Spawned { run, .. } if Exec::is_helper(run) => {}
+            Event::TreeEmpty { run } if exec.is_helper(run) => exec.heard(run, Helper::TreeEmpty),
+            Event::Spawned { run, .. } if exec.is_helper(run) => {}
             Event::Spawned { run, pid, log_start } => {
                 self.log_starts.insert(run, log_start);
                 self.input(Input::Spawned { run, pid });
@@ -196,12 +206,23 @@ impl Driver {
         let now = now();
         self.recorder.input(now, &input);
         self.core.handle(now, input);
+        self.take_effects();
+    }
+
+    fn take_effects(&mut self) {
+        while let Some(effect) = self.core.poll_effect() {
+            if let Effect::Spawn { run, .. } = &effect {
+                self.recorder.made(*run);
+                self.last_run = self.last_run.max(run.0);
+            }
+            self.effects.push(effect);
+        }
     }
 
     /// Does what the core wants, and makes the frame of this batch; none if there is nothing to say.
     pub fn take_frame(&mut self) -> Option<ToKeeper> {
         loop {
-            while let Some(effect) = self.core.poll_effect() {
+            for effect in std::mem::take(&mut self.effects) {
                 self.perform(effect);
             }
             let answers = self.probes.exec.take_answers();
@@ -210,7 +231,13 @@ impl Driver {
             }
             answers.into_iter().for_each(|answer| self.probed(answer));
         }
-        self.probes.exec.take_commands().into_iter().for_each(|command| self.out.command(command));
+        let (core, last_run) = (&mut self.core, &mut self.last_run);
+        let commands = self.probes.exec.take_commands(|| {
+            *last_run += 1;
+            core.reserve_runs(*last_run);
+            RunId(*last_run)
+        });
+        commands.into_iter().for_each(|command| self.out.command(command));
         for (key, text) in self.core.take_dirty() {
             self.changed = true;
             if text.is_none() {

@@ -17,7 +17,7 @@ mod http;
 mod log;
 mod tcp;
 
-pub(crate) use exec::{Exec, HELPERS, Helper};
+pub(crate) use exec::{Exec, Helper};
 
 /// The longest answer in words, in characters.
 const MAX_DETAIL: usize = 200;
@@ -63,13 +63,13 @@ pub(crate) struct Probes {
 }
 
 impl Probes {
-    /// Asks in `runtime`; `logs` is the directory of the services' output; helpers get numbers above `last_helper`.
-    pub fn new(runtime: Handle, answered: Answered, logs: PathBuf, last_helper: u64) -> Self {
+    /// Asks in `runtime`; `logs` is the directory of the services' output.
+    pub fn new(runtime: Handle, answered: Answered, logs: PathBuf) -> Self {
         Probes {
             runtime,
             answered,
             logs,
-            exec: Exec::new(last_helper),
+            exec: Exec::default(),
             tasks: BTreeMap::new(),
             scans: BTreeMap::new(),
             seen: BTreeSet::new(),

@@ -4,6 +4,9 @@
 //! the moment, so that a replay starts from the very state. It has the plan's environments in it: it lies in the
 //! state directory, which is its owner's alone.
 //!
+//! The commands of exec probes take numbers of runs that the core knows nothing of. Where a service's run is not
+//! the next one after that, the recording says so, in the form of a takeover.
+//!
 //! With each transaction the keeper learns how much of the file belongs to it. The next daemon cuts off what is
 //! beyond: it was recorded, but never came to anything.
 
@@ -13,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use mainstay_api::types::Recording;
 use mainstay_core::record::{Header, Recorded, Takeover};
-use mainstay_core::{Input, Supervisor, Time};
+use mainstay_core::{Input, RunId, Supervisor, Time};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
@@ -26,6 +29,10 @@ pub(crate) struct Recorder {
     file: Option<File>,
     /// What is not in the file yet.
     lines: String,
+    /// When the input in the last of these lines was handled, and where that line begins.
+    last: Option<(Time, usize)>,
+    /// The last run that a replay would make.
+    last_run: u64,
     holds: Saved,
     /// What the keeper knows is out of date.
     changed: bool,
@@ -45,13 +52,15 @@ impl Recorder {
             path: state.join("record.jsonl"),
             file: None,
             lines: String::new(),
+            last: None,
+            last_run: 0,
             holds: Saved::default(),
             changed: false,
         }
     }
 
     /// Begins a new file.
-    pub fn start(&mut self, core: &Supervisor, now: Time) -> io::Result<()> {
+    pub fn start(&mut self, core: &Supervisor, last_run: u64, now: Time) -> io::Result<()> {
         self.stop();
         // Made anew, so that an older one with other rights is not written into.
         match std::fs::remove_file(&self.path) {
@@ -60,6 +69,7 @@ impl Recorder {
         }
         self.file = Some(OpenOptions::new().write(true).create_new(true).open(&self.path)?);
         self.lines = Header::of(core, now).to_line();
+        self.last_run = last_run;
         self.holds = Saved::default();
         Ok(())
     }
@@ -77,6 +87,7 @@ impl Recorder {
             Ok(file) => {
                 self.file = Some(file);
                 self.lines = takeover.to_line();
+                self.last_run = takeover.last_run;
                 self.holds = saved;
             }
             Err(error) => warn!("the recording {} ends: {error}", self.path.display()),
@@ -92,9 +103,22 @@ impl Recorder {
     /// Takes an input down, before it is handled.
     pub fn input(&mut self, at: Time, input: &Input) {
         if self.file.is_some() {
+            self.last = Some((at, self.lines.len()));
             self.lines += &Recorded { at, input: input.clone() }.to_line();
             self.holds.inputs += 1;
         }
+    }
+
+    /// The last input made this run.
+    pub fn made(&mut self, run: RunId) {
+        if run.0 != self.last_run + 1
+            && let Some((at, line)) = self.last
+        {
+            let takeover = Takeover { before: 0, at, last_run: run.0 - 1 };
+            self.lines.insert_str(line, &takeover.to_line());
+        }
+        // What this input makes further has the numbers that follow.
+        self.last_run = run.0;
     }
 
     /// Writes what was taken down; gives what the keeper has to know of it, if that has changed.
@@ -115,6 +139,7 @@ impl Recorder {
 
     fn write(&mut self) {
         let lines = std::mem::take(&mut self.lines);
+        self.last = None;
         let Some(file) = self.file.as_mut().filter(|_| !lines.is_empty()) else { return };
         self.changed = true;
         if self.holds.length + lines.len() as u64 > MAX_FILE {

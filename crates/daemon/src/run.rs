@@ -10,6 +10,7 @@ use mainstay_link::{Command, ToDaemon, ToKeeper, VERSION, Welcome};
 use mainstay_sys::container::Guard;
 use mainstay_sys::dirs::Dirs;
 use mainstay_sys::mux::{Mux, Sender, Wake};
+use mainstay_sys::process::{self, ProcessId};
 use mainstay_sys::{endpoint, link};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -29,6 +30,12 @@ const MAX_BATCH: usize = 1024;
 const WELCOME_TIME: Duration = Duration::from_secs(30);
 /// What is left when the keeper is lost is ended in this time.
 const END_TIME: Duration = Duration::from_secs(10);
+/// A keeper that lives kills a daemon whose link it has closed, long before this.
+const GIVEN_UP_TIME: Duration = Duration::from_secs(10);
+/// How soon it is looked again whether the keeper lives.
+const KEEPER_PAUSE: Duration = Duration::from_millis(2);
+/// From the last frame to the end.
+const LINGER: Duration = Duration::from_millis(20);
 /// How soon it is looked again whether a frame is on its way.
 const QUEUED_PAUSE: Duration = Duration::from_millis(2);
 /// Threads for files, name look-ups and the like. They come when needed and go after 10 s.
@@ -89,29 +96,21 @@ pub fn run(args: &Args) -> Result<(), DaemonError> {
     let mut daemon = Daemon::begin(args, mux)?;
     match daemon.drive()? {
         End::Down => info!("the stack is down"),
-        End::KeeperLost => {
-            warn!("the keeper is gone; everything is ended");
-            let ended = guard.end_all(END_TIME);
-            let how = match &ended {
-                Ok(count) => format!("{count} processes were ended"),
-                Err(error) => format!("not all could be ended: {error}"),
-            };
-            daemon.driver.events.stage_own(format!("the keeper is gone without a word; {how}"));
-            daemon.driver.events.flush();
-            ended.map_err(system("ending what the keeper left"))?;
-        }
+        End::LinkClosed => daemon.lost_link(&guard)?,
     }
     Ok(())
 }
 
 enum End {
     Down,
-    KeeperLost,
+    LinkClosed,
 }
 
 struct Daemon {
     mux: Mux<ToDriver>,
     driver: Driver,
+    /// None: it was gone when this daemon began.
+    keeper: Option<ProcessId>,
 }
 
 impl Daemon {
@@ -133,7 +132,6 @@ impl Daemon {
             runtime.handle().clone(),
             Arc::new(move |answer| answers.send(ToDriver::Probed(answer))),
             args.dirs.log.clone(),
-            restored.last_helper,
         );
         // Revisions of different daemons are never the same.
         let (revision, seen_revision) = watch::channel((u64::from(welcome.predecessors) + 1) << 32);
@@ -146,6 +144,7 @@ impl Daemon {
             state_dir: args.dirs.state.clone(),
             config: restored.config,
             watched: Watched { revision, plan },
+            last_run: welcome.last_run,
         });
         welcome::begin(&mut driver, &welcome, restored.beginning);
         driver.heard(first);
@@ -154,7 +153,7 @@ impl Daemon {
         let io = Io { sender, seen_revision, plan_changes, live, facts };
         io.start(args, runtime).map_err(system("the I/O thread"))?;
         info!("pid {} is the daemon of {}", std::process::id(), args.stack);
-        Ok(Daemon { mux, driver })
+        Ok(Daemon { mux, driver, keeper: process::identity(welcome.keeper_pid) })
     }
 
     /// The loop.
@@ -169,13 +168,18 @@ impl Daemon {
             } else {
                 wait = Some(wait.map_or(QUEUED_PAUSE, |wait| wait.min(QUEUED_PAUSE)));
             }
+            if self.driver.ended && self.mux.queued() == 0 {
+                // The keeper waits for our end, and hears of it in another way than of its orders.
+                std::thread::sleep(LINGER);
+                return Ok(End::Down);
+            }
             for _ in 0..MAX_BATCH {
                 match self.mux.next(wait).map_err(system("waiting"))? {
                     Wake::Timeout => break,
                     Wake::Message(message) => self.driver.message(message),
                     Wake::Frame(bytes) => self.driver.heard(read_frame(&bytes)?),
                     Wake::LinkClosed if self.driver.ended => return Ok(End::Down),
-                    Wake::LinkClosed => return Ok(End::KeeperLost),
+                    Wake::LinkClosed => return Ok(End::LinkClosed),
                     // It has no children.
                     Wake::ChildExited { .. } => {}
                 }
@@ -183,6 +187,27 @@ impl Daemon {
             }
             self.driver.tick(now());
         }
+    }
+
+    /// If the keeper is dead, this is the one who can still end what it has left. A keeper that lives has only given
+    /// up this daemon: it is about to kill it, and looks after everything itself.
+    fn lost_link(&mut self, guard: &Guard) -> Result<(), DaemonError> {
+        let end = Instant::now() + GIVEN_UP_TIME;
+        while self.keeper.as_ref().is_some_and(process::is_alive) {
+            if Instant::now() > end {
+                return Err(DaemonError::Keeper("lives, but has closed the link".to_owned()));
+            }
+            std::thread::sleep(KEEPER_PAUSE);
+        }
+        warn!("the keeper is gone; everything is ended");
+        let ended = guard.end_all(END_TIME);
+        let how = match &ended {
+            Ok(count) => format!("{count} processes were ended"),
+            Err(error) => format!("not all could be ended: {error}"),
+        };
+        self.driver.events.stage_own(format!("the keeper is gone without a word; {how}"));
+        self.driver.events.flush();
+        ended.map(drop).map_err(system("ending what the keeper left"))
     }
 
     fn until_deadline(&self) -> Option<Duration> {

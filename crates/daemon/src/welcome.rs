@@ -16,15 +16,12 @@ use crate::driver::Driver;
 use crate::events_log::EventsLog;
 use crate::outbox::{DROPPED_KEY, EVENTS_KEY, OWN_KEYS, PLAN_KEY, RECORD_KEY, SEED_KEY, SEEN_KEY};
 use crate::plan_store::StoredPlan;
-use crate::probes::{Exec, HELPERS};
 
 /// What a welcome and the plan's file make, before there are threads.
 pub(crate) struct Restored {
     pub core: Supervisor,
     pub events: EventsLog,
     pub config: Option<String>,
-    /// The highest number of a helper.
-    pub last_helper: u64,
     pub beginning: Beginning,
 }
 
@@ -55,14 +52,11 @@ pub(crate) fn restore(welcome: &Welcome, stored: StoredPlan, state_dir: &Path, n
     } else {
         Supervisor::restore(plan, seed, &snapshots, now)
     };
-    // Helpers have numbers of their own, above all others.
-    let runs = welcome.runs.iter().map(|run| run.run).filter(|run| *run <= HELPERS).max().unwrap_or(0);
-    let last_run = if welcome.last_run <= HELPERS { welcome.last_run.max(runs) } else { runs };
-    core.reserve_runs(last_run);
+    core.reserve_runs(welcome.last_run);
     let events = EventsLog::open(state_dir, state.get(EVENTS_KEY).map(String::as_str));
-    let takeover = Takeover { before: 0, at: now, last_run };
+    let takeover = Takeover { before: 0, at: now, last_run: welcome.last_run };
     let beginning = Beginning { changed, first, takeover };
-    Restored { core, events, config, last_helper: welcome.last_run, beginning }
+    Restored { core, events, config, beginning }
 }
 
 /// Puts the changes that the keeper holds over the plan of the file; says which services they are about.
@@ -118,9 +112,8 @@ pub(crate) fn begin(driver: &mut Driver, welcome: &Welcome, beginning: Beginning
             driver.log_starts.insert(id, run.log_start);
             continue;
         }
-        if !Exec::is_helper(id) {
-            warn!("run {id} in {} belongs to no service; it is ended", run.container);
-        }
+        // Mostly a probe's command.
+        info!("run {id} in {} is of no use any more; it is ended", run.container);
         if run.exit.is_none() || !run.tree_empty {
             driver.out.command(Command::Kill { run: id });
         }

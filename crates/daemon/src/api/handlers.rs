@@ -23,7 +23,7 @@ use crate::driver::now;
 use crate::message::{Ask, Refused, Taken};
 
 /// The longest plan of a service, in bytes.
-const MAX_ADD: usize = 4 << 20;
+const MAX_ADD: usize = 1 << 20;
 /// The longest other body.
 const MAX_BODY: usize = 64 << 10;
 /// The longest wait for changes.

@@ -4,17 +4,13 @@
 //! One that has not ended in time is killed, tree and all, and answered for; the next question waits until nothing
 //! of it is left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mainstay_core::{Exit, Launch, ProbeKind, ProbeOutcome, RunId, ServiceName, Time};
 use mainstay_link::{Command, Spawn};
 
 use super::{Answer, Question, in_words, no, yes};
-
-/// Helpers' run numbers start above this one. They are a row of their own, so that the numbers of services' runs
-/// depend on the core alone, and a recording of its inputs can be replayed.
-pub(crate) const HELPERS: u64 = 1 << 40;
 
 type Key = (ServiceName, ProbeKind);
 
@@ -29,10 +25,12 @@ pub(crate) enum Helper {
 }
 
 /// All commands that run for probes.
+#[derive(Default)]
 pub(crate) struct Exec {
-    last: u64,
     slots: BTreeMap<Key, Slot>,
     keys: BTreeMap<RunId, Key>,
+    /// Probes whose command can be started.
+    free: BTreeSet<Key>,
     commands: Vec<Command>,
     answers: Vec<Answer>,
 }
@@ -57,17 +55,6 @@ struct Pending {
 }
 
 impl Exec {
-    /// Gives numbers above `last`.
-    pub fn new(last: u64) -> Self {
-        Exec {
-            last: last.max(HELPERS),
-            slots: BTreeMap::new(),
-            keys: BTreeMap::new(),
-            commands: Vec::new(),
-            answers: Vec::new(),
-        }
-    }
-
     /// Asks a question that has to be answered by `deadline`.
     pub fn ask(&mut self, deadline: Time, question: &Question<'_>, command: &[String], timeout: Duration) {
         let Launch { working_dir, environment, user, .. } = question.plan.launch.clone();
@@ -85,17 +72,18 @@ impl Exec {
         let key = (question.service.clone(), question.probe);
         let slot = self.slots.entry(key.clone()).or_default();
         slot.question = Some(Pending { run, seq, by: None, deadline, timeout, spawn });
-        if let Some(helper) = slot.helper {
+        match slot.helper {
             // It is an earlier question's; whatever it would find out, it is not about now.
-            self.commands.push(Command::Kill { run: helper });
-        } else {
-            self.start(&key);
+            Some(helper) => self.commands.push(Command::Kill { run: helper }),
+            None => {
+                self.free.insert(key);
+            }
         }
     }
 
     /// Whether this run is a helper.
-    pub fn is_helper(run: RunId) -> bool {
-        run.0 > HELPERS
+    pub fn is_helper(&self, run: RunId) -> bool {
+        self.keys.contains_key(&run)
     }
 
     /// Takes in what the keeper says.
@@ -121,8 +109,11 @@ impl Exec {
             self.keys.remove(&helper);
             if let Some(slot) = self.slots.get_mut(&key) {
                 slot.helper = None;
+                if slot.question.is_some() {
+                    self.free.insert(key);
+                }
             }
-            self.start(&key);
+            self.tidy();
         }
     }
 
@@ -156,31 +147,29 @@ impl Exec {
         self.tidy();
     }
 
-    /// What the keeper has to do now.
-    pub fn take_commands(&mut self) -> Vec<Command> {
+    /// What the keeper has to do now. `number` gives each process the number of its run; the commands have to go out
+    /// in the order of these.
+    pub fn take_commands(&mut self, mut number: impl FnMut() -> RunId) -> Vec<Command> {
+        for key in std::mem::take(&mut self.free) {
+            let Some(slot) = self.slots.get_mut(&key) else { continue };
+            if slot.helper.is_some() {
+                continue;
+            }
+            if let Some(question) = &mut slot.question {
+                let helper = number();
+                question.by = Some(helper);
+                slot.helper = Some(helper);
+                self.keys.insert(helper, key);
+                let spawn = Spawn { run: helper.0, ..std::mem::take(&mut question.spawn) };
+                self.commands.push(Command::Spawn(Box::new(spawn)));
+            }
+        }
         std::mem::take(&mut self.commands)
     }
 
     /// What was found out.
     pub fn take_answers(&mut self) -> Vec<Answer> {
         std::mem::take(&mut self.answers)
-    }
-
-    /// Starts the command of a question that waits, if nothing is in its way.
-    fn start(&mut self, key: &Key) {
-        let Some(slot) = self.slots.get_mut(key) else { return };
-        if slot.helper.is_none()
-            && let Some(question) = &mut slot.question
-        {
-            self.last += 1;
-            let helper = RunId(self.last);
-            question.by = Some(helper);
-            slot.helper = Some(helper);
-            self.keys.insert(helper, key.clone());
-            let spawn = Spawn { run: helper.0, ..std::mem::take(&mut question.spawn) };
-            self.commands.push(Command::Spawn(Box::new(spawn)));
-        }
-        self.tidy();
     }
 
     fn answer(&mut self, key: &Key, helper: RunId, outcome: ProbeOutcome) {
@@ -207,7 +196,7 @@ mod tests {
         Time::ZERO.after(SECOND * u32::try_from(seconds).unwrap())
     }
 
-    fn ask(exec: &mut Exec, seq: u64, deadline: Time) {
+    fn ask(exec: &mut Asked, seq: u64, deadline: Time) {
         let mut plan = ServicePlan::default();
         plan.launch.command = vec!["the service".into()];
         plan.launch.environment.insert("A".into(), "b".into());
@@ -228,7 +217,37 @@ mod tests {
         vec![Answer { run: RunId(7), probe: ProbeKind::Live, seq, outcome }]
     }
 
-    fn spawned(exec: &mut Exec) -> RunId {
+    /// An `Exec` whose commands are looked at, with the number of the last run.
+    struct Asked(Exec, u64);
+
+    impl std::ops::Deref for Asked {
+        type Target = Exec;
+        fn deref(&self) -> &Exec {
+            &self.0
+        }
+    }
+
+    impl std::ops::DerefMut for Asked {
+        fn deref_mut(&mut self) -> &mut Exec {
+            &mut self.0
+        }
+    }
+
+    impl Asked {
+        fn take_commands(&mut self) -> Vec<Command> {
+            let Asked(exec, last) = self;
+            exec.take_commands(|| {
+                *last += 1;
+                RunId(*last)
+            })
+        }
+    }
+
+    fn none() -> Asked {
+        Asked(Exec::default(), 100)
+    }
+
+    fn spawned(exec: &mut Asked) -> RunId {
         let commands = exec.take_commands();
         let Some(Command::Spawn(spawn)) = commands.last() else { panic!("{commands:?}") };
         RunId(spawn.run)
@@ -236,7 +255,7 @@ mod tests {
 
     #[test]
     fn runs_beside_the_service_and_judges_by_the_code() {
-        let mut exec = Exec::new(0);
+        let mut exec = none();
         ask(&mut exec, 1, at(1));
         let commands = exec.take_commands();
         let [Command::Spawn(spawn)] = &commands[..] else { panic!("{commands:?}") };
@@ -246,7 +265,8 @@ mod tests {
         assert_eq!((spawn.working_dir.as_deref(), spawn.user.as_deref()), (Some("/there"), Some("bob")));
         assert_eq!(spawn.log, None);
         let helper = RunId(spawn.run);
-        assert!(Exec::is_helper(helper) && !Exec::is_helper(RunId(1 << 39)));
+        assert_eq!(helper, RunId(101));
+        assert!(exec.is_helper(helper) && !exec.is_helper(RunId(7)));
 
         exec.heard(helper, Helper::Exited(Exit::Code(0), true));
         assert_eq!(exec.take_answers(), answer(1, yes("exit code 0")));
@@ -254,7 +274,7 @@ mod tests {
 
         ask(&mut exec, 2, at(2));
         let next = spawned(&mut exec);
-        assert!(next > helper);
+        assert_eq!(next, RunId(102));
         exec.heard(next, Helper::Exited(Exit::Code(3), true));
         assert_eq!(exec.take_answers(), answer(2, no("exit code 3")));
         ask(&mut exec, 3, at(2));
@@ -266,7 +286,7 @@ mod tests {
 
     #[test]
     fn what_takes_too_long_is_killed_answered_and_waited_for() {
-        let mut exec = Exec::new(0);
+        let mut exec = none();
         ask(&mut exec, 1, at(1));
         let first = spawned(&mut exec);
         assert_eq!(exec.deadline(), Some(at(1)));
@@ -291,7 +311,7 @@ mod tests {
 
     #[test]
     fn one_that_never_goes_is_answered_for_all_the_same() {
-        let mut exec = Exec::new(0);
+        let mut exec = none();
         ask(&mut exec, 1, at(1));
         exec.tick(at(1));
         ask(&mut exec, 2, at(3));
@@ -302,10 +322,9 @@ mod tests {
 
     #[test]
     fn children_left_behind_are_ended() {
-        let mut exec = Exec::new(HELPERS + 5);
+        let mut exec = none();
         ask(&mut exec, 1, at(1));
         let helper = spawned(&mut exec);
-        assert_eq!(helper, RunId(HELPERS + 6));
         exec.heard(helper, Helper::Exited(Exit::Code(0), false));
         assert_eq!(exec.take_answers(), answer(1, yes("exit code 0")));
         assert_eq!(exec.take_commands(), [Command::Kill { run: helper }]);
@@ -315,7 +334,7 @@ mod tests {
 
     #[test]
     fn nobody_is_asked_about_a_run_that_is_over() {
-        let mut exec = Exec::new(0);
+        let mut exec = none();
         ask(&mut exec, 1, at(1));
         let helper = spawned(&mut exec);
         exec.cancel(RunId(8));
