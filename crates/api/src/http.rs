@@ -69,6 +69,10 @@ pub(crate) async fn exchange(connect: &Connector, request: &Outgoing) -> Result<
         .map_err(|error| Failure::Broken(error.to_string()))?;
     let response = sender.send_request(message).await.map_err(broken)?;
     let (head, body) = response.into_parts();
+    // A daemon that is ending, or about to be replaced: the next one answers.
+    if head.status == StatusCode::SERVICE_UNAVAILABLE {
+        return Err(Failure::Broken("the daemon is too busy, or ending".to_owned()));
+    }
     Ok(Answer { status: head.status, body, _connection: tasks })
 }
 
