@@ -34,6 +34,13 @@ pub fn from_stdio() -> io::Result<Link> {
     platform::from_stdio().map(Link)
 }
 
+impl ChildLink {
+    /// The other side for this same process: for tests, and for both sides in two threads.
+    pub fn into_link(self) -> io::Result<Link> {
+        self.0.into_link().map(Link)
+    }
+}
+
 impl Link {
     /// Writes all of it; waits while the other side is slow.
     pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {

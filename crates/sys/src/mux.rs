@@ -105,8 +105,8 @@ impl<T: Send + 'static> Mux<T> {
         self.0.watch(process)
     }
 
-    /// From now on children are reaped by [`Mux::next`]. Call it before any other thread exists (on Linux SIGCHLD is
-    /// blocked, and later threads inherit that).
+    /// From now on children are reaped by [`Mux::next`]: all children of this process, whoever made them. So only one
+    /// in a process may watch.
     pub fn watch_children(&mut self) -> io::Result<()> {
         self.0.watch_children()
     }

@@ -1,8 +1,8 @@
 //! cgroup v2 where one can be made, sessions otherwise.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal as Number;
@@ -72,7 +72,7 @@ impl Root {
         }
         let way = match &self.way {
             // With a letter before it no name can collide with the files that the kernel puts there.
-            Way::Cgroup(root) => Way::Cgroup(root.child(&format!("c-{name}"))?),
+            Way::Cgroup(root) => Way::Cgroup(Slot::new(root.child(&format!("c-{name}"))?)),
             Way::Session(registry) => Way::Session(Arc::clone(registry)),
         };
         Ok(Container {
@@ -133,11 +133,33 @@ impl Guard {
     }
 }
 
+/// A container's cgroup, which can be replaced by a new one of the same name.
+#[derive(Debug)]
+struct Slot(Mutex<Arc<Cgroup>>);
+
+impl Slot {
+    fn new(cgroup: Cgroup) -> Slot {
+        Slot(Mutex::new(Arc::new(cgroup)))
+    }
+
+    fn get(&self) -> Arc<Cgroup> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn renew(&self) -> Arc<Cgroup> {
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(new) = slot.made_anew() {
+            *slot = Arc::new(new);
+        }
+        Arc::clone(&slot)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Container {
     stack: String,
     name: String,
-    way: Way<Cgroup, Arc<Registry>>,
+    way: Way<Slot, Arc<Registry>>,
     /// Nothing is started in it meanwhile: it would stand still before it has begun, and the keeper with it.
     frozen: AtomicBool,
 }
@@ -149,9 +171,17 @@ impl Container {
     }
 
     /// For a process that is to be born in it.
-    pub(crate) fn cgroup(&self) -> Option<&Cgroup> {
+    pub(crate) fn cgroup(&self) -> Option<Arc<Cgroup>> {
         match &self.way {
-            Way::Cgroup(cgroup) => Some(cgroup),
+            Way::Cgroup(cgroup) => Some(cgroup.get()),
+            Way::Session(_) => None,
+        }
+    }
+
+    /// The same after its directory was made anew, if it is empty and that can be done.
+    pub(crate) fn renewed_cgroup(&self) -> Option<Arc<Cgroup>> {
+        match &self.way {
+            Way::Cgroup(cgroup) => Some(cgroup.renew()),
             Way::Session(_) => None,
         }
     }
@@ -175,14 +205,18 @@ impl Container {
 
     pub(super) fn is_empty(&self) -> io::Result<bool> {
         match &self.way {
-            Way::Cgroup(cgroup) => cgroup.is_empty(),
-            Way::Session(registry) => Ok(registry.members(&self.name)?.is_empty()),
+            Way::Cgroup(cgroup) => cgroup.get().is_empty(),
+            Way::Session(registry) => {
+                let mut none = true;
+                let settled = registry.find(&self.name, &mut |_| none = false)?;
+                Ok(none && settled)
+            }
         }
     }
 
     pub(super) fn processes(&self) -> io::Result<Vec<u32>> {
         match &self.way {
-            Way::Cgroup(cgroup) => cgroup.processes(),
+            Way::Cgroup(cgroup) => cgroup.get().processes(),
             Way::Session(registry) => {
                 Ok(registry.members(&self.name)?.into_iter().map(|member| member.pid).collect())
             }
@@ -219,10 +253,10 @@ impl Container {
 
     pub(super) fn kill(&self) -> io::Result<()> {
         match &self.way {
-            Way::Cgroup(cgroup) => cgroup.kill()?,
+            Way::Cgroup(cgroup) => cgroup.get().kill()?,
             Way::Session(registry) => {
                 let until = Instant::now() + sweep::PATIENCE;
-                sweep::kill(&mut || registry.members(&self.name), until)?;
+                sweep::kill(&mut |report| registry.find(&self.name, report), until)?;
             }
         }
         self.frozen.store(false, Ordering::Relaxed);
@@ -232,10 +266,10 @@ impl Container {
     pub(super) fn freeze(&self) -> io::Result<()> {
         self.frozen.store(true, Ordering::Relaxed);
         let outcome = match &self.way {
-            Way::Cgroup(cgroup) => cgroup.freeze(),
+            Way::Cgroup(cgroup) => cgroup.get().freeze(),
             Way::Session(registry) => {
                 let until = Instant::now() + sweep::PATIENCE;
-                sweep::stop(&mut || registry.members(&self.name), until).map(drop)
+                sweep::stop(&mut |report| registry.find(&self.name, report), until).map(drop)
             }
         };
         if outcome.is_err() {
@@ -247,7 +281,7 @@ impl Container {
 
     pub(super) fn thaw(&self) -> io::Result<()> {
         match &self.way {
-            Way::Cgroup(cgroup) => cgroup.thaw()?,
+            Way::Cgroup(cgroup) => cgroup.get().thaw()?,
             Way::Session(registry) => sweep::go_on(&registry.members(&self.name)?)?,
         }
         self.frozen.store(false, Ordering::Relaxed);
@@ -256,7 +290,7 @@ impl Container {
 
     pub(super) fn remove(self) -> io::Result<()> {
         match &self.way {
-            Way::Cgroup(cgroup) => cgroup.remove(),
+            Way::Cgroup(cgroup) => cgroup.get().remove(),
             Way::Session(registry) => {
                 registry.forget(&self.name);
                 Ok(())
@@ -267,7 +301,7 @@ impl Container {
     /// All processes, such that none of them can be taken for another.
     fn hold_all(&self) -> io::Result<Vec<Held>> {
         match &self.way {
-            Way::Cgroup(cgroup) => cgroup.hold_all(),
+            Way::Cgroup(cgroup) => cgroup.get().hold_all(),
             Way::Session(registry) => Ok(sweep::hold(&registry.members(&self.name)?)),
         }
     }

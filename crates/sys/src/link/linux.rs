@@ -24,6 +24,11 @@ pub(crate) struct ChildLink {
 }
 
 impl ChildLink {
+    #[expect(clippy::unnecessary_wraps, reason = "on Windows it can fail")]
+    pub(super) fn into_link(self) -> io::Result<Link> {
+        Ok(Link { fd: self.fd, ahead: Vec::new() })
+    }
+
     /// What the child gets as its standard input.
     pub(crate) fn stdin(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

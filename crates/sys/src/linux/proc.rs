@@ -51,9 +51,9 @@ pub(crate) fn all() -> io::Result<Vec<u32>> {
     Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
 }
 
-/// The children of a process, of all its threads. `None`: the kernel does not tell, or there is no such process.
-/// A list that changed while it was read may lack some; see [`stable_children`].
-fn children(pid: u32) -> Option<Vec<u32>> {
+/// The children of a process, of all its threads, sorted. `None`: the kernel does not list them, or there is no such
+/// process. Whoever concludes from the list that nobody is there has to read it twice: it may change meanwhile.
+pub(crate) fn children(pid: u32) -> Option<Vec<u32>> {
     let mut found = Vec::new();
     let mut text = String::new();
     for thread in std::fs::read_dir(format!("/proc/{pid}/task")).ok()? {
@@ -69,21 +69,6 @@ fn children(pid: u32) -> Option<Vec<u32>> {
     }
     found.sort_unstable();
     Some(found)
-}
-
-/// The children of a process. A list that changes while the kernel writes it may lack some that were there all the
-/// time, so that it counts only when it was read the same twice. `None`: it does not come to rest, or the kernel
-/// does not tell.
-pub(crate) fn stable_children(pid: u32) -> Option<Vec<u32>> {
-    let mut before = children(pid)?;
-    for _ in 0..8 {
-        let now = children(pid)?;
-        if now == before {
-            return Some(now);
-        }
-        before = now;
-    }
-    None
 }
 
 /// The value of a variable in the environment a process was started with. `None` also if we may not look.
@@ -152,7 +137,7 @@ mod tests {
     #[test]
     fn a_child_is_among_the_children() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep starts");
-        let found = stable_children(std::process::id());
+        let found = children(std::process::id());
         child.kill().expect("it can be killed");
         child.wait().expect("it ends");
         if let Some(found) = found {

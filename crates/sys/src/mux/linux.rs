@@ -1,9 +1,8 @@
-//! One `poll` over a signalfd, the link's socket and an eventfd: no helper threads, for latency.
+//! One `poll` over what a SIGCHLD handler writes to, the link's socket and an eventfd: no helper threads, for latency.
 
 use std::collections::VecDeque;
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,6 +17,7 @@ use crate::link::linux::Link;
 use crate::linux::fd::timespec;
 use crate::spawn::Process;
 
+mod children;
 mod peer;
 
 use peer::Peer;
@@ -74,8 +74,8 @@ const SOURCES: [Source; 3] = [Source::Children, Source::Link, Source::Messages];
 #[derive(Debug)]
 pub(super) struct Mux<T> {
     shared: Arc<Shared<T>>,
-    /// Present once children are watched.
-    signals: Option<OwnedFd>,
+    /// Readable when a child has ended. Present once children are watched.
+    ended: Option<Arc<OwnedFd>>,
     /// A child may be waiting to be reaped.
     children_due: bool,
     peer: Option<Peer>,
@@ -98,7 +98,7 @@ impl<T> Mux<T> {
         let shared = Shared { queue: Mutex::default(), event, gone: AtomicBool::new(false) };
         Ok(Mux {
             shared: Arc::new(shared),
-            signals: None,
+            ended: None,
             children_due: false,
             peer: None,
             turn: 0,
@@ -131,7 +131,7 @@ impl<T> Mux<T> {
     }
 
     pub(super) fn watch_children(&mut self) -> io::Result<()> {
-        self.signals = Some(child_signals()?);
+        self.ended = Some(children::watch()?);
         // Some may have ended before.
         self.children_due = true;
         Ok(())
@@ -219,8 +219,8 @@ impl<T> Mux<T> {
         if let Some(peer) = &self.peer {
             fds.push(PollFd::from_borrowed_fd(peer.fd(), peer.interest()));
         }
-        if let Some(signals) = &self.signals {
-            fds.push(PollFd::new(signals, PollFlags::IN));
+        if let Some(ended) = &self.ended {
+            fds.push(PollFd::new(&**ended, PollFlags::IN));
         }
         match rustix::event::poll(&mut fds, timeout.as_ref()) {
             Ok(0) => return Ok(false),
@@ -232,14 +232,14 @@ impl<T> Mux<T> {
         let mut next = |present: bool| {
             if present { happened.next().unwrap_or(PollFlags::empty()) } else { PollFlags::empty() }
         };
-        let (event, link, signal) = (next(true), next(self.peer.is_some()), next(self.signals.is_some()));
+        let (event, link, signal) = (next(true), next(self.peer.is_some()), next(self.ended.is_some()));
         if !event.is_empty() {
             // Only resets the counter; the queue says what there is.
             let _ = rustix::io::read(&self.shared.event, &mut [0_u8; 8]);
         }
-        if let (false, Some(signals)) = (signal.is_empty(), &self.signals) {
-            // Which child it was does not matter: several exits make one signal.
-            let _ = rustix::io::read(signals, &mut [0_u8; 4 * size_of::<libc::signalfd_siginfo>()]);
+        if let (false, Some(ended)) = (signal.is_empty(), &self.ended) {
+            // Which child it was is not said: several exits make one signal.
+            let _ = rustix::io::read(&**ended, &mut [0_u8; 8]);
             self.children_due = true;
         }
         if let Some(peer) = &mut self.peer {
@@ -249,30 +249,3 @@ impl<T> Mux<T> {
     }
 }
 
-/// A descriptor that is readable when a child has ended.
-fn child_signals() -> io::Result<OwnedFd> {
-    // An inherited "ignore" would have the kernel reap our children unseen; stopped children are no news.
-    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
-    // SAFETY: both structures are zeroed, which is valid for them (SIG_DFL is 0), and written through valid
-    // pointers; the calls only read them.
-    let fd = unsafe {
-        (*action.as_mut_ptr()).sa_sigaction = libc::SIG_DFL;
-        (*action.as_mut_ptr()).sa_flags = libc::SA_NOCLDSTOP;
-        if libc::sigaction(libc::SIGCHLD, action.as_ptr(), std::ptr::null_mut()) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigaddset(set.as_mut_ptr(), libc::SIGCHLD);
-        let code = libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
-        if code != 0 {
-            return Err(io::Error::from_raw_os_error(code));
-        }
-        libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
-    };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel has just made this descriptor for us; nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}

@@ -72,6 +72,7 @@ fn spawn(
         stdout: fd::null()?,
         stderr: stderr.as_fd(),
         cgroup: None,
+        insist: false,
         original_limits: false,
     };
     let launched = launch.run().map_err(|failure| {

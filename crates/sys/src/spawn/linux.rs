@@ -32,7 +32,9 @@ pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
         None => null()?,
     };
     let environment = service_environment(request, account.as_ref())?;
-    let launch = Launch {
+    let cgroup = container.cgroup();
+    let fresh;
+    let mut launch = Launch {
         programs: programs(request, &environment)?,
         arguments: arguments(request)?,
         environment: environment.entries,
@@ -41,10 +43,19 @@ pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
         stdin: null()?,
         stdout: output,
         stderr: output,
-        cgroup: container.cgroup(),
+        cgroup: cgroup.as_deref(),
+        insist: false,
         original_limits: true,
     };
-    let pid = launch.run().map_err(|failure| explain::explain(request, &launch, &failure))?;
+    let mut outcome = launch.run();
+    if outcome.as_ref().is_err_and(|failure| failure.step == child::Step::Unborn) {
+        // The cgroup bears a grudge for an earlier kill; a new one does not.
+        fresh = container.renewed_cgroup();
+        launch.cgroup = fresh.as_deref();
+        launch.insist = true;
+        outcome = launch.run();
+    }
+    let pid = outcome.map_err(|failure| explain::explain(request, &launch, &failure))?;
     let process = finish(pid);
     container.started(&process.id, request.output.map(|writer| &writer.0));
     Ok(process)

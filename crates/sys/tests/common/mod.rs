@@ -1,6 +1,8 @@
 //! What the tests share.
 #![allow(dead_code, clippy::allow_attributes, reason = "each test program uses a part of it")]
 
+pub mod trees;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

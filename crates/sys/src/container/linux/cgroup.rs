@@ -59,6 +59,12 @@ impl Cgroup {
         Cgroup::make(self.path.join(name))
     }
 
+    /// Removed, and made again.
+    pub(super) fn made_anew(&self) -> io::Result<Cgroup> {
+        self.remove()?;
+        Cgroup::make(self.path.clone())
+    }
+
     pub(crate) fn dir(&self) -> BorrowedFd<'_> {
         self.dir.as_fd()
     }
@@ -85,6 +91,7 @@ impl Cgroup {
             stdout: fd::null()?,
             stderr: fd::null()?,
             cgroup: Some(&inner),
+            insist: true,
             original_limits: false,
         };
         let outcome = match launch.run() {

@@ -27,16 +27,18 @@ pub(super) fn end(stack: &str, recorded: &[ProcessId], deadline: Duration) -> io
     let mut ended = BTreeSet::new();
     let mut pause = Duration::from_millis(1);
     loop {
-        let mut find = || {
+        let mut find = |report: &mut dyn FnMut(Member)| {
             let caught = processes_in(&around_us);
-            registry::walk(|pid, stat| is_left(stack, &recorded, &caught, pid, stat))
+            registry::walk(|pid, stat| is_left(stack, &recorded, &caught, pid, stat), report)
         };
-        let left = find()?;
+        // What the kernel holds together first.
+        roots.retain(|root| !kill_cgroup(root, &mut ended).unwrap_or(false));
+        let mut left = Vec::new();
+        find(&mut |member| left.push(member))?;
         ended.extend(left.iter().map(|member| (member.pid, member.start)));
         if !left.is_empty() {
-            sweep::kill(&mut find, until)?;
+            sweep::kill(&mut find, until.min(Instant::now() + sweep::PATIENCE))?;
         }
-        roots.retain(|root| !kill_cgroup(root, &mut ended).unwrap_or(false));
         if left.is_empty() && roots.is_empty() {
             return Ok(u32::try_from(ended.len()).unwrap_or(u32::MAX));
         }

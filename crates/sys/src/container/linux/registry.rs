@@ -30,6 +30,8 @@ struct Inner {
     known: BTreeMap<(u32, u64), Arc<str>>,
     /// Children of ours that belong to no container.
     strangers: BTreeSet<(u32, u64)>,
+    /// Children of ours that have ended and wait to be reaped.
+    dead: BTreeSet<u32>,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,7 @@ impl Registry {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.forget_mains(container);
         let container: Arc<str> = container.into();
+        inner.dead.remove(&id.pid);
         inner.strangers.remove(&(id.pid, id.start));
         inner.pipes.extend(pipe.map(|pipe| (pipe, Arc::clone(&container))));
         inner.mains.insert(id.pid, Main { start: id.start, container, alive: true });
@@ -60,71 +63,108 @@ impl Registry {
         inner.known.retain(|_, of| **of != *container);
     }
 
+    /// Reports each live process of a container, the moment it is seen. `true`: that were all.
+    pub(super) fn find(&self, container: &str, report: &mut dyn FnMut(Member)) -> io::Result<bool> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = Vec::new();
+        let mut both = |member: Member| {
+            report(member);
+            found.push((member.pid, member.start));
+        };
+        let settled = match self.below_us(&mut inner, container, &mut both) {
+            Some(settled) => settled,
+            None => self.walk(&inner, container, &mut both)?,
+        };
+        if settled {
+            inner.known.retain(|_, of| **of != *container);
+        }
+        let name: Arc<str> = container.into();
+        inner.known.extend(found.into_iter().map(|key| (key, Arc::clone(&name))));
+        Ok(settled)
+    }
+
     /// All live processes of a container.
     pub(super) fn members(&self, container: &str) -> io::Result<Vec<Member>> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = match self.below_us(&mut inner, container) {
-            Some(found) => found,
-            None => self.everywhere(&inner, container)?,
-        };
-        inner.known.retain(|_, of| **of != *container);
-        let name: Arc<str> = container.into();
-        inner.known.extend(found.iter().map(|member| ((member.pid, member.start), Arc::clone(&name))));
-        Ok(found)
+        let mut members = Vec::new();
+        self.find(container, &mut |member| members.push(member))?;
+        Ok(members)
     }
 
     /// Looks only below our own children. `None`: that is not enough here, because we do not adopt orphans, or
     /// because the kernel does not list children.
-    fn below_us(&self, inner: &mut Inner, container: &str) -> Option<Vec<Member>> {
+    fn below_us(&self, inner: &mut Inner, container: &str, report: &mut dyn FnMut(Member)) -> Option<bool> {
         if !is_subreaper() {
             return None;
         }
         let own = std::process::id();
-        let mut children = proc::stable_children(own)?;
-        for _ in 0..16 {
-            let found = self.below(inner, container, &children);
-            if !found.is_empty() {
-                return Some(found);
-            }
+        let mut children = proc::children(own)?;
+        let mut settled = false;
+        for _ in 0..8 {
+            let (found, calm) = self.below(inner, container, &children, report);
             // One that ended between the list and the look has left its children to us: they are in a new list.
-            let now = proc::stable_children(own)?;
-            if now == children {
-                return Some(found);
+            let now = proc::children(own)?;
+            settled = calm && now == children;
+            if found || settled {
+                break;
             }
             children = now;
         }
-        None
+        Some(settled)
     }
 
-    fn below(&self, inner: &mut Inner, container: &str, children: &[u32]) -> Vec<Member> {
-        let mut waiting: Vec<(u32, Stat)> = Vec::new();
-        for &pid in children {
+    /// Whether there was one; and whether nobody came or went meanwhile.
+    fn below(
+        &self,
+        inner: &mut Inner,
+        container: &str,
+        children: &[u32],
+        report: &mut dyn FnMut(Member),
+    ) -> (bool, bool) {
+        let mut calm = true;
+        let mut waiting: Vec<u32> = Vec::new();
+        inner.strangers.retain(|(pid, _)| children.binary_search(pid).is_ok());
+        inner.dead.retain(|pid| children.binary_search(pid).is_ok());
+        // The youngest first: they are what a fork storm consists of.
+        for &pid in children.iter().rev() {
             // The common case, a thousand times: another one's main process.
-            if inner.mains.get(&pid).is_some_and(|main| main.alive && *main.container != *container) {
+            let others =
+                inner.mains.get(&pid).is_some_and(|main| main.alive && *main.container != *container);
+            if others || inner.dead.contains(&pid) {
                 continue;
             }
-            let Some(stat) = proc::stat(pid) else { continue };
+            let Some(stat) = proc::stat(pid) else {
+                calm = false;
+                continue;
+            };
             if stat.is_dead() {
+                inner.dead.insert(pid);
                 if let Some(main) = inner.mains.get_mut(&pid) {
                     main.alive = false;
                 }
             } else if self.owner(inner, pid, &stat).is_some_and(|of| *of == *container) {
-                waiting.push((pid, stat));
+                report(member(pid, &stat));
+                waiting.push(pid);
             }
         }
-        inner.strangers.retain(|(pid, _)| children.binary_search(pid).is_ok());
-        let mut found = Vec::new();
-        let mut seen = BTreeSet::new();
-        while let Some((pid, stat)) = waiting.pop() {
-            if !seen.insert(pid) {
+        let found = !waiting.is_empty();
+        let mut seen: BTreeSet<u32> = waiting.iter().copied().collect();
+        while let Some(pid) = waiting.pop() {
+            let Some(below) = proc::children(pid) else {
+                calm = false;
                 continue;
+            };
+            for pid in below.into_iter().filter(|pid| seen.insert(*pid)) {
+                match proc::stat(pid) {
+                    Some(stat) if !stat.is_dead() => {
+                        report(member(pid, &stat));
+                        waiting.push(pid);
+                    }
+                    Some(_) => {}
+                    None => calm = false,
+                }
             }
-            found.push(member(pid, &stat));
-            let below = proc::stable_children(pid).unwrap_or_default();
-            let live = |pid: u32| proc::stat(pid).filter(|stat| !stat.is_dead()).map(|stat| (pid, stat));
-            waiting.extend(below.into_iter().filter_map(live));
         }
-        found
+        (found, calm)
     }
 
     /// Whose this child of ours is.
@@ -153,22 +193,17 @@ impl Registry {
         of
     }
 
-    /// Looks at all processes of the machine. One that moves from one parent to another meanwhile can be missed, so
-    /// that "none" counts only when it was seen twice.
-    fn everywhere(&self, inner: &Inner, container: &str) -> io::Result<Vec<Member>> {
-        let found = self.walk(inner, container)?;
-        if found.is_empty() { self.walk(inner, container) } else { Ok(found) }
-    }
-
-    fn walk(&self, inner: &Inner, container: &str) -> io::Result<Vec<Member>> {
-        walk(|pid, stat| {
+    /// Looks at all processes of the machine.
+    fn walk(&self, inner: &Inner, container: &str, report: &mut dyn FnMut(Member)) -> io::Result<bool> {
+        let is_one = |pid: u32, stat: &Stat| {
             inner.known.get(&(pid, stat.start)).is_some_and(|of| **of == *container)
                 || inner.by_session(stat).is_some_and(|of| *of == *container)
                 || proc::environment_value(pid, MARKER_VARIABLE)
                     .and_then(|marker| container_of(&marker, &self.stack))
                     .is_some_and(|of| *of == *container)
                 || inner.by_pipe(pid).is_some_and(|of| *of == *container)
-        })
+        };
+        walk(is_one, report)
     }
 }
 
@@ -198,29 +233,59 @@ pub(super) fn session_is_of(stat: &Stat, main: u32, main_start: u64) -> bool {
         && proc::stat(main).is_none_or(|leader| leader.start == main_start)
 }
 
-/// All live processes of the machine but us for which `is_one` holds, and what descends from them.
-pub(super) fn walk(mut is_one: impl FnMut(u32, &Stat) -> bool) -> io::Result<Vec<Member>> {
+/// Reports all live processes of the machine but us for which `is_one` holds, and what descends from them. `true`:
+/// that were all; `false`: processes come and go so fast that some were never looked at.
+pub(super) fn walk(
+    mut is_one: impl FnMut(u32, &Stat) -> bool,
+    report: &mut dyn FnMut(Member),
+) -> io::Result<bool> {
     let own = std::process::id();
-    let all: BTreeMap<u32, Stat> = proc::all()?
-        .into_iter()
-        .filter(|&pid| pid != own)
-        .filter_map(|pid| Some((pid, proc::stat(pid).filter(|stat| !stat.is_dead())?)))
-        .collect();
+    let mut all: BTreeMap<u32, Stat> = BTreeMap::new();
+    let mut dead: BTreeSet<u32> = BTreeSet::from([own]);
+    let mut found: BTreeSet<u32> = BTreeSet::new();
+    let mut settled = false;
+    for round in 0..16 {
+        let mut calm = true;
+        // The youngest first: they are what a fork storm consists of.
+        for pid in proc::all()?.into_iter().rev() {
+            if all.contains_key(&pid) || dead.contains(&pid) {
+                continue;
+            }
+            let Some(stat) = proc::stat(pid) else {
+                calm = false;
+                continue;
+            };
+            calm &= round == 0;
+            if stat.is_dead() {
+                dead.insert(pid);
+                continue;
+            }
+            if is_one(pid, &stat) {
+                report(member(pid, &stat));
+                found.insert(pid);
+            }
+            all.insert(pid, stat);
+        }
+        // The first round has looked at nobody twice.
+        if calm && round > 0 {
+            settled = true;
+            break;
+        }
+    }
     let mut below: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (&pid, stat) in &all {
         below.entry(stat.parent).or_default().push(pid);
     }
-    let mut waiting: Vec<u32> =
-        all.iter().filter(|(pid, stat)| is_one(**pid, stat)).map(|(&pid, _)| pid).collect();
-    let mut found: BTreeMap<u32, Member> = BTreeMap::new();
+    let mut waiting: Vec<u32> = found.iter().copied().collect();
     while let Some(pid) = waiting.pop() {
-        if let Some(stat) = all.get(&pid)
-            && found.insert(pid, member(pid, stat)).is_none()
-        {
-            waiting.extend(below.get(&pid).into_iter().flatten());
+        for child in below.get(&pid).into_iter().flatten() {
+            if let (true, Some(stat)) = (found.insert(*child), all.get(child)) {
+                report(member(*child, stat));
+                waiting.push(*child);
+            }
         }
     }
-    Ok(found.into_values().collect())
+    Ok(settled)
 }
 
 fn member(pid: u32, stat: &Stat) -> Member {

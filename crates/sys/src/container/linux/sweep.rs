@@ -32,8 +32,9 @@ impl Member {
     }
 }
 
-/// Looks around: all live processes of the tree that can be seen now.
-pub(super) type Find<'a> = dyn FnMut() -> io::Result<Vec<Member>> + 'a;
+/// Looks around, and reports each live process of the tree the moment it is seen. `true`: that were all; `false`:
+/// the tree changed meanwhile, so that one may have been missed.
+pub(super) type Find<'a> = dyn FnMut(&mut dyn FnMut(Member)) -> io::Result<bool> + 'a;
 
 /// What was stopped.
 struct Stopped {
@@ -92,21 +93,23 @@ pub(super) fn kill(find: &mut Find<'_>, until: Instant) -> io::Result<usize> {
 fn stop_all(find: &mut Find<'_>, until: Instant) -> io::Result<Stopped> {
     let mut all: BTreeMap<(u32, u64), Held> = BTreeMap::new();
     let mut refused = None;
-    for round in 0_u32.. {
-        let members = find()?;
-        all.retain(|key, _| members.iter().any(|member| (member.pid, member.start) == *key));
+    let mut round = 0_u32;
+    loop {
         let (mut new, mut moving) = (false, false);
-        for member in &members {
+        let mut members = Vec::new();
+        // At once, not after the look: a moment later it may have made another one and be gone.
+        let settled = find(&mut |member| {
+            members.push(member);
             let key = (member.pid, member.start);
             if all.contains_key(&key) && member.stands() {
-                continue;
+                return;
             }
             moving = true;
             new |= !all.contains_key(&key);
             // One that runs though it was stopped has been let go on by somebody: once more. One that has ended
             // since may have left children: the next look finds them.
             let Some(held) = all.remove(&key).or_else(|| Held::open(member.pid, member.start)) else {
-                continue;
+                return;
             };
             match held.signal(Signal::STOP) {
                 Ok(_) => drop(all.insert(key, held)),
@@ -115,18 +118,20 @@ fn stop_all(find: &mut Find<'_>, until: Instant) -> io::Result<Stopped> {
                     refused.get_or_insert(io::Error::new(error.kind(), text));
                 }
             }
+        })?;
+        all.retain(|key, _| members.iter().any(|member| (member.pid, member.start) == *key));
+        let complete = settled && !moving;
+        if complete || refused.is_some() || Instant::now() >= until {
+            return Ok(Stopped { held: all.into_values().collect(), complete, refused });
         }
-        if !moving || refused.is_some() || Instant::now() >= until {
-            return Ok(Stopped { held: all.into_values().collect(), complete: !moving, refused });
-        }
-        if !new {
+        if !new && settled {
             // Only waiting for stops to take effect.
             std::thread::sleep(Duration::from_micros(200));
         } else if round > 0 {
             stop_groups(&members);
         }
+        round += 1;
     }
-    Ok(Stopped { held: Vec::new(), complete: false, refused })
 }
 
 /// A chain of processes that each fork and end at once may be gone whenever it is looked at; a signal to a group is

@@ -15,7 +15,9 @@ pub(super) const NONE: c_int = -1;
 pub(crate) enum Step {
     /// There is no process.
     Clone,
-    /// Nothing has failed yet.
+    /// It was killed before its first instruction.
+    Unborn,
+    /// It runs, and nothing has failed yet.
     Born,
     Session,
     Cgroup,
@@ -65,6 +67,7 @@ pub(super) unsafe extern "C" fn run(orders: *mut c_void) -> c_int {
     let orders: *mut Orders = orders.cast();
     // SAFETY: the caller's promise; volatile, because another process reads it.
     unsafe {
+        (&raw mut (*orders).step).write_volatile(Step::Born);
         let (step, errno) = prepare_and_execute(&*orders);
         (&raw mut (*orders).step).write_volatile(step);
         (&raw mut (*orders).errno).write_volatile(errno);

@@ -68,7 +68,29 @@ pub(super) fn run(stack: &mut Stack, orders: &mut Orders, cgroup: Option<&Cgroup
     let blocked = SignalsBlocked::new();
     let made = make(stack, orders, cgroup);
     drop(blocked);
-    let pid = made?;
+    outcome(made?, orders)
+}
+
+/// As [`run`], but the child enters the cgroup by itself.
+///
+/// Linux 6.14 and later count the kills of a cgroup. For a new process they compare the count of its cgroup with
+/// what they remember of its parent's instead, and kill the process at birth if the two differ. One that was moved
+/// there is left alone.
+pub(super) fn run_entering(
+    stack: &mut Stack,
+    orders: &mut Orders,
+    cgroup: Option<&Cgroup>,
+) -> Result<u32, Failure> {
+    let blocked = SignalsBlocked::new();
+    let made = by_clone(stack, orders, cgroup);
+    drop(blocked);
+    let pid = outcome(made?, orders)?;
+    // It is our own cgroup that was killed once, so all that are born elsewhere would die.
+    REFUSED.store(true, Ordering::Relaxed);
+    Ok(pid)
+}
+
+fn outcome(pid: i32, orders: &Orders) -> Result<u32, Failure> {
     // SAFETY: `orders` is ours; volatile, because another process wrote it.
     let (step, errno) =
         unsafe { ((&raw const orders.step).read_volatile(), (&raw const orders.errno).read_volatile()) };

@@ -27,6 +27,7 @@ pub(super) fn explain(request: &Request<'_>, launch: &Launch<'_>, failure: &Fail
         Step::Directory => context.directory(),
         Step::Account => context.account(),
         Step::Cgroup => (Kind::Containment, format!("the process could not be put into its cgroup: {error}")),
+        Step::Unborn => (Kind::Other, "the process was killed before it began".to_owned()),
         Step::Clone | Step::Born => context.clone(),
         Step::Session | Step::Limits | Step::Stdio => {
             (Kind::Other, format!("the process could not be prepared ({:?}): {error}", failure.step))

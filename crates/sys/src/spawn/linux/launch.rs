@@ -24,6 +24,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) stderr: BorrowedFd<'a>,
     /// It is born in this one.
     pub(crate) cgroup: Option<&'a Cgroup>,
+    /// If it is killed before its first instruction, see [`clone::run_entering`].
+    pub(crate) insist: bool,
     /// It gets the limit of open files that the keeper found, not the one the keeper has set for itself.
     pub(crate) original_limits: bool,
 }
@@ -83,10 +85,15 @@ impl Launch<'_> {
             oom_score_adj: originals
                 .and_then(|originals| originals.oom_score_adj.as_ref())
                 .map_or((ptr::null(), 0), |text| (text.as_ptr(), text.len())),
-            step: Step::Born,
+            step: Step::Unborn,
             errno: 0,
         };
-        clone::run(stack, &mut orders, self.cgroup)
+        match clone::run(stack, &mut orders, self.cgroup) {
+            Err(failure) if failure.step == Step::Unborn && self.cgroup.is_some() && self.insist => {
+                clone::run_entering(stack, &mut orders, self.cgroup)
+            }
+            outcome => outcome,
+        }
     }
 }
 
