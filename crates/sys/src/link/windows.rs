@@ -94,6 +94,10 @@ impl Link {
 }
 
 impl ChildLink {
+    pub(super) fn into_link(self) -> io::Result<Link> {
+        Link::new(self.0)
+    }
+
     /// A copy that the child may inherit.
     pub(crate) fn inheritable(&self) -> io::Result<OwnedHandle> {
         crate::win::duplicate(raw(&self.0), true)
