@@ -45,7 +45,7 @@ pub(crate) struct Tally {
     pub in_a_row: u32,
     /// Whether a crash loop was told and not yet healed.
     pub crash_loop: bool,
-    /// When the automatic restarts within the limit's window were due. Empty without a limit.
+    /// When the automatic restarts within the limit's window were decided. Empty without a limit.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<Time>,
 }
@@ -70,7 +70,7 @@ impl Tally {
         begins
     }
 
-    /// Whether a restart at `at` keeps within `limit`; it is remembered then.
+    /// Whether a restart decided at `at` keeps within `limit`; it is remembered then.
     pub(crate) fn allow(&mut self, limit: Option<StartLimit>, at: Time) -> bool {
         let Some(limit) = limit else { return true };
         self.recent.retain(|restart| at.since(*restart) < limit.window);

@@ -18,6 +18,8 @@ mod refusal;
 mod service;
 mod status;
 mod supervisor;
+#[cfg(test)]
+mod testing;
 mod time;
 mod words;
 

@@ -23,6 +23,8 @@ mod run;
 mod start;
 mod step;
 mod stop;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 

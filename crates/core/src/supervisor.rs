@@ -4,12 +4,16 @@
 //! there, a dependent is gone) becomes inputs of theirs, in a queue that is worked off before
 //! [`Supervisor::handle`] returns. Only services that something changes for are looked at.
 
+#[cfg(test)]
+mod audit;
 mod check;
 mod graph;
 mod request;
 mod show;
 mod snapshot;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -113,8 +113,7 @@ impl Machine<'_> {
             true => std::time::Duration::ZERO,
             false => backoff::delay(plan, self.seed, self.name, attempt),
         };
-        let until = self.now.after(delay);
-        if !tally.allow(plan.limit, until) {
+        if !tally.allow(plan.limit, self.now) {
             let limit = plan.limit.unwrap_or(crate::StartLimit { starts: 0, window: delay });
             let many = format!("{} in {} are the limit", count(limit.starts, "restart"), span(limit.window));
             self.enter(StateName::Failed, format!("{what}; {many}"));
@@ -128,7 +127,7 @@ impl Machine<'_> {
         }
         self.tell(None, EventKind::BackOff { delay, attempt });
         self.enter(StateName::Backoff, format!("{what}; restart {attempt} in a row in {}", span(delay)));
-        Phase::Backoff(Backoff { until, what })
+        Phase::Backoff(Backoff { until: self.now.after(delay), what })
     }
 
     pub(super) fn backoff_over(&mut self, backoff: Backoff) -> Phase {

@@ -1,0 +1,5 @@
+mod pausing;
+mod probing;
+mod restarting;
+mod starting;
+mod stopping;

@@ -1,0 +1,220 @@
+//! The stop: its steps, its kill, and what is asked for meanwhile.
+
+use crate::testing::{Bench, ms, secs, service};
+use crate::{EventKind, Exit, ServicePlan, StateName, StopAction, StopPlan, StopStep};
+
+fn steps(steps: &[(StopAction, u64)], timeout: u64) -> ServicePlan {
+    let steps = steps.iter().map(|(action, wait)| StopStep { action: *action, wait: secs(*wait) }).collect();
+    ServicePlan { stop: StopPlan { steps, timeout: secs(timeout) }, ..service() }
+}
+
+#[test]
+fn steps_come_in_order_then_the_kill() {
+    let mut bench = Bench::up(service());
+    bench.stop("s");
+    assert_eq!(bench.state("s"), StateName::Stopping);
+    assert_eq!(bench.look(), ["ctrl_c s"]);
+    bench.pass(ms(9_999));
+    assert!(bench.look().is_empty());
+    bench.pass(ms(1));
+    assert_eq!(bench.look(), ["close_window s"]);
+    bench.pass(secs(3));
+    assert_eq!(bench.look(), ["kill s"]);
+    bench.exits("s", 9);
+    assert_eq!(bench.state("s"), StateName::Stopped);
+    assert_eq!(bench.supervisor.next_deadline(), None);
+}
+
+#[test]
+fn steps_are_told() {
+    let mut bench = Bench::up(service());
+    bench.stop("s");
+    bench.pass(secs(14));
+    let told = bench.told().into_iter().filter_map(|kind| match kind {
+        EventKind::StopStep { step } => Some(step),
+        _ => None,
+    });
+    let expected = [
+        "ctrl_c, then waits 10 s",
+        "close_window, then waits 3 s",
+        "kill of the whole tree",
+        "kill again: 1 s after the kill something of it is still there",
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn the_timeout_cuts_the_steps_short() {
+    let mut bench = Bench::up(steps(&[(StopAction::Signal(1), 5), (StopAction::Signal(15), 60)], 7));
+    bench.stop("s");
+    bench.pass(secs(5));
+    assert_eq!(bench.look(), ["SIGHUP s", "SIGTERM s"]);
+    bench.pass(secs(2));
+    assert_eq!(bench.look(), ["kill s"]);
+}
+
+#[test]
+fn no_steps_or_no_time_kills_at_once() {
+    for plan in [steps(&[], 10), steps(&[(StopAction::CtrlC, 5)], 0), steps(&[(StopAction::Kill, 5)], 10)] {
+        let mut bench = Bench::up(plan);
+        bench.stop("s");
+        assert_eq!(bench.look(), ["kill s"]);
+    }
+}
+
+#[test]
+fn steps_without_a_wait_are_taken_together() {
+    let mut bench = Bench::up(steps(&[(StopAction::CtrlC, 0), (StopAction::CloseWindow, 0)], 10));
+    bench.stop("s");
+    assert_eq!(bench.look(), ["ctrl_c s", "close_window s", "kill s"]);
+}
+
+#[test]
+fn a_kill_that_does_not_end_it_is_repeated_less_and_less_often() {
+    let mut bench = Bench::up(steps(&[], 0));
+    bench.stop("s");
+    let mut kills = Vec::new();
+    let start = bench.now;
+    while kills.len() < 9 {
+        let (at, what) = bench.supervisor.next_deadline().unwrap();
+        assert_eq!(what, "killed, but not gone yet");
+        bench.pass(at.since(bench.now));
+        kills.push(bench.now.since(start).as_secs());
+    }
+    assert_eq!(kills, [1, 3, 7, 15, 31, 61, 91, 121, 151]);
+    assert_eq!(bench.state("s"), StateName::Stopping);
+    let expected = "asked by root; 2 min 31 s after the kill something of it is still there";
+    assert_eq!(bench.reason("s"), expected);
+    bench.exits("s", 9);
+    assert_eq!((bench.state("s"), bench.reason("s").as_str()), (StateName::Stopped, "asked by root"));
+}
+
+#[test]
+fn the_stop_is_over_only_when_the_tree_is_empty() {
+    let mut bench = Bench::up(service());
+    bench.stop("s");
+    bench.leaves("s", 0);
+    assert_eq!(bench.state("s"), StateName::Stopping);
+    assert_eq!(bench.reason("s"), "asked by root; exit code 0, others of its tree are left");
+    bench.look();
+    bench.pass(secs(10));
+    assert_eq!(bench.look(), ["close_window s"], "the rest gets the remaining steps");
+    bench.empty("s");
+    assert_eq!(bench.state("s"), StateName::Stopped);
+    assert_eq!(bench.look(), ["forget 1"]);
+    assert_eq!(bench.status("s").last_exit, Some(Exit::Code(0)));
+}
+
+#[test]
+fn stop_of_what_is_stopping_changes_nothing() {
+    let mut bench = Bench::up(service());
+    bench.stop("s");
+    bench.pass(secs(5));
+    bench.look();
+    let before = bench.status("s");
+    bench.stop("s");
+    assert!(bench.look().is_empty());
+    assert_eq!(bench.status("s"), before);
+    bench.pass(secs(5));
+    assert_eq!(bench.look(), ["close_window s"]);
+}
+
+#[test]
+fn start_during_a_stop_starts_it_again_afterwards() {
+    let mut bench = Bench::up(service());
+    bench.stop("s");
+    bench.start("s");
+    assert_eq!(bench.reason("s"), "asked by root; starts again afterwards");
+    assert_eq!(bench.deeds(), ["ctrl_c s"]);
+    bench.exits("s", 0);
+    assert_eq!(bench.deeds(), ["spawn s"]);
+}
+
+#[test]
+fn the_last_request_during_a_stop_holds() {
+    let mut bench = Bench::up(service());
+    bench.restart("s");
+    bench.stop("s");
+    assert_eq!(bench.reason("s"), "asked by root");
+    bench.exits("s", 0);
+    assert_eq!(bench.state("s"), StateName::Stopped);
+    assert_eq!(bench.deeds(), ["ctrl_c s"]);
+}
+
+#[test]
+fn restart_stops_and_starts_without_counting() {
+    let mut bench = Bench::up(service());
+    bench.restart("s");
+    assert_eq!(bench.state("s"), StateName::Stopping);
+    bench.pass(secs(20));
+    assert_eq!(bench.deeds(), ["ctrl_c s", "close_window s", "kill s", "kill s", "kill s", "kill s"]);
+    bench.leaves("s", 1);
+    bench.empty("s");
+    assert_eq!(bench.deeds(), ["spawn s"]);
+    bench.made("s");
+    assert_eq!((bench.state("s"), bench.status("s").restarts), (StateName::Running, 0));
+}
+
+#[test]
+fn what_the_main_process_leaves_is_ended_before_the_restart() {
+    let mut bench = Bench::up(service());
+    bench.leaves("s", 3);
+    assert_eq!(bench.state("s"), StateName::Stopping);
+    assert_eq!(bench.reason("s"), "exit code 3; what it left behind is ended");
+    assert_eq!(bench.deeds(), ["ctrl_c s"]);
+    bench.pass(secs(13));
+    assert_eq!(bench.deeds(), ["close_window s", "kill s"]);
+    bench.empty("s");
+    assert_eq!(bench.deeds(), ["spawn s"]);
+    assert_eq!(bench.reason("s"), "restart: exit code 3");
+}
+
+#[test]
+fn a_stop_that_meets_leftovers_takes_over() {
+    let mut bench = Bench::up(service());
+    bench.leaves("s", 3);
+    bench.stop("s");
+    assert_eq!(bench.reason("s"), "asked by root");
+    bench.empty("s");
+    assert_eq!(bench.state("s"), StateName::Stopped);
+    assert_eq!(bench.deeds(), ["ctrl_c s"]);
+}
+
+#[test]
+fn news_of_the_tree_may_come_without_news_of_the_main_process() {
+    let mut bench = Bench::up(service());
+    bench.stop("s");
+    bench.empty("s");
+    assert_eq!(bench.state("s"), StateName::Stopped);
+    assert_eq!(bench.status("s").last_exit, Some(Exit::Unknown));
+}
+
+#[test]
+fn stop_in_back_off() {
+    let mut bench = Bench::up(service());
+    bench.exits("s", 1);
+    bench.made("s");
+    bench.exits("s", 1);
+    assert_eq!(bench.state("s"), StateName::Backoff);
+    bench.look();
+    bench.stop("s");
+    assert_eq!((bench.state("s"), bench.reason("s").as_str()), (StateName::Stopped, "asked by root"));
+    bench.pass(secs(120));
+    assert!(bench.look().is_empty());
+}
+
+#[test]
+fn a_stop_leaves_failed_and_completed_as_they_are() {
+    let mut bench = Bench::up(ServicePlan {
+        restart: crate::RestartPlan { policy: crate::RestartPolicy::Never, ..Default::default() },
+        ..service()
+    });
+    bench.exits("s", 1);
+    bench.stop("s");
+    assert_eq!(bench.state("s"), StateName::Failed);
+    bench.start("s");
+    bench.made("s");
+    bench.exits("s", 0);
+    bench.stop("s");
+    assert_eq!(bench.state("s"), StateName::Completed);
+}

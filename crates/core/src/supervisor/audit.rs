@@ -1,0 +1,68 @@
+//! Counts everything anew and compares, after each input of a test.
+
+use super::Supervisor;
+use super::graph::Standing;
+
+impl Supervisor {
+    pub(crate) fn audit(&self) {
+        assert!(self.queue.is_empty());
+        let standing = |name| self.standing(name).unwrap();
+        assert!(self.nodes.keys().eq(self.plan.services.keys()), "the plan has other services");
+        let runs: Vec<_> = self.nodes.keys().filter_map(|name| Some((standing(name).run?, name))).collect();
+        assert!(runs.len() == self.runs.len(), "{runs:?}, not {:?}", self.runs);
+        assert!(
+            runs.iter().all(|(run, name)| self.runs.get(run) == Some(*name)),
+            "{runs:?}, not {:?}",
+            self.runs
+        );
+        assert!(runs.iter().all(|(run, _)| run.0 <= self.last_run));
+        let not_down = self.nodes.keys().filter(|name| !standing(name).state.is_down()).count();
+        assert_eq!(self.not_down, not_down);
+        let armed = self.nodes.values().filter(|node| node.armed.is_some()).count();
+        assert_eq!(self.timers.len(), armed);
+        for (name, node) in &self.nodes {
+            let plan = &self.plan.services[name];
+            let unmet =
+                plan.depends_on.iter().filter(|(on, condition)| !self.is_met(on, **condition)).count();
+            assert_eq!(node.links.unmet, unmet, "{name} counts what is missing");
+            assert_eq!(node.armed, node.service.deadline(plan).map(|(at, _)| at), "the deadline of {name}");
+            let dependents = self.plan.services.iter().filter(|(_, plan)| plan.depends_on.contains_key(name));
+            assert!(node.links.dependents.keys().eq(dependents.map(|(name, _)| name)));
+            for going_down in [false, true] {
+                let occupied = self.anyone_above(name, going_down);
+                assert_eq!(node.links.has_dependents(going_down), occupied, "{name} counts its dependents");
+            }
+        }
+        self.audit_rest();
+    }
+
+    /// What cannot be while nothing happens.
+    fn audit_rest(&self) {
+        use crate::service::Phase;
+        for (name, node) in &self.nodes {
+            let phase = &node.service.phase;
+            assert!(!self.going_down || phase.stays_down(), "{name} is {phase:?} in a stack that goes down");
+            assert!(!(node.service.removing && phase.state().is_down()), "{name} was to be removed");
+            match phase {
+                Phase::Waiting(waiting) => {
+                    assert!(node.links.unmet > 0, "{name} waits for nothing");
+                    assert!(waiting.on.is_some(), "{name} does not say what it waits for");
+                }
+                Phase::Holding(_) => {
+                    assert!(node.links.has_dependents(self.going_down), "{name} holds for nobody");
+                }
+                _ => {}
+            }
+        }
+        assert!(!self.told_down || self.not_down == 0);
+    }
+
+    /// Whether any dependent, direct or not, has a process.
+    fn anyone_above(&self, name: &crate::ServiceName, all: bool) -> bool {
+        self.nodes[name].links.dependents.iter().any(|(dependent, condition)| {
+            (all || *condition != crate::Condition::Completed)
+                && (self.standing(dependent).is_some_and(|standing: Standing| standing.run.is_some())
+                    || self.anyone_above(dependent, all))
+        })
+    }
+}

@@ -1,0 +1,6 @@
+mod dependencies;
+mod going_down;
+mod properties;
+mod requests;
+mod scale;
+mod snapshots;
