@@ -19,8 +19,10 @@ use crate::tails::Tails;
 /// How often the logs are looked at: soon after there was something, later while there is nothing.
 const SOON: Duration = Duration::from_millis(10);
 const LATER: Duration = Duration::from_millis(80);
-/// How long killed trees may take to go.
-const KILL_TIME: Duration = Duration::from_secs(15);
+/// How long the keeper may take to kill what is left.
+const KEEPER_TIME: Duration = Duration::from_secs(3);
+/// How long it may take to go when all services are down or killed.
+const GOING_TIME: Duration = Duration::from_secs(20);
 /// How often the keeper is looked at, beside the connection to its daemon.
 const KEEPER_LOOK: Duration = Duration::from_secs(2);
 
@@ -73,18 +75,35 @@ enum End {
     Impatient,
 }
 
+/// What becomes of a keeper that does not end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// It is killed.
+    Short,
+    /// It is told.
+    Long,
+}
+
 impl Screen<'_> {
     async fn stay(mut self, leash: Leash, mut signals: mpsc::Receiver<&'static str>) -> Outcome {
         let client = self.place.client();
         let query = EventsQuery { since: 0, follow: true, limit: 1000 };
         let events = client.events(query).await.map_err(|e| Failure::api(e, &self.place.name))?;
         let end = self.watch(&client, events, &mut signals).await;
+        let gone = match end {
+            Ok(End::Down) => self.until_gone(&client, Patience::Long).await,
+            Ok(End::Impatient) => {
+                leash.kill();
+                self.until_gone(&client, Patience::Short).await
+            }
+            Err(_) => Ok(()),
+        };
+        // The keeper has written everything by now.
         self.tails.finish(self.output)?;
         self.output.flush()?;
+        gone?;
         match end? {
             End::Impatient => {
-                leash.kill();
-                self.until_gone().await?;
                 self.output.note(&format!("{}: killed what was left", self.place.name));
                 Ok(ExitStatus::Failed)
             }
@@ -137,11 +156,22 @@ impl Screen<'_> {
         }
     }
 
-    /// Waits for the keeper to end.
-    async fn until_gone(&self) -> Result<(), Failure> {
+    /// Waits for the keeper to end. One that does not is killed if patience is short; its daemon, or the system,
+    /// ends what it leaves.
+    async fn until_gone(&self, client: &Client, patience: Patience) -> Result<(), Failure> {
         let begin = Instant::now();
-        while self.place.is_up() {
-            if begin.elapsed() > KILL_TIME {
+        let mut spared = patience == Patience::Short;
+        // A daemon outlives a killed keeper until everything is ended.
+        while self.place.is_up() || client.stack().await.is_ok() {
+            if spared && begin.elapsed() > KEEPER_TIME {
+                spared = false;
+                if let Some(id) = self.place.keeper().and_then(|k| mainstay_sys::process::identity(k.pid)) {
+                    mainstay_sys::process::kill(&id).map_err(|e| {
+                        Failure::failed(format!("cannot end the keeper, process {}: {e}", id.pid))
+                    })?;
+                }
+            }
+            if begin.elapsed() > GOING_TIME {
                 return Err(Failure::failed(format!("stack {} is still not down", self.place.name))
                     .hint(format!("`mainstay status --stack {}` shows what is left", self.place.name)));
             }

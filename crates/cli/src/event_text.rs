@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 use mainstay_api::types::{EventBody, EventRecord};
-use mainstay_core::{Event, EventKind, StateName};
+use mainstay_core::{Event, EventKind, ProbeKind, StateName};
 
 use crate::output::style::{self, Paint};
 use crate::output::words;
@@ -78,6 +78,7 @@ pub fn brief(event: &Event) -> Option<String> {
         EventKind::Requested { .. } | EventKind::Spawned { .. } => return None,
         EventKind::StopStep { .. } => return None,
         EventKind::Probe { ok: true, .. } => return None,
+        EventKind::Probe { probe: ProbeKind::Ready, ok: false, detail } => format!("not ready: {detail}"),
         EventKind::Exited { .. }
         | EventKind::SpawnFailed { .. }
         | EventKind::BackOff { .. }
@@ -100,7 +101,7 @@ fn local_time(at: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mainstay_core::{Exit, ProbeKind, RunId, ServiceName};
+    use mainstay_core::{Exit, RunId, ServiceName};
     use std::time::Duration;
 
     fn all() -> Vec<EventKind> {

@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use mainstay_daemon::{StoredPlan, write_plan};
-use mainstay_sys::link::{self, Link};
+use mainstay_sys::link::{self, ChildLink, Link};
 use mainstay_sys::{dirs, own};
 
 use crate::failure::{ExitStatus, Failure};
@@ -14,6 +14,9 @@ use crate::stack::Place;
 
 /// A keeper that ends what an earlier one left behind may need a while.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a start is tried that another process's look at the lock came across.
+const TRIES: u32 = 5;
 
 /// What came of a start.
 pub enum Started {
@@ -58,23 +61,41 @@ pub fn start(place: &Place, plan: &StoredPlan) -> Result<Started, Failure> {
         return Ok(Started::AlreadyUp(already_up(place)));
     }
     write_plan(&place.dirs.state, plan).map_err(|e| Failure::failed(e.to_string()))?;
-    let (mut link, child) = link::pair().map_err(|e| Failure::failed(format!("cannot make a pipe: {e}")))?;
+    for _ in 0..TRIES {
+        let (mut link, child) =
+            link::pair().map_err(|e| Failure::failed(format!("cannot make a pipe: {e}")))?;
+        spawn(place, plan, child)?;
+        let why = match link.read_line(PATIENCE) {
+            Ok(Some(line)) if line == "ready" => return Ok(Started::New(Leash { link })),
+            Ok(Some(line)) => line.strip_prefix("error: ").unwrap_or(&line).to_owned(),
+            Ok(None) => "it ended at once".to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                format!("it was not ready within {} s", PATIENCE.as_secs())
+            }
+            Err(error) => error.to_string(),
+        };
+        if place.is_up() {
+            return Ok(Started::AlreadyUp(already_up(place)));
+        }
+        // Somebody's look at the lock can be mistaken for another keeper.
+        if !why.contains("up already") {
+            return Err(not_come_up(place, &why));
+        }
+    }
+    Err(not_come_up(place, "somebody else holds its lock again and again"))
+}
+
+fn spawn(place: &Place, plan: &StoredPlan, link: ChildLink) -> Result<(), Failure> {
     let exe =
         std::env::current_exe().map_err(|e| Failure::failed(format!("cannot find the own program: {e}")))?;
-    let arguments: [OsString; 3] = ["keeper".into(), "--stack".into(), place.name.clone().into()];
-    let log = daemon_log(place)?;
-    own::spawn_keeper(&exe, &arguments, child, log)
-        .map_err(|e| Failure::io("start a keeper from", exe.display(), &e))?;
-    match link.read_line(PATIENCE) {
-        Ok(Some(line)) if line == "ready" => Ok(Started::New(Leash { link })),
-        Ok(Some(line)) if line.starts_with("taken") => Ok(Started::AlreadyUp(already_up(place))),
-        Ok(Some(line)) => Err(not_come_up(place, line.strip_prefix("error ").unwrap_or(&line))),
-        Ok(None) => Err(not_come_up(place, "it ended at once")),
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-            Err(not_come_up(place, &format!("it was not ready within {} s", PATIENCE.as_secs())))
-        }
-        Err(error) => Err(not_come_up(place, &error.to_string())),
+    let mut arguments: Vec<OsString> = vec!["keeper".into(), "--stack".into(), place.name.clone().into()];
+    if let Some(config) = &plan.config {
+        arguments.extend(["--config".into(), config.into()]);
     }
+    let log = daemon_log(place)?;
+    own::spawn_keeper(&exe, &arguments, link, log)
+        .map(drop)
+        .map_err(|e| Failure::io("start a keeper from", exe.display(), &e))
 }
 
 fn daemon_log(place: &Place) -> Result<File, Failure> {
@@ -92,7 +113,8 @@ fn already_up(place: &Place) -> Failure {
         Some(keeper) => {
             let since =
                 if keeper.started.is_empty() { String::new() } else { format!(", since {}", keeper.started) };
-            let config = keeper.config.map(|config| format!(", from {config}")).unwrap_or_default();
+            let config =
+                keeper.config.map(|config| format!(", from {}", config.display())).unwrap_or_default();
             failure.details([format!("its keeper has pid {}{since}{config}", keeper.pid)])
         }
         None => failure,

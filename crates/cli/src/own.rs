@@ -3,13 +3,36 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::failure::ExitStatus;
 
-/// `mainstay keeper --stack NAME`, started by `mainstay up` and `mainstay run`.
+/// `mainstay keeper --stack NAME [--config FILE]`, started by `mainstay up` and `mainstay run`, with a link to it as
+/// standard input.
 pub fn keeper(arguments: &[OsString]) -> ExitCode {
-    mainstay_keeper::main(arguments)
+    match keeper_arguments(arguments)
+        .and_then(|arguments| mainstay_keeper::run(arguments).map_err(|e| e.to_string()))
+    {
+        Ok(()) => ExitStatus::Done.into(),
+        Err(error) => {
+            complain(&format!("keeper: {error}"));
+            ExitStatus::Failed.into()
+        }
+    }
+}
+
+fn keeper_arguments(arguments: &[OsString]) -> Result<mainstay_keeper::Args, String> {
+    let stack = value(arguments, "--stack").ok_or("`mainstay up` starts it: mainstay keeper --stack NAME")?;
+    Ok(mainstay_keeper::Args {
+        dirs: mainstay_sys::dirs::stack(&stack).map_err(|e| e.to_string())?,
+        config: value(arguments, "--config").map(PathBuf::from),
+        daemon_exe: std::env::current_exe().map_err(|e| format!("cannot find the own program: {e}"))?,
+        daemon_args: vec!["daemon".into(), "--stack".into(), stack.clone().into()],
+        containment: mainstay_keeper::containment_from_environment().map_err(|e| e.to_string())?,
+        leash: true,
+        stack,
+    })
 }
 
 /// `mainstay daemon --stack NAME --guard TEXT`, started by the keeper.

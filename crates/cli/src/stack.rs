@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use mainstay_api::Client;
 use mainstay_daemon::{StoredPlan, read_plan};
+use mainstay_keeper::KeeperFile;
 use mainstay_sys::dirs::{self, Dirs};
-use serde::Deserialize;
 
 use crate::args::Select;
 use crate::failure::{Failure, unknown_service};
@@ -26,19 +26,6 @@ pub struct Place {
     pub name: String,
     /// Where its files are.
     pub dirs: Dirs,
-}
-
-/// What a keeper writes about itself.
-#[derive(Clone, Debug, Deserialize)]
-pub struct KeeperFile {
-    /// Its process id.
-    pub pid: u32,
-    /// When it started, RFC 3339.
-    #[serde(default)]
-    pub started: String,
-    /// The configuration that the stack was made from.
-    #[serde(default)]
-    pub config: Option<String>,
 }
 
 impl Place {
@@ -61,10 +48,9 @@ impl Place {
         is_locked(&self.lock_path())
     }
 
-    /// What the keeper, or the last one, wrote about itself.
+    /// What the keeper, or one that was killed, wrote about itself.
     pub fn keeper(&self) -> Option<KeeperFile> {
-        let bytes = std::fs::read(self.dirs.state.join("keeper.json")).ok()?;
-        serde_json::from_slice(&bytes).ok()
+        KeeperFile::read(&self.dirs)
     }
 
     /// The plan that runs, or ran last.
@@ -169,8 +155,7 @@ pub fn select(select: &Select) -> Result<Place, Failure> {
 /// The stack of a configuration. If one that was made from this file is up, it is that one, whatever the file says by
 /// now: a bad edit must not take away the means to look at what runs.
 fn of_config(path: &Path) -> Result<Place, Failure> {
-    let text = path.to_string_lossy();
-    let from_it = |place: &Place| place.keeper().and_then(|k| k.config).is_some_and(|config| config == *text);
+    let from_it = |place: &Place| place.keeper().and_then(|k| k.config).is_some_and(|config| config == path);
     for name in dirs::stacks() {
         let place = Place::of(&name)?;
         if from_it(&place) && place.is_up() {

@@ -82,9 +82,11 @@ async fn wait_until_down(
                 revision = stack.revision;
                 last = Some(stack);
             }
-            // The daemon is gone, and the keeper goes after it.
-            Err(ClientError::NotUp | ClientError::NoAnswer { .. } | ClientError::Lost(_)) => {}
-            Err(error) => return Err(Failure::api(error, &place.name)),
+            Err(error @ (ClientError::Denied(_) | ClientError::Garbled(_))) => {
+                return Err(Failure::api(error, &place.name));
+            }
+            // The daemon is ending or gone, and the keeper goes after it.
+            Err(_) => {}
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

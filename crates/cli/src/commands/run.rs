@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use mainstay_api::types::AddService;
-use mainstay_core::{Launch, Plan, RestartPlan, RestartPolicy, ServiceName, ServicePlan};
+use mainstay_api::types::{Action, AddService, Service};
+use mainstay_api::{Client, ClientError};
+use mainstay_core::{Launch, Plan, RestartPlan, RestartPolicy, ServiceName, ServicePlan, StateName};
 use mainstay_daemon::StoredPlan;
 
+use crate::act::watch;
 use crate::failure::{ExitStatus, Failure, Outcome};
 use crate::launch::{self, Started};
 use crate::output::Output;
 use crate::runtime::block_on;
 use crate::stack::{JOBS, Place};
+use crate::wait::{Goal, Verdict};
 
 /// Run a program in the background, beyond the end of this terminal
 ///
@@ -60,6 +64,11 @@ pub enum Restart {
 /// Variables that speak of the shell itself, or of the service that the shell may be in.
 const LEFT_OUT: [&str; 5] = ["_", "SHLVL", "OLDPWD", "NOTIFY_SOCKET", "MAINSTAY_RUN"];
 
+/// How long a service that is over may take to go.
+const ROOM_TIME: Duration = Duration::from_secs(10);
+/// How long the process of a new one is waited for. It takes milliseconds on a machine that is well.
+const START_TIME: Duration = Duration::from_secs(2);
+
 /// Does it.
 ///
 /// # Errors
@@ -73,18 +82,67 @@ pub fn run(args: Run, output: &mut Output) -> Outcome {
         if !place.is_up() {
             begin(&place)?;
         }
-        let refused = |e| Failure::api(e, &place.name);
-        client.add(&AddService { name: name.clone(), plan }).await.map_err(refused)?;
-        client.service(&name).await.map_err(refused)
+        let request = AddService { name: name.clone(), plan };
+        match client.add(&request).await {
+            Err(ClientError::Refused { status: 409, .. })
+                if make_room(&client, &place, &name, output).await? =>
+            {
+                client.add(&request).await
+            }
+            other => other,
+        }
+        .map_err(|e| Failure::api(e, &place.name))?;
+        begun(&client, &place, &name).await
     })?;
+    if service.state == StateName::Failed && service.last_exit.is_none() {
+        return Err(Failure::failed(format!("{name} could not be started: {}", service.reason)).hint(
+            format!("it is kept as a service; `mainstay rm --stack {} {name}` takes it away", place.name),
+        ));
+    }
     if output.json {
         output.json(&service)?;
     } else {
-        output.line(&format!("{name}: in the background, as a service of stack {}", place.name))?;
-        let own = if place.name == JOBS { String::new() } else { format!(" -s {}", place.name) };
-        output.note(&format!("`mainstay status{own}` shows it, `mainstay logs{own} {name}` its output"));
+        let pid = service.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
+        output.line(&format!("{name}: in the background as a service of stack {}{pid}", place.name))?;
+        output.note(&format!(
+            "`mainstay status -s {0}` shows it, `mainstay logs -s {0} {name}` its output",
+            place.name
+        ));
     }
     Ok(ExitStatus::Done)
+}
+
+/// Takes an earlier service of that name away if it is over. Says whether the name is free now.
+async fn make_room(
+    client: &Client,
+    place: &Place,
+    name: &ServiceName,
+    output: &Output,
+) -> Result<bool, Failure> {
+    let refused = |e| Failure::api(e, &place.name);
+    let before = client.service(name).await.map_err(refused)?;
+    if !before.state.is_down() {
+        return Ok(false);
+    }
+    client.action(name, Action::Remove).await.map_err(refused)?;
+    let goals = BTreeMap::from([(name.clone(), Goal::Gone)]);
+    let seen = watch(client, place, &goals, ROOM_TIME, output).await?;
+    Ok(seen.values().all(|(verdict, _)| *verdict == Verdict::Reached))
+}
+
+/// The service once its process is there, or can't be; or after a moment, whatever became of it.
+async fn begun(client: &Client, place: &Place, name: &ServiceName) -> Result<Service, Failure> {
+    let refused = |e| Failure::api(e, &place.name);
+    let begin = Instant::now();
+    loop {
+        let stack = client.stack().await.map_err(refused)?;
+        let service = client.service(name).await.map_err(refused)?;
+        let settled = service.pid.is_some() || service.state != StateName::Starting;
+        if settled || begin.elapsed() > START_TIME {
+            return Ok(service);
+        }
+        client.changes(stack.revision, START_TIME).await.map_err(refused)?;
+    }
 }
 
 /// Starts the stack without services; one that somebody else starts at this moment is as good.

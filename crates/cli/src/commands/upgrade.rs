@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use mainstay_api::ClientError;
 use mainstay_api::types::{Stack, Upgrade as Request};
 
 use crate::args::Select;
@@ -45,7 +46,11 @@ pub fn run(args: &Upgrade, output: &mut Output) -> Outcome {
         let client = place.client();
         let refused = |e| Failure::api(e, &place.name);
         let before = client.stack().await.map_err(refused)?;
-        client.upgrade(&Request { exe: exe.clone() }).await.map_err(refused)?;
+        match client.upgrade(&Request { exe: exe.clone() }).await {
+            // The daemon that would have answered may be gone already: that is what was asked for.
+            Ok(_) | Err(ClientError::Lost(_)) => {}
+            Err(error) => return Err(refused(error)),
+        }
         let mut progress = Progress::new(output.json);
         let begin = Instant::now();
         loop {
