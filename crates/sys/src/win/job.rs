@@ -16,7 +16,7 @@ use windows_sys::Win32::System::JobObjects::{
     TerminateJobObject,
 };
 use windows_sys::Win32::System::Threading::{
-    OpenProcess, PROCESS_NAME_WIN32, PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW,
+    OpenProcess, PROCESS_NAME_WIN32, PROCESS_QUERY_INFORMATION, QueryFullProcessImageNameW,
 };
 
 use super::security::Descriptor;
@@ -140,8 +140,9 @@ impl Job {
 
     /// Opens a process of this job. `None` if it is gone, or if its number is another process's by now.
     pub(crate) fn open(&self, pid: u32, access: u32) -> io::Result<Option<OwnedHandle>> {
+        // The limited right would do for Windows; Wine wants the full one to say whether a process is in a job.
         // SAFETY: plain values are passed.
-        let handle = match owned(unsafe { OpenProcess(access | PROCESS_QUERY_LIMITED_INFORMATION, 0, pid) }) {
+        let handle = match owned(unsafe { OpenProcess(access | PROCESS_QUERY_INFORMATION, 0, pid) }) {
             Ok(handle) => handle,
             // What Windows says of a number that no process has.
             Err(e) if e.raw_os_error() == Some(ERROR_INVALID_PARAMETER.cast_signed()) => return Ok(None),

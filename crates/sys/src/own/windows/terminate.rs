@@ -26,7 +26,8 @@ pub(super) fn add(f: Box<dyn Fn(&'static str) + Send>) -> io::Result<()> {
     if listeners.is_empty() {
         // SAFETY: the handler is a function of this program and is never taken away.
         check(unsafe { SetConsoleCtrlHandler(Some(on_console_event), 1) })?;
-        session_end::watch()?;
+        // Where there are no windows at all there is no session whose end they could tell.
+        let _ = session_end::watch();
     }
     listeners.push(sender);
     Ok(())
