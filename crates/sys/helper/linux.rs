@@ -24,6 +24,8 @@ pub fn main() {
         "link" => link(),
         "keeper" => keeper(&arguments[2..]),
         "terminate" => terminate(),
+        "notify" => notify(&arguments[2]),
+        "connect" => connect(&arguments[2]),
         "flood" => flood(arguments[2].parse().expect("a number of bytes")),
         other => panic!("no mode {other:?}"),
     }
@@ -197,6 +199,20 @@ fn terminate() {
     mainstay_sys::own::on_terminate(|name| say(&format!("{name}\n"))).expect("signals can be had");
     say("ready\n");
     let _ = std::io::stdin().read(&mut [0]);
+}
+
+fn notify(text: &str) {
+    let socket = std::env::var_os("NOTIFY_SOCKET").expect("it is set");
+    mainstay_sys::notify::send(&socket, text).expect("it is taken");
+    say("sent\n");
+}
+
+/// Connects to a Unix socket and waits until the other side hangs up.
+fn connect(path: &str) {
+    let mut stream = std::os::unix::net::UnixStream::connect(path).expect("it listens");
+    say("connected\n");
+    let _ = stream.read_to_end(&mut Vec::new());
+    say("closed\n");
 }
 
 /// So many bytes in large blocks, numbered.

@@ -4,8 +4,9 @@
 mod common;
 
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
 
 use common::{HELPER, Run, Stack, directory, executable, is_root, stacks, strings};
 use mainstay_sys::container::Kind;
@@ -416,12 +417,10 @@ fn another_account() {
     }
     // `nobody` must be able to reach it.
     let dir = directory();
-    let helper = dir.path().join("helper");
-    open_up(dir.path());
-    executable(&helper, &std::fs::read(HELPER).expect("it is there"));
+    let helper = common::reachable_helper(dir.path());
     for stack in stacks() {
         let container = stack.container("a");
-        let mut run = Run::new(&container, &[helper.to_str().expect("it is text"), "show"]);
+        let mut run = Run::new(&container, &[&helper, "show"]);
         run.user = Some("nobody".to_owned());
         run.environment.insert("HOME".to_owned(), "/elsewhere".to_owned());
         let text = run.output();
@@ -451,7 +450,7 @@ fn what_is_closed_to_an_account_is_named() {
         return;
     }
     let dir = directory();
-    close(dir.path());
+    std::fs::set_permissions(dir.path(), Permissions::from_mode(0o700)).expect("it is ours");
     let program = dir.path().join("program");
     executable(&program, b"#!/bin/sh\n");
     let stack = session();
@@ -475,22 +474,3 @@ fn what_is_closed_to_an_account_is_named() {
     assert!(error.message.contains(" is closed to nobody"), "{error}");
 }
 
-fn mode(dir: &Path, mode: u32) {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(mode)).expect("it is ours");
-}
-
-fn close(dir: &Path) {
-    mode(dir, 0o700);
-}
-
-fn open_up(dir: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    mode(dir, 0o755);
-    let mut above: Option<PathBuf> = dir.parent().map(Path::to_owned);
-    while let Some(dir) = above {
-        let mode = std::fs::metadata(&dir).expect("it is there").permissions().mode();
-        assert!(mode & 0o001 != 0, "{} lets nobody in", dir.display());
-        above = dir.parent().map(Path::to_owned);
-    }
-}

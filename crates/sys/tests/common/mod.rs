@@ -230,6 +230,29 @@ pub fn is_root() -> bool {
     })
 }
 
+/// The identity of a live process.
+pub fn process_of(pid: u32) -> Option<process::ProcessId> {
+    process::identity(pid).filter(process::is_alive)
+}
+
+/// The helper where every account can execute it.
+pub fn reachable_helper(dir: &Path) -> String {
+    let copy = dir.join("helper");
+    executable(&copy, &std::fs::read(HELPER).expect("it is there"));
+    open_up(dir);
+    copy.to_str().expect("it is text").to_owned()
+}
+
+/// Lets everybody pass.
+pub fn open_up(dir: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+    for above in dir.ancestors().skip(1) {
+        let mode = std::fs::metadata(above).expect("it is there").permissions().mode();
+        assert!(mode & 0o001 != 0, "{} lets nobody in", above.display());
+    }
+}
+
 /// A directory for one test.
 pub fn directory() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory can be made")
