@@ -183,8 +183,10 @@ impl Client {
     }
 
     async fn ask<T: DeserializeOwned>(&self, request: &Outgoing, time: Duration) -> Result<T, ClientError> {
-        let whole = async || http::exchange(&self.connect, request).await?.whole().await;
-        let (status, body) = self.persist(request, time, whole).await?;
+        let (status, body) = match self.persist(request, time, Part::All).await? {
+            Received::All(status, body) => (status, body),
+            Received::Head(_) => return Err(ClientError::Garbled("an answer without its body".to_owned())),
+        };
         if !status.is_success() {
             return Err(refusal(status, &body));
         }
@@ -195,15 +197,9 @@ impl Client {
     /// Opens an answer that may have no end; the time counts for its head only.
     pub(crate) async fn open(&self, path: String) -> Result<Answer, ClientError> {
         let request = Outgoing { method: Method::GET, path, body: Bytes::new(), repeatable: true };
-        let head = async || http::exchange(&self.connect, &request).await;
-        let answer = self.persist(&request, ANSWER_TIME, head).await?;
-        if answer.status.is_success() {
-            return Ok(answer);
-        }
-        match answer.whole().await {
-            Ok((status, body)) => Err(refusal(status, &body)),
-            Err(Failure::Broken(error)) => Err(ClientError::Lost(error)),
-            Err(Failure::Connect(error)) => Err(ClientError::Lost(error.to_string())),
+        match self.persist(&request, ANSWER_TIME, Part::Head).await? {
+            Received::Head(answer) => Ok(answer),
+            Received::All(status, body) => Err(refusal(status, &body)),
         }
     }
 
@@ -212,18 +208,13 @@ impl Client {
     }
 
     /// Tries until it succeeds, or trying again is of no use or harmful.
-    async fn persist<T>(
-        &self,
-        request: &Outgoing,
-        time: Duration,
-        attempt: impl AsyncFn() -> Result<T, Failure>,
-    ) -> Result<T, ClientError> {
+    async fn persist(&self, request: &Outgoing, time: Duration, part: Part) -> Result<Received, ClientError> {
         let begin = Instant::now();
         let mut first_failure = None;
         let mut pause = FIRST_PAUSE;
         loop {
-            let failure = match tokio::time::timeout(time, attempt()).await {
-                Ok(Ok(done)) => return Ok(done),
+            let failure = match tokio::time::timeout(time, self.attempt(request, part)).await {
+                Ok(Ok(received)) => return Ok(received),
                 Ok(Err(failure)) => failure,
                 Err(_) => Failure::Broken(format!("no answer in {} s", time.as_secs())),
             };
@@ -244,6 +235,28 @@ impl Client {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
+
+    async fn attempt(&self, request: &Outgoing, part: Part) -> Result<Received, Failure> {
+        let answer = http::exchange(&self.connect, request).await?;
+        if part == Part::Head && answer.status.is_success() {
+            return Ok(Received::Head(answer));
+        }
+        let (status, body) = answer.whole().await?;
+        Ok(Received::All(status, body))
+    }
+}
+
+/// How much of an answer is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// A refusal is nevertheless read whole.
+    Head,
+    All,
+}
+
+enum Received {
+    Head(Answer),
+    All(StatusCode, Bytes),
 }
 
 fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
@@ -252,3 +265,6 @@ fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
         Err(_) => ClientError::Garbled(format!("status {status} without a reason")),
     }
 }
+
+#[cfg(test)]
+mod tests;
