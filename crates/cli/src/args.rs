@@ -15,8 +15,7 @@ use crate::output::style::Choice;
     version,
     about = "Keeps programs up: starts them in order, restarts them, keeps their logs, stops them cleanly",
     after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no such service or stack, \
-                  4 already up",
-    disable_help_subcommand = true
+                  4 already up"
 )]
 pub struct Cli {
     /// Print JSON instead of text

@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use mainstay_api::types::{EventBody, EventRecord, EventsQuery};
-use mainstay_api::{Client, Events};
+use mainstay_api::Client;
+use mainstay_api::types::{EventBody, EventRecord};
 use mainstay_daemon::StoredPlan;
 use mainstay_logs::end;
 use tokio::sync::mpsc;
 
 use crate::event_text;
 use crate::failure::{ExitStatus, Failure, Outcome};
+use crate::feed::{self, News};
 use crate::launch::{self, Leash, Started};
 use crate::output::{Output, words};
 use crate::runtime::block_on;
@@ -23,14 +24,16 @@ const LATER: Duration = Duration::from_millis(80);
 const KEEPER_TIME: Duration = Duration::from_secs(3);
 /// How long it may take to go when all services are down or killed.
 const GOING_TIME: Duration = Duration::from_secs(20);
-/// How often the keeper is looked at, beside the connection to its daemon.
-const KEEPER_LOOK: Duration = Duration::from_secs(2);
 
 /// Starts the stack and stays with it.
 ///
 /// # Errors
 /// It is up already, does not come up, or is lost.
 pub fn run(place: &Place, stored: &StoredPlan, output: &mut Output) -> Outcome {
+    if output.json {
+        return Err(Failure::usage("services' output has no JSON form")
+            .hint("`mainstay up --detach --json`, then `mainstay events --follow --json`"));
+    }
     // Before the keeper is there: a Ctrl+C must never find this process without its handler and the stack running.
     let (asked, signals) = mpsc::channel(4);
     mainstay_sys::own::on_terminate(move |signal| {
@@ -51,10 +54,7 @@ pub fn run(place: &Place, stored: &StoredPlan, output: &mut Output) -> Outcome {
     };
     let services = words::count(stored.plan.services.len(), "service");
     output.note(&format!("{}: up with {services}; Ctrl+C stops", place.name));
-    block_on(async {
-        let screen = Screen { place, output, tails, begin, last_seen: Instant::now() };
-        screen.stay(leash, signals).await
-    })
+    block_on(async { Screen { place, output, tails, begin, leash: Some(leash) }.stay(signals).await })
 }
 
 struct Screen<'a> {
@@ -63,8 +63,8 @@ struct Screen<'a> {
     tails: Tails,
     /// Events from before are of earlier times.
     begin: jiff::Timestamp,
-    /// When the keeper was looked at last.
-    last_seen: Instant,
+    /// Closed, it takes the stack down.
+    leash: Option<Leash>,
 }
 
 /// Why the watching ended.
@@ -85,15 +85,15 @@ enum Patience {
 }
 
 impl Screen<'_> {
-    async fn stay(mut self, leash: Leash, mut signals: mpsc::Receiver<&'static str>) -> Outcome {
+    async fn stay(mut self, mut signals: mpsc::Receiver<&'static str>) -> Outcome {
         let client = self.place.client();
-        let query = EventsQuery { since: 0, follow: true, limit: 1000 };
-        let events = client.events(query).await.map_err(|e| Failure::api(e, &self.place.name))?;
-        let end = self.watch(&client, events, &mut signals).await;
+        let end = self.watch(&client, &mut signals).await;
         let gone = match end {
             Ok(End::Down) => self.until_gone(&client, Patience::Long).await,
             Ok(End::Impatient) => {
-                leash.kill();
+                if let Some(leash) = self.leash.take() {
+                    leash.kill();
+                }
                 self.until_gone(&client, Patience::Short).await
             }
             Err(_) => Ok(()),
@@ -107,6 +107,8 @@ impl Screen<'_> {
                 self.output.note(&format!("{}: killed what was left", self.place.name));
                 Ok(ExitStatus::Failed)
             }
+            // A keeper that ends by itself takes its file away.
+            End::Down if self.place.keeper().is_some() => Err(self.keeper_lost()),
             End::Down => {
                 self.output.note(&format!("{}: down", self.place.name));
                 Ok(ExitStatus::Done)
@@ -114,43 +116,54 @@ impl Screen<'_> {
         }
     }
 
+    fn keeper_lost(&self) -> Failure {
+        let pid = self.place.keeper().map(|keeper| format!(", process {},", keeper.pid)).unwrap_or_default();
+        Failure::failed(format!(
+            "the keeper of stack {}{pid} was killed, and its services were ended",
+            self.place.name
+        ))
+        .hint("`mainstay up` starts the stack again; nothing of the old one is left then")
+    }
+
     async fn watch(
         &mut self,
         client: &Client,
-        mut events: Events,
         signals: &mut mpsc::Receiver<&'static str>,
     ) -> Result<End, Failure> {
+        let mut news = feed::follow(client.clone(), self.place.clone());
+        let (answer, mut answers) = mpsc::channel(1);
         let mut asked = false;
         let mut pause = SOON;
         loop {
             tokio::select! {
-                event = events.next() => match event {
-                    Some(Ok(event)) => self.tell(&event)?,
-                    // A daemon that can't be reached for long; its keeper may find it another.
-                    Some(Err(error)) if self.place.is_up() => {
-                        self.output.warning(&format!("no news from the daemon: {error}"));
-                        let query = EventsQuery { since: 0, follow: true, limit: 1 };
-                        events = client.events(query).await.map_err(|e| Failure::api(e, &self.place.name))?;
+                item = news.recv() => match item {
+                    Some(News::Event(event)) => self.tell(&event)?,
+                    Some(News::Silence(error)) => {
+                        self.output.warning(&format!("no news from the daemon, the services go on: {error}"));
                     }
-                    Some(Err(_)) | None => return Ok(End::Down),
+                    None => return Ok(End::Down),
                 },
                 Some(signal) = signals.recv() => {
                     if asked {
                         return Ok(End::Impatient);
                     }
                     asked = true;
-                    self.output.note(&format!("{signal}: stopping in order; once more kills what is left"));
-                    client.down().await.map_err(|e| Failure::api(e, &self.place.name))?;
+                    let what = if signal == "SIGINT" { "Ctrl+C" } else { signal };
+                    self.output.note(&format!("{what}: stopping in order; once more kills what is left"));
+                    let (client, answer) = (client.clone(), answer.clone());
+                    // Beside this loop: a daemon that does not answer must not keep a second Ctrl+C waiting.
+                    tokio::spawn(async move { answer.send(client.down().await).await });
+                }
+                Some(Err(error)) = answers.recv() => {
+                    self.output.warning(&format!("the daemon does not take it ({error}); its keeper is told"));
+                    self.leash = None;
                 }
                 () = tokio::time::sleep(pause) => {
-                    pause = if self.tails.pump(self.output)? { Duration::ZERO } else { (pause * 2).clamp(SOON, LATER) };
+                    let more = self.tails.pump(self.output)?;
+                    // Looking costs a little for each log.
+                    let later = LATER + Duration::from_millis(self.tails.count() as u64 / 5);
+                    pause = if more { Duration::ZERO } else { (pause * 2).clamp(SOON, later) };
                     self.output.flush()?;
-                    if self.last_seen.elapsed() > KEEPER_LOOK {
-                        self.last_seen = Instant::now();
-                        if !self.place.is_up() {
-                            return Ok(End::Down);
-                        }
-                    }
                 }
             }
         }
@@ -191,10 +204,17 @@ impl Screen<'_> {
                 let (Some(service), Some(text)) = (&event.service, event_text::brief(event)) else {
                     return Ok(());
                 };
+                if !self.tails.has(service.as_str()) {
+                    // Put into the stack since.
+                    let from = end(&self.place.dirs.log, service.as_str()).unwrap_or_default();
+                    self.tails.add(service.as_str(), from);
+                }
                 let prefix = self.tails.prefix(service.as_str(), '*', self.output);
                 let text = self.output.paint.apply(event_text::colour(event), &text);
                 self.output.line(&format!("{prefix} {text}"))?;
             }
+            // Said at the very end, when nothing more is to come.
+            EventBody::Own { message } if message == "the stack is down" => return Ok(()),
             EventBody::Own { message } => self.output.line(&format!("* {}", words::printable(message)))?,
         }
         self.output.flush()

@@ -73,6 +73,9 @@ pub fn brief(event: &Event) -> Option<String> {
                 to.to_string()
             }
             _ if reason.is_empty() => to.to_string(),
+            StateName::Ready => {
+                format!("{to}: {}", reason.strip_prefix("ready probe succeeds: ").unwrap_or(reason))
+            }
             _ => format!("{to}: {reason}"),
         },
         EventKind::Requested { .. } | EventKind::Spawned { .. } => return None,
@@ -114,7 +117,8 @@ mod tests {
             EventKind::SpawnFailed { error: "program not found: ./api".to_owned() },
             state(StateName::Starting, StateName::Running, ""),
             EventKind::Probe { probe: ProbeKind::Ready, ok: true, detail: "200 OK".to_owned() },
-            state(StateName::Running, StateName::Ready, "ready probe: 200 OK"),
+            state(StateName::Running, StateName::Ready, "ready probe succeeds: 200 OK"),
+            EventKind::Probe { probe: ProbeKind::Ready, ok: false, detail: "503 no".to_owned() },
             EventKind::Probe { probe: ProbeKind::Live, ok: false, detail: "no answer\u{1b}[2J".to_owned() },
             EventKind::Exited { exit: Exit::Code(3), after: Duration::from_millis(61_200) },
             EventKind::Exited { exit: Exit::Signal(11), after: Duration::from_millis(12) },

@@ -9,6 +9,7 @@ mod commands;
 mod event_text;
 mod excerpt;
 mod failure;
+mod feed;
 mod launch;
 mod output;
 mod own;

@@ -50,6 +50,16 @@ impl Tails {
         self.logs.insert(name.to_owned(), Tail { lines, style, open: false });
     }
 
+    /// Whether this log is among them.
+    pub fn has(&self, name: &str) -> bool {
+        self.logs.contains_key(name)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.logs.len()
+    }
+
     /// What stands before a line about `name`: the name and `mark`.
     pub fn prefix(&self, name: &str, mark: char, output: &Output) -> String {
         let width = self.width;

@@ -135,3 +135,22 @@ fn a_recording_can_be_replayed() {
     assert!(story.contains("calm  restart asked by"), "{story}");
     assert!(story.contains("numbers  stopping -> stopped"), "{story}");
 }
+
+#[test]
+fn up_in_the_foreground_outlives_daemons_and_tells_of_a_lost_keeper() {
+    let home = Home::new();
+    home.config(PAIR);
+    let mut up = home.start(&["up"]);
+    up.until_seen("numbers | line 000000000010\n");
+    let stack = home.stack("pair").expect("up");
+    kill(pid(&stack["daemon"]["pid"]));
+    until("another daemon", || (home.stack("pair")?["daemons_before"] == 1).then_some(()));
+    home.ok(&["restart", "calm"]);
+    up.until_seen("calm    | stopping");
+    // Seen although the daemon that told the first events is gone.
+    up.until_seen("calm    * stopping\n");
+    kill(pid(&stack["keeper"]["pid"]));
+    assert_eq!(up.until_end(), Some(1), "{}", up.complained());
+    assert!(up.complained().contains("the keeper of stack pair, process"), "{}", up.complained());
+    assert!(up.complained().contains("was killed"), "{}", up.complained());
+}

@@ -45,7 +45,7 @@ fn it_gets_the_environment_and_directory_of_the_shell() {
     let mut run = home.command(&["run", "-n", "e1", "-e", "SET=a=b c", "-e", "EMPTY=", "--"]);
     run.args([&fixture, "env", "SET", "EMPTY", "OF_THE_SHELL", "MAINSTAY_HOME_X"])
         .env("OF_THE_SHELL", "ü \"quoted\"");
-    assert!(run.status().expect("mainstay").success());
+    assert!(run.output().expect("mainstay").status.success());
     home.until_state("jobs", "e1", "completed");
     assert_eq!(
         home.log("jobs", "e1"),

@@ -35,6 +35,8 @@ pub enum Debug {
         #[arg(long)]
         inputs: bool,
     },
+    /// Print what each thing that can happen to a service does in each state of it
+    ExplainTable,
     /// Show where a stack's files are
     Paths {
         #[command(flatten)]
@@ -59,6 +61,10 @@ pub fn run(args: Debug, output: &mut Output) -> Outcome {
     match args {
         Debug::Record { select, switch } => record(&select, switch, output),
         Debug::Replay { file, inputs } => replay_file(&file, inputs, output),
+        Debug::ExplainTable => {
+            output.text(&mainstay_core::table())?;
+            Ok(ExitStatus::Done)
+        }
         Debug::Paths { select } => paths(&select, output),
     }
 }
