@@ -126,6 +126,8 @@ fn heal(world: &mut World, history: &History) -> Result<(), Violation> {
         let job = history.jobs.contains(name);
         world.os.set_conduct(name, if job { Conduct::perfect_job() } else { Conduct::perfect() });
     }
+    // What was under way still goes as it was.
+    world.run_for(Duration::from_secs(4))?;
     let patience = patience_for(world.plan());
     let settled = world.now().after(patience);
     world.run_until(settled, |world| !world.any_state(StateName::Stopping))?;

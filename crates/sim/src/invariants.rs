@@ -21,6 +21,7 @@ mod stops;
 mod wishes;
 
 pub use facts::{Facts, Run, subject};
+pub use probes::plan_of;
 
 /// Whether a rule holds; if not, why, in words.
 pub type Verdict = Result<(), String>;
@@ -107,7 +108,13 @@ impl Checker {
     /// # Errors
     /// The first rule that the step breaks.
     pub fn step(&mut self, step: &Step) -> Result<(), Violation> {
-        if let Some(plan) = &step.plan {
+        // What is added is there from the beginning of its step on, what is removed is there until its end.
+        let added = |plan: &Plan| plan.services.len() > self.facts.plan.services.len();
+        let (added, removed) = match &step.plan {
+            Some(plan) if added(plan) => (Some(plan), None),
+            other => (None, other.as_ref()),
+        };
+        if let Some(plan) = added {
             self.facts.set_plan(plan.as_ref().clone());
         }
         self.facts.input(step.at, &step.cause);
@@ -115,6 +122,9 @@ impl Checker {
         for effect in &step.effects {
             self.ask(step.at, |rule, facts| rule.effect(facts, step.at, effect))?;
             self.facts.effect(step.at, effect);
+        }
+        if let Some(plan) = removed {
+            self.facts.set_plan(plan.as_ref().clone());
         }
         self.ask(step.at, |rule, facts| rule.after(facts, step))?;
         self.facts.deadline = step.deadline.map(|(at, _)| at);

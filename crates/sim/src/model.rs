@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_core::{
-    Condition, Effect, EventKind, Exit, ExitAction, Input, Request, RestartPolicy, RunId, ServiceName, ServicePlan,
+    Check, Condition, Effect, EventKind, Exit, ExitAction, Input, ProbeKind, Request, RestartPolicy, RunId, ServiceName, ServicePlan,
     StartMode, StateName, Time,
 };
 
-use crate::invariants::{Facts, Rule, Verdict};
+use crate::invariants::{Facts, Rule, Verdict, plan_of};
 use crate::trace::{Cause, Step};
 
 mod health;
@@ -36,8 +36,10 @@ struct Expected {
     unsure: bool,
     /// What its probes say.
     health: Health,
-    /// When automatic restarts were due, all of them and those since the last start by hand.
+    /// When automatic restarts were decided on.
     restarts: Vec<Time>,
+    /// So many of them may not count any more, because of a start by hand.
+    by_hand: usize,
 }
 
 impl Default for Expected {
@@ -49,6 +51,7 @@ impl Default for Expected {
             unsure: false,
             health: Health::default(),
             restarts: Vec::new(),
+            by_hand: 0,
         }
     }
 }
@@ -61,12 +64,12 @@ impl Rule for Model {
     }
 
     fn input(&mut self, facts: &Facts, step: &Step) -> Verdict {
-        self.services.retain(|name, _| facts.plan.services.contains_key(name));
         for name in facts.plan.services.keys() {
             if !self.services.contains_key(name) {
                 self.services.insert(name.clone(), Expected::default());
             }
         }
+        self.lost_answers(facts, step.at);
         match &step.cause {
             Cause::Input(Input::Request { request, .. }) if !step.is_refusal() => self.request(facts, request),
             Cause::Input(input) if !facts.idle_input => self.happened(facts, step.at, input),
@@ -99,6 +102,7 @@ impl Rule for Model {
     }
 
     fn after(&mut self, facts: &Facts, _step: &Step) -> Verdict {
+        self.services.retain(|name, _| facts.plan.services.contains_key(name));
         for (name, expected) in &self.services {
             let state = facts.state(name);
             let Some(may) = expected.states(facts, name) else { continue };
@@ -122,38 +126,80 @@ impl Model {
         self.services.entry(name.clone()).or_default()
     }
 
+    /// When exactly a question without an answer counts as a failure is left open.
+    fn lost_answers(&mut self, facts: &Facts, at: Time) {
+        for (name, expected) in &mut self.services {
+            let (Some(plan), Some((_, run))) = (facts.service(name), facts.run_of(name)) else { continue };
+            let late = |(kind, (asked, _)): (&ProbeKind, &(Time, u64))| {
+                plan_of(plan, *kind).is_some_and(|probe| at.since(*asked) > probe.timeout)
+            };
+            expected.health.unsure |= run.probes.iter().any(late);
+            if let (Some(made), Some(probe)) = (run.made, &plan.startup)
+                && probe.check == Check::Notify
+                && at.since(made) >= probe.initial_delay + probe.interval * probe.failures
+            {
+                // It has been silent for as many turns as it may be, unless it was not.
+                expected.health.unsure |= !expected.health.has_started(plan);
+            }
+        }
+    }
+
     fn request(&mut self, facts: &Facts, request: &Request) {
         match request {
             Request::Up => {
                 let auto = facts.plan.services.iter().filter(|(_, plan)| plan.start == StartMode::Auto);
-                let names: BTreeSet<_> = auto.flat_map(|(name, _)| facts.with_dependencies(name)).collect();
-                for name in names {
-                    self.get(&name).start(facts, &name, false);
+                for (name, _) in auto.clone() {
+                    self.perhaps(facts, name);
+                }
+                for (name, _) in auto.filter(|(name, _)| !cut_off(facts, name)) {
+                    if facts.state(name) != StateName::Completed && facts.run_of(name).is_none() && facts.state(name).is_down() /* TODO-4,6 */ {
+                        self.start(facts, name);
+                    }
                 }
             }
             Request::Add(_, plan) if plan.start != StartMode::Auto => {}
             Request::Start(name) | Request::Add(name, _) => {
-                for on in facts.with_dependencies(name) {
-                    self.get(&on).start(facts, &on, on == *name);
-                }
+                self.perhaps(facts, name);
+                self.start(facts, name);
             }
             Request::Restart(name) => {
-                for on in facts.with_dependencies(name) {
-                    self.get(&on).start(facts, &on, on == *name);
-                }
+                self.perhaps(facts, name);
+                self.start(facts, name);
                 let up = facts.run_of(name).is_some();
                 let expected = self.get(name);
                 expected.end_requested |= up;
                 expected.start_after |= up;
             }
+            // A stop of what is down changes nothing.
+            Request::Stop(name) if facts.state(name).is_down() => {}
             Request::Stop(name) => {
-                for name in facts.with_dependents(name) {
+                for name in facts.with_users(name) {
                     self.get(&name).stop();
                 }
             }
             Request::Remove(name) => self.get(name).stop(),
             Request::Down => self.services.values_mut().for_each(Expected::stop),
             Request::Pause(_) | Request::Continue(_) => {}
+        }
+    }
+
+    /// A service and what it depends on may start now.
+    fn perhaps(&mut self, facts: &Facts, name: &ServiceName) {
+        for on in facts.with_dependencies(name) {
+            self.get(&on).may_start(facts, &on);
+        }
+    }
+
+    /// A service starts now, with what it depends on as far as that is just stopped.
+    fn start(&mut self, facts: &Facts, name: &ServiceName) {
+        if facts.run_of(name).is_none() || self.get(name).end_requested {
+            let stopped = |on: &ServiceName| facts.state(on) == StateName::Stopped && !cut_off(facts, on);
+            let mut open = vec![name.clone()];
+            while let Some(one) = open.pop() {
+                self.get(&one).must_start(facts, &one);
+                let needs = facts.service(&one).into_iter().flat_map(|plan| plan.depends_on.keys());
+                open.extend(needs.filter(|on| stopped(on)).cloned());
+            }
         }
     }
 
@@ -173,9 +219,7 @@ impl Model {
             Input::ProbeResult { probe, outcome, .. } if run.first_asked_to_end().is_none() => {
                 expected.health.answer(plan, *probe, outcome.ok, facts.state(&run.service));
             }
-            Input::Notify { text, .. } if text.lines().any(|line| line == "READY=1") => {
-                expected.health.notified(plan);
-            }
+            Input::Notify { text, .. } => text.lines().for_each(|line| expected.health.notified(plan, line)),
             _ => {}
         }
         if run.gone.is_some() {
@@ -200,26 +244,26 @@ impl Model {
 }
 
 impl Expected {
-    /// A start is asked for, by name or because something depends on it.
-    fn start(&mut self, facts: &Facts, name: &ServiceName, by_name: bool) {
+    /// It is wanted up by something that leaves a choice.
+    fn may_start(&mut self, facts: &Facts, name: &ServiceName) {
         match facts.run_of(name) {
-            Some((_, run)) if self.end_requested => {
+            // A stop may be taken back or be followed by a start, an end that nobody asked for counts by hand.
+            Some((_, run)) => self.unsure |= self.end_requested || !run.main_is_there() || self.health.is_lost(),
+            None => self.at_rest.extend(UP),
+        }
+        self.by_hand = self.restarts.len();
+    }
+
+    /// It is wanted up beyond doubt.
+    fn must_start(&mut self, facts: &Facts, name: &ServiceName) {
+        match facts.run_of(name) {
+            Some((_, run)) => {
                 self.start_after = true;
                 // A stop that waits for its dependents may be taken back.
-                self.unsure |= run.first_asked_to_end().is_none();
+                self.unsure = run.first_asked_to_end().is_none();
             }
-            Some((_, run)) => self.unsure |= !run.main_is_there() || self.health.is_lost(),
-            None => {
-                let state = facts.state(name);
-                if !by_name && matches!(state, StateName::Failed | StateName::Completed) {
-                    self.at_rest.insert(state);
-                } else {
-                    self.at_rest.retain(|may| !may.is_down());
-                }
-                self.at_rest.extend(UP);
-            }
+            None => self.at_rest = BTreeSet::from(UP),
         }
-        self.restarts.clear();
     }
 
     fn stop(&mut self) {
@@ -248,8 +292,12 @@ impl Expected {
                 // It counts as a failure, whatever the exit code says; unless the plan names the code.
                 after.extend(self.follows(plan, Exit::Unknown, at));
             }
-            if after.contains(&StateName::Backoff) {
-                self.restarts.push(at);
+        }
+        if after.contains(&StateName::Backoff) {
+            self.restarts.push(at);
+            // Whether it was an automatic one is not sure.
+            if self.unsure || self.end_requested {
+                self.by_hand = self.restarts.len();
             }
         }
         self.at_rest = after;
@@ -276,9 +324,11 @@ impl Expected {
             None => UP.to_vec(),
             Some(limit) => {
                 let most = usize::try_from(limit.starts).unwrap_or(usize::MAX);
-                let recent = |within: &dyn Fn(Time) -> bool| self.restarts.iter().filter(|t| within(**t)).count();
-                let at_least = recent(&|earlier| at.since(earlier) < limit.window);
-                let at_most = recent(&|earlier| at.since(earlier) <= limit.window);
+                // A restart counts from when it was due, which is up to a back-off after it was decided on.
+                let sure = self.restarts[self.by_hand..].iter().filter(|then| at.since(**then) < limit.window);
+                let longest = limit.window + plan.restart.max_delay;
+                let perhaps = self.restarts.iter().filter(|then| at.since(**then) <= longest);
+                let (at_least, at_most) = (sure.count(), perhaps.count());
                 match (at_least >= most, at_most >= most) {
                     (true, _) => vec![StateName::Failed],
                     (false, true) => [&UP[..], &[StateName::Failed]].concat(),
@@ -311,18 +361,24 @@ impl Expected {
         if self.end_requested {
             return None;
         }
-        if run.frost_asked > 0 {
+        if !run.frost_asked.is_empty() {
             return Some(vec![StateName::Pausing, StateName::Continuing]);
         }
         if run.frozen {
             return Some(vec![StateName::Paused]);
         }
         let plan = facts.service(name)?;
-        if self.health.is_lost() {
+        if self.health.is_lost() && !self.health.unsure {
             return Some(vec![StateName::Stopping]);
         }
         self.health.state(plan).map(|state| vec![state])
     }
+}
+
+/// Whether a service, or something that it depends on, is disabled.
+fn cut_off(facts: &Facts, name: &ServiceName) -> bool {
+    let disabled = |name| facts.service(name).is_some_and(|plan| plan.start == StartMode::Disabled);
+    facts.with_dependencies(name).iter().any(disabled)
 }
 
 /// Whether everything that a service waits for is there beyond doubt.

@@ -44,9 +44,11 @@ impl Step {
         })
     }
 
-    /// Whether this step is the refusal of a request.
+    /// Whether this step is the refusal of a request. One that is taken may still tell of services left out.
     pub fn is_refusal(&self) -> bool {
-        self.told().any(|event| matches!(event.kind, EventKind::Refused { .. }))
+        let mut told = self.told();
+        told.any(|event| matches!(event.kind, EventKind::Refused { .. }))
+            && !self.told().any(|event| matches!(event.kind, EventKind::Requested { .. }))
     }
 
     /// Whether this step is the handling of a deadline.

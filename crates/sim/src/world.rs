@@ -158,10 +158,9 @@ impl World {
         &self.kept.plan
     }
 
-    /// The state of a service; `stopped` if there is none or nobody can say.
+    /// The state of a service as it was told; `stopped` if there is none or nobody watches.
     pub fn state(&self, name: &ServiceName) -> StateName {
-        let status = self.daemon.as_ref().and_then(|d| d.supervisor().service_status(name.as_str()));
-        status.map_or(StateName::Stopped, |status| status.state)
+        self.checker.as_ref().map_or(StateName::Stopped, |checker| checker.facts().state(name))
     }
 
     /// Whether any service is in this state.

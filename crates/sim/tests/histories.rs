@@ -101,7 +101,7 @@ fn explain(seed: u64, failure: Failure) -> String {
     for step in &history.steps {
         let _ = writeln!(text, "  {step:?}");
     }
-    let skipped = trace.len().saturating_sub(60);
+    let skipped = trace.len().saturating_sub(number("SIM_STEPS").map_or(60, |n| n as usize));
     let _ = writeln!(text, "\nThe trace, without its first {skipped} steps:");
     for step in &trace[skipped..] {
         let _ = writeln!(text, "  {step}");

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mainstay_core::{
-    Effect, EventKind, Exit, ExitAction, Input, Request, ServiceName, ServicePlan, StateName, Time,
+    Effect, EventKind, Exit, ExitAction, Input, Request, ServiceName, ServicePlan, ServiceStatus, StateName,
+    Time,
 };
 
 use super::{Facts, Rule, Verdict};
@@ -62,7 +63,6 @@ impl Rule for BackOff {
     }
 
     fn input(&mut self, facts: &Facts, step: &Step) -> Verdict {
-        self.services.retain(|name, _| facts.plan.services.contains_key(name));
         match &step.cause {
             Cause::Input(Input::Request { request, .. }) if !step.is_refusal() => self.request(facts, request),
             Cause::Input(Input::Exited { run, .. }) if !facts.idle_input => {
@@ -90,8 +90,9 @@ impl Rule for BackOff {
                 let count = self.services.entry(name.clone()).or_default();
                 match &event.kind {
                     EventKind::BackOff { delay, attempt } => {
-                        let now = facts.last_exit(name).is_some_and(|exit| restarts_now(plan, exit));
-                        count.told(plan, at, *delay, *attempt, now).map_err(|what| format!("{name}: {what}"))
+                        let at_once = ended_by_itself(facts, name)
+                            && facts.last_exit(name).is_some_and(|exit| restarts_now(plan, exit));
+                        count.told(plan, at, *delay, *attempt, at_once).map_err(|what| format!("{name}: {what}"))
                     }
                     EventKind::CrashLoop { attempt } if *attempt < CRASH_LOOP => {
                         Err(format!("{name} is said to loop after {attempt} restarts in a row"))
@@ -108,6 +109,7 @@ impl Rule for BackOff {
     }
 
     fn after(&mut self, facts: &Facts, step: &Step) -> Verdict {
+        self.services.retain(|name, _| facts.plan.services.contains_key(name));
         for (name, count) in &self.services {
             if facts.state(name) != StateName::Backoff {
                 continue;
@@ -126,7 +128,7 @@ impl Rule for BackOff {
             }
         }
         for status in &step.status {
-            self.shows(status)?;
+            self.shows(facts, status, step.at)?;
         }
         Ok(())
     }
@@ -148,21 +150,26 @@ impl BackOff {
         }
         // There is no doubt about the one that was named, unless it was up already.
         let (Request::Start(name) | Request::Restart(name)) = request else { return };
-        let waits = facts.state(name) == StateName::Backoff;
+        let waits = matches!(facts.state(name), StateName::Backoff | StateName::Starting)
+            && facts.run_of(name).is_none();
         if waits || matches!(request, Request::Restart(_)) {
             self.services.entry(name.clone()).or_default().is_by_hand();
         }
     }
 
-    fn shows(&self, status: &mainstay_core::ServiceStatus) -> Verdict {
+    fn shows(&self, facts: &Facts, status: &ServiceStatus, at: Time) -> Verdict {
         let Some(count) = self.services.get(&status.name) else { return Ok(()) };
-        let most = count.in_a_row.last().copied().unwrap_or(0);
-        if status.crash_loop && most < CRASH_LOOP {
+        // A restart without a back-off is counted here when it comes, by the supervisor when it is decided on.
+        let most = count.in_a_row.last().copied().unwrap_or(0) + u32::from(!count.counted);
+        // What is down may go on showing what it was.
+        if status.crash_loop && most < CRASH_LOOP && !status.state.is_down() {
             return Err(format!("{} is shown as looping after {most} restarts in a row", status.name));
         }
         // A loop is told of once the third restart has come; that one may be waiting still.
         let least = count.in_a_row.first().copied().unwrap_or(0);
-        if !status.crash_loop && least > CRASH_LOOP && !status.state.is_down() {
+        let enough = facts.service(&status.name).map_or(Duration::MAX, |plan| plan.restart.reset_after);
+        let healed = count.up_since.is_some_and(|since| at.since(since) >= enough);
+        if !status.crash_loop && least > CRASH_LOOP && !healed && !status.state.is_down() {
             return Err(format!("{} is not shown as looping after {least} restarts in a row", status.name));
         }
         if status.state == StateName::Backoff && status.next_start != count.due {
@@ -214,6 +221,7 @@ impl Count {
         self.in_a_row = self.in_a_row.iter().map(|n| n + 1).collect();
         if self.by_hand {
             self.in_a_row.insert(0);
+            self.decided.clear();
             return Ok(());
         }
         self.decided.push(at);
@@ -228,14 +236,14 @@ impl Count {
     }
 
     /// A back-off is told.
-    fn told(&mut self, plan: &ServicePlan, at: Time, delay: Duration, attempt: u32, now: bool) -> Verdict {
+    fn told(&mut self, plan: &ServicePlan, at: Time, delay: Duration, attempt: u32, at_once: bool) -> Verdict {
         self.count_one(plan, at)?;
         self.counted = true;
         if !self.in_a_row.contains(&attempt) {
             return Err(format!("restart {attempt} in a row is told, but it is {:?}", self.in_a_row));
         }
         self.in_a_row = BTreeSet::from([attempt]);
-        let (low, high) = if now { (Duration::ZERO, Duration::ZERO) } else { bounds(plan, attempt) };
+        let (low, high) = if at_once { (Duration::ZERO, Duration::ZERO) } else { bounds(plan, attempt) };
         if delay < low || delay > high {
             return Err(format!("restart {attempt} in a row waits {delay:?}, not {low:?} to {high:?}"));
         }
@@ -253,12 +261,19 @@ impl Count {
         if self.surely_by_hand {
             self.in_a_row = BTreeSet::from([0]);
         } else if !self.counted {
-            self.count_one(plan, at).map_err(|what| format!("{name}: {what}"))?;
+            // It counts from when it was decided on, though it may have waited for others since.
+            let before = facts.newest.get(name).and_then(|run| facts.runs.get(run));
+            let decided = before.and_then(|run| run.gone).unwrap_or(at);
+            self.count_one(plan, decided).map_err(|what| format!("{name}: {what}"))?;
             let now = facts.last_exit(name).is_some_and(|exit| restarts_now(plan, exit));
             let first = self.in_a_row.first().is_some_and(|least| *least <= 1);
             if !now && !first && !self.by_hand {
                 return Err(format!("{name} starts again without a back-off ({:?} in a row)", self.in_a_row));
             }
+        }
+        if self.by_hand {
+            self.in_a_row.insert(0);
+            self.decided.clear();
         }
         self.due = None;
         self.counted = false;
@@ -268,6 +283,16 @@ impl Count {
         self.well_since = None;
         Ok(())
     }
+}
+
+/// Whether nobody had asked the newest run of a service to end when its main process did: the exit code of one
+/// that a probe has given up is nobody's wish.
+fn ended_by_itself(facts: &Facts, name: &ServiceName) -> bool {
+    let run = facts.newest.get(name).and_then(|run| facts.runs.get(run));
+    run.is_some_and(|run| match (run.first_asked_to_end(), run.ended) {
+        (Some(asked), Some((ended, _))) => ended <= asked,
+        _ => true,
+    })
 }
 
 /// Whether the plan says that a service that ended so starts again without a back-off.

@@ -1,9 +1,9 @@
 //! What is known from the trace alone: runs and states, followed input by input and effect by effect.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mainstay_core::{
-    Effect, EventKind, Exit, Input, Plan, ProbeKind, Request, RunId, ServiceName, ServicePlan, StateName,
+    Condition, Effect, EventKind, Exit, Input, Plan, ProbeKind, Request, RunId, ServiceName, ServicePlan, StateName,
     StopAction, Time,
 };
 
@@ -27,7 +27,7 @@ pub struct Facts {
     /// The next deadline before the present input.
     pub deadline: Option<Time>,
     /// Who depends on whom, the other way round.
-    dependents: BTreeMap<ServiceName, BTreeSet<ServiceName>>,
+    dependents: BTreeMap<ServiceName, BTreeMap<ServiceName, Condition>>,
 }
 
 /// One life of a service's process, as the trace shows it.
@@ -47,8 +47,12 @@ pub struct Run {
     pub forgotten: bool,
     /// Whether it is frozen, as far as was told.
     pub frozen: bool,
-    /// Freezes and thaws not yet answered.
-    pub frost_asked: u32,
+    /// Freezes (true) and thaws (false) not yet answered, in order.
+    pub frost_asked: VecDeque<bool>,
+    /// Whether the last one asked for was a thaw.
+    pub thaw_asked: bool,
+    /// TODO-9
+    pub was_paused: bool,
     /// Ways it was asked to end, and when.
     pub signals: Vec<(Time, StopAction)>,
     /// When it was killed.
@@ -66,6 +70,11 @@ impl Run {
     /// Whether its main process may be there.
     pub const fn main_is_there(&self) -> bool {
         self.ended.is_none()
+    }
+
+    /// TODO-9
+    pub fn thaw_asked_or_failed(&self) -> bool {
+        self.was_paused
     }
 
     /// When it was first asked to end, in whatever way.
@@ -95,11 +104,12 @@ impl Facts {
     /// The plan is another one.
     pub fn set_plan(&mut self, plan: Plan) {
         self.states.retain(|name, _| plan.services.contains_key(name));
+        self.newest.retain(|name, _| plan.services.contains_key(name));
         self.dependents.clear();
         for (name, service) in &plan.services {
             self.states.entry(name.clone()).or_insert(StateName::Stopped);
-            for on in service.depends_on.keys() {
-                self.dependents.entry(on.clone()).or_default().insert(name.clone());
+            for (on, condition) in &service.depends_on {
+                self.dependents.entry(on.clone()).or_default().insert(name.clone(), *condition);
             }
         }
         self.plan = plan;
@@ -117,17 +127,29 @@ impl Facts {
 
     /// Those that depend on a service directly.
     pub fn dependents(&self, name: &ServiceName) -> impl Iterator<Item = &ServiceName> {
-        self.dependents.get(name).into_iter().flatten()
+        self.dependents.get(name).into_iter().flat_map(BTreeMap::keys)
     }
 
-    /// A service with everything that depends on it, directly or not.
-    pub fn with_dependents(&self, name: &ServiceName) -> BTreeSet<ServiceName> {
-        closure(name, |one| self.dependents(one).cloned().collect())
+    /// Those that need a service to be there while they are: not those that need its work done.
+    pub fn users(&self, name: &ServiceName) -> impl Iterator<Item = &ServiceName> {
+        let dependents = self.dependents.get(name).into_iter().flatten();
+        dependents.filter(|(_, condition)| **condition != Condition::Completed).map(|(name, _)| name)
+    }
+
+    /// A service with everything that needs it to be there, directly or not.
+    pub fn with_users(&self, name: &ServiceName) -> BTreeSet<ServiceName> {
+        closure(name, |one| self.users(one).cloned().collect())
     }
 
     /// A service with everything it depends on, directly or not.
     pub fn with_dependencies(&self, name: &ServiceName) -> BTreeSet<ServiceName> {
         closure(name, |one| self.service(one).into_iter().flat_map(|s| s.depends_on.keys().cloned()).collect())
+    }
+
+    /// Whether anything that depends on a service, directly or not, is there still.
+    pub fn waits_for_dependents(&self, name: &ServiceName) -> bool {
+        let all = closure(name, |one| self.dependents(one).cloned().collect());
+        all.iter().any(|one| one != name && self.run_of(one).is_some())
     }
 
     /// The newest run of a service, if anything of it may be left.
@@ -185,10 +207,16 @@ impl Facts {
             }
             Input::TreeEmpty { .. } if run.ended.is_some() => run.gone = Some(at),
             Input::Frozen { .. } | Input::Thawed { .. } | Input::FreezeFailed { .. } => {
-                if run.frost_asked == 0 {
+                let asked = run.frost_asked.front().copied();
+                let fits = match input {
+                    Input::Frozen { .. } => asked == Some(true),
+                    Input::Thawed { .. } => asked == Some(false),
+                    _ => asked.is_some(),
+                };
+                if !fits {
                     return false;
                 }
-                run.frost_asked -= 1;
+                run.frost_asked.pop_front();
                 match input {
                     Input::Frozen { .. } => run.frozen = true,
                     Input::Thawed { .. } => run.frozen = false,
@@ -248,7 +276,9 @@ impl Run {
             gone: None,
             forgotten: false,
             frozen: false,
-            frost_asked: 0,
+            frost_asked: VecDeque::new(),
+            thaw_asked: false,
+            was_paused: false,
             signals: Vec::new(),
             kills: Vec::new(),
             probes: BTreeMap::new(),
@@ -259,7 +289,13 @@ impl Run {
         match effect {
             Effect::Signal { action, .. } => self.signals.push((at, *action)),
             Effect::Kill { .. } => self.kills.push(at),
-            Effect::Freeze { .. } | Effect::Thaw { .. } => self.frost_asked += 1,
+            Effect::Freeze { .. } | Effect::Thaw { .. } => {
+                self.frost_asked.push_back(matches!(effect, Effect::Freeze { .. }));
+                // Probes rest while it is frozen; a question from before has no answer any more.
+                self.probes.clear();
+                self.was_paused = true;
+                self.thaw_asked = matches!(effect, Effect::Thaw { .. });
+            }
             Effect::Forget { .. } => self.forgotten = true,
             Effect::Probe { probe, seq, .. } => {
                 self.probes.insert(*probe, (at, *seq));

@@ -15,6 +15,7 @@ pub(super) struct Order {
     ready: BTreeSet<ServiceName>,
     /// Those that are to stay down: their dependents go first.
     stopping: BTreeSet<ServiceName>,
+    going_down: bool,
 }
 
 impl Rule for Order {
@@ -28,8 +29,12 @@ impl Rule for Order {
             return Ok(());
         }
         match request {
-            Request::Stop(name) => self.stopping.extend(facts.with_dependents(name)),
-            Request::Down => self.stopping.extend(facts.plan.services.keys().cloned()),
+            Request::Stop(name) if facts.state(name).is_down() => {}
+            Request::Stop(name) => self.stopping.extend(facts.with_users(name)),
+            Request::Down => {
+                self.stopping.extend(facts.plan.services.keys().cloned());
+                self.going_down = true;
+            }
             Request::Up | Request::Add(..) => self.stopping.clear(),
             Request::Start(name) | Request::Restart(name) => {
                 for name in facts.with_dependencies(name) {
@@ -52,9 +57,10 @@ impl Rule for Order {
             }
             Effect::Signal { run, .. } | Effect::Kill { run } => {
                 let Some(run) = facts.runs.get(run) else { return Ok(()) };
-                // What is left of a tree whose main process has ended serves nobody any more.
-                if run.main_is_there() && self.stopping.contains(&run.service) {
-                    return may_stop(facts, &run.service);
+                // What is left of a tree whose main process has ended serves nobody any more; and an end that was
+                // under way for another reason goes on.
+                if run.main_is_there() && run.first_asked_to_end().is_none() && self.stopping.contains(&run.service) {
+                    return self.may_stop(facts, &run.service);
                 }
                 Ok(())
             }
@@ -81,10 +87,12 @@ impl Order {
         for (on, condition) in &plan.depends_on {
             let state = facts.state(on);
             let has_ready = facts.service(on).is_some_and(|plan| plan.ready.is_some());
+            // What has run to its end has been there.
+            let started = state.is_started() || state == StateName::Completed;
             let holds = match condition {
-                Condition::Started => state.is_started(),
+                Condition::Started => started,
                 Condition::Ready if has_ready => self.ready.contains(on),
-                Condition::Ready => state.is_started(),
+                Condition::Ready => started,
                 Condition::Completed => state == StateName::Completed,
             };
             if !holds {
@@ -93,11 +101,16 @@ impl Order {
         }
         Ok(())
     }
-}
 
-fn may_stop(facts: &Facts, service: &ServiceName) -> Verdict {
-    match facts.dependents(service).find(|dependent| facts.run_of(dependent).is_some()) {
-        Some(dependent) => Err(format!("{service} is asked to end while {dependent}, which needs it, is there")),
-        None => Ok(()),
+    fn may_stop(&self, facts: &Facts, service: &ServiceName) -> Verdict {
+        let there = |dependent: &&ServiceName| facts.run_of(dependent).is_some();
+        let found = if self.going_down {
+            facts.dependents(service).find(there)
+        } else {
+            facts.users(service).find(there)
+        };
+        found.map_or(Ok(()), |dependent| {
+            Err(format!("{service} is asked to end while {dependent}, which needs it, is there"))
+        })
     }
 }

@@ -25,7 +25,7 @@ struct Asked {
 }
 
 /// The plan of a probe.
-pub(super) const fn plan_of(plan: &ServicePlan, kind: ProbeKind) -> Option<&ProbePlan> {
+pub const fn plan_of(plan: &ServicePlan, kind: ProbeKind) -> Option<&ProbePlan> {
     match kind {
         ProbeKind::Startup => plan.startup.as_ref(),
         ProbeKind::Ready => plan.ready.as_ref(),
@@ -96,7 +96,9 @@ impl Probes {
         if state != StateName::Starting && state != StateName::Running && state != StateName::Ready {
             return Err(format!("while it is {state}"));
         }
-        if let Some((_, open)) = there.probes.get(&kind) {
+        if let Some((since, open)) = there.probes.get(&kind)
+            && at.since(*since) < probe.timeout
+        {
             return Err(format!("while question {open} has no answer yet"));
         }
         let asked = self.runs.get(&run);
@@ -107,7 +109,7 @@ impl Probes {
             (Some(_), _) => started,
         };
         let Some(turn) = turn else { return Err("before its turn".to_owned()) };
-        if at.since(turn) < probe.initial_delay {
+        if at.since(turn) < probe.initial_delay && !there.thaw_asked_or_failed() /* TODO-9 */ {
             return Err(format!("{:?} after its turn, not {:?}", at.since(turn), probe.initial_delay));
         }
         let Some((last, last_seq)) = asked.and_then(|asked| asked.last.get(&kind)) else { return Ok(()) };

@@ -36,13 +36,13 @@ impl Rule for OneInstance {
             }
             Effect::Freeze { run } => {
                 let there = there(facts, *run, effect)?;
-                if there.frozen && there.frost_asked == 0 {
+                if there.frozen && there.frost_asked.is_empty() {
                     return Err(format!("run {run} is frozen and is to be frozen again"));
                 }
             }
             Effect::Thaw { run } => {
                 let there = there(facts, *run, effect)?;
-                if !there.frozen && there.frost_asked == 0 {
+                if !there.frozen && there.frost_asked.is_empty() {
                     return Err(format!("run {run} is not frozen but is to be thawed"));
                 }
             }

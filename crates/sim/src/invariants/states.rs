@@ -53,9 +53,9 @@ const fn may_follow(from: StateName, to: StateName) -> bool {
         Stopped | Failed | Completed => matches!(to, Starting | Stopped),
         Starting => !matches!(to, Pausing | Paused | Continuing),
         Running | Ready => !matches!(to, Paused | Continuing),
-        Pausing => !matches!(to, Continuing),
+        // Whoever changes their mind half-way gets the opposite once the first is done.
+        Pausing | Continuing => true,
         Paused => !matches!(to, Running | Ready | Pausing),
-        Continuing => !matches!(to, Pausing),
         Stopping => matches!(to, Stopped | Starting | Backoff | Failed | Completed),
         Backoff => matches!(to, Starting | Stopped | Failed),
     }

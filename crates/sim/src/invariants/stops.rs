@@ -37,7 +37,7 @@ impl Rule for Stops {
 fn signal_in_order(facts: &Facts, run: &Run, at: Time, action: StopAction) -> Verdict {
     let service = &run.service;
     let Some(plan) = facts.service(service) else { return Ok(()) };
-    if run.frozen && run.frost_asked == 0 {
+    if run.frozen && !run.thaw_asked {
         return Err(format!("{service} is frozen and cannot hear {action:?}"));
     }
     if !run.kills.is_empty() {
@@ -86,9 +86,8 @@ fn ends_in_time(facts: &Facts, run: &Run, step: &Step) -> Verdict {
     let service = &run.service;
     let Some(plan) = facts.service(service) else { return Ok(()) };
     let Some(first) = run.first_asked_to_end() else {
-        let dependents_gone = facts.dependents(service).all(|name| facts.run_of(name).is_none());
-        let stuck = facts.state(service) == StateName::Stopping && run.made.is_some() && dependents_gone;
-        return if stuck { Err(format!("{service} is stopping but nobody asked it to end")) } else { Ok(()) };
+        let stopping = facts.state(service) == StateName::Stopping && run.made.is_some();
+        return if stopping && !facts.waits_for_dependents(service) { Err(format!("{service} is stopping but nobody asked it to end")) } else { Ok(()) };
     };
     let Some((deadline, _)) = step.deadline else {
         return Err(format!("{service} was asked to end, but nobody will look whether it does"));

@@ -42,8 +42,10 @@ impl Rule for Wishes {
                     self.wanted.extend(facts.with_dependencies(name));
                 }
             }
+            // A stop of what is down changes nothing.
+            Request::Stop(name) if facts.state(name).is_down() => {}
             Request::Stop(name) => {
-                for name in facts.with_dependents(name) {
+                for name in facts.with_users(name) {
                     self.wanted.remove(&name);
                 }
             }

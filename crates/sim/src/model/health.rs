@@ -50,15 +50,26 @@ impl Health {
         }
     }
 
-    /// The service said that it is ready.
-    pub(super) fn notified(&mut self, plan: &ServicePlan) {
+    /// The service said something about itself.
+    pub(super) fn notified(&mut self, plan: &ServicePlan, line: &str) {
         let says_itself = |probe: &Option<ProbePlan>| probe.as_ref().is_some_and(|p| p.check == Check::Notify);
-        if says_itself(&plan.startup) {
-            self.startup.verdict = Some(true);
+        match line {
+            "READY=1" => {
+                if says_itself(&plan.startup) && self.startup.verdict.is_none() {
+                    self.startup.verdict = Some(true);
+                }
+                if says_itself(&plan.ready) {
+                    self.ready.verdict = Some(true);
+                }
+            }
+            "READY=0" | "STOPPING=1" if says_itself(&plan.ready) => self.ready.verdict = Some(false),
+            _ => {}
         }
-        if says_itself(&plan.ready) {
-            self.ready.verdict = Some(true);
-        }
+    }
+
+    /// Whether it is past its startup probe.
+    pub(super) fn has_started(&self, plan: &ServicePlan) -> bool {
+        plan.startup.is_none() || self.startup.verdict == Some(true)
     }
 
     /// Whether the run is to be ended for what its probes saw.
@@ -71,8 +82,7 @@ impl Health {
         if self.unsure {
             return None;
         }
-        let started = plan.startup.is_none() || self.startup.verdict == Some(true);
-        Some(match (started, self.ready.verdict) {
+        Some(match (self.has_started(plan), self.ready.verdict) {
             (false, _) => StateName::Starting,
             (true, Some(true)) => StateName::Ready,
             (true, _) => StateName::Running,
