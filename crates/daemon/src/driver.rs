@@ -46,7 +46,7 @@ pub(crate) struct Driver {
     pub replies: Vec<Box<dyn FnOnce(Taken) + Send>>,
     /// Whether the keeper was told to end.
     pub ended: bool,
-    /// Whether the keeper holds events that are in their file by now.
+    /// Whether the keeper holds lines of events that are in their file by now.
     events_held: bool,
     /// Whether the revision rises with the next frame.
     changed: bool,
@@ -248,12 +248,10 @@ impl Driver {
         if let Some(saved) = self.recorder.flush() {
             self.out.put(RECORD_KEY, saved);
         }
-        if let Some(lines) = self.events.staged() {
-            self.out.put(EVENTS_KEY, Some(lines));
-            self.events_held = true;
-        } else if self.events_held && !self.out.is_empty() {
-            self.out.put(EVENTS_KEY, None);
-            self.events_held = false;
+        let staged = self.events.is_staged();
+        if staged || (self.events_held && !self.out.is_empty()) {
+            self.out.put(EVENTS_KEY, self.events.saved());
+            self.events_held = staged;
         }
         self.out.take()
     }

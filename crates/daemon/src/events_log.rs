@@ -2,7 +2,8 @@
 //!
 //! An event is *staged* while its input is handled, goes to the keeper inside the transaction's frame, and is
 //! written when that frame is on its way. A daemon that dies in between leaves the lines with the keeper, and the
-//! next one writes those that the file lacks: no event is lost or told twice.
+//! next one writes those that the file lacks. If the frame did not arrive, the next one cuts off what the file has
+//! too much, and tells it anew when it happens anew. So no event is lost or told twice.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -83,11 +84,13 @@ impl EventsLog {
             staged: Vec::new(),
             live,
         };
-        let last = last_seq(state).unwrap_or_else(|error| {
+        let saved: Option<Saved<'_>> = saved.and_then(|text| serde_json::from_str(text).ok());
+        let end = saved.as_ref().map_or(u64::MAX, |saved| saved.next);
+        let last = mend(state, end).unwrap_or_else(|error| {
             warn!("can't read {}: {error}", current(state).display());
             0
         });
-        let saved: Saved<'_> = saved.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let saved = saved.unwrap_or_default();
         log.next = (last + 1).max(saved.next);
         log.staged = saved
             .lines
@@ -123,11 +126,13 @@ impl EventsLog {
         self.stage(EventBody::Own { message: message.into() });
     }
 
-    /// What the next daemon needs if this one dies before [`flush`](EventsLog::flush); none if nothing is staged.
-    pub fn staged(&self) -> Option<String> {
-        if self.staged.is_empty() {
-            return None;
-        }
+    /// Whether something waits for [`flush`](EventsLog::flush).
+    pub fn is_staged(&self) -> bool {
+        !self.staged.is_empty()
+    }
+
+    /// What the next daemon needs if this one dies before [`flush`](EventsLog::flush).
+    pub fn saved(&self) -> Option<String> {
         let lines = self.staged.iter().map(|line| (line.seq, String::from_utf8_lossy(&line.json))).collect();
         serde_json::to_string(&Saved { next: self.next, lines }).ok()
     }
@@ -179,8 +184,8 @@ impl EventsLog {
     }
 }
 
-/// The number of the last whole line, with what follows that line cut off.
-fn last_seq(state: &Path) -> io::Result<u64> {
+/// Cuts the files off at the first event of number `end`, or at a line without its end; gives the last number before.
+fn mend(state: &Path, end: u64) -> io::Result<u64> {
     let mut last = 0;
     for path in [previous(state), current(state)] {
         let file = match OpenOptions::new().read(true).write(true).open(&path) {
@@ -188,16 +193,20 @@ fn last_seq(state: &Path) -> io::Result<u64> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        let mut whole = 0;
+        let mut kept = 0;
         let length = file.metadata()?.len();
         let mut reader = BufReader::new(&file);
         let mut line = Vec::new();
         while read_line(&mut reader, &mut line)? {
-            whole += line.len() as u64;
-            last = seq_of(&line).unwrap_or(last).max(last);
+            let seq = seq_of(&line).unwrap_or(last);
+            if seq >= end {
+                break;
+            }
+            kept += line.len() as u64;
+            last = last.max(seq);
         }
-        if whole < length {
-            file.set_len(whole)?;
+        if kept < length {
+            file.set_len(kept)?;
         }
     }
     Ok(last)
@@ -335,25 +344,37 @@ mod tests {
         tell(&mut log, "one");
         log.stage_own("two");
         log.stage_own("three");
-        let saved = log.staged().unwrap();
+        let saved = log.saved().unwrap();
         // Gone before it wrote; gone after it wrote one of them, and half of the other.
         let line = String::from_utf8(log.staged[0].json.to_vec()).unwrap();
         for written in [String::new(), line.clone(), line + "{\"seq\":3,\"at"] {
             let path = current(dir.path());
             let before = std::fs::read(&path).unwrap();
             std::fs::write(&path, [before.as_slice(), written.as_bytes()].concat()).unwrap();
-            let mut next = EventsLog::open(dir.path(), Some(&saved));
+            let next = EventsLog::open(dir.path(), Some(&saved));
             assert_eq!(seqs(dir.path(), 0, 0), [1, 2, 3]);
-            assert!(next.staged().is_none());
+            assert!(!next.is_staged());
+            drop(next);
             std::fs::write(&path, &before).unwrap();
-            next.file = None;
         }
+    }
+
+    #[test]
+    fn what_came_to_nothing_is_cut_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = EventsLog::open(dir.path(), None);
+        let text = "x".repeat(4000);
+        (0..500).for_each(|_| tell(&mut log, &text));
+        let saved = log.saved().unwrap();
+        assert!(!log.is_staged());
+        // Written, and even with a file put aside, but the keeper knows nothing of it.
+        (0..1000).for_each(|_| tell(&mut log, &text));
+        assert!(previous(dir.path()).exists());
+        assert_eq!(seqs(dir.path(), 0, 0), (1..=1500).collect::<Vec<_>>());
         let mut next = EventsLog::open(dir.path(), Some(&saved));
-        tell(&mut next, "four");
-        assert_eq!(seqs(dir.path(), 0, 0), [1, 2, 3, 4]);
-        // The keeper's copy may be old by then.
-        drop(EventsLog::open(dir.path(), Some(&saved)));
-        assert_eq!(seqs(dir.path(), 0, 0), [1, 2, 3, 4]);
+        assert_eq!(seqs(dir.path(), 0, 0), (1..=500).collect::<Vec<_>>());
+        tell(&mut next, "another");
+        assert_eq!(seqs(dir.path(), 499, 0), [500, 501]);
     }
 
     #[test]
@@ -362,7 +383,7 @@ mod tests {
         let mut log = EventsLog::open(dir.path(), None);
         tell(&mut log, "one");
         log.stage_own("two");
-        let saved = log.staged().unwrap();
+        let saved = log.saved().unwrap();
         log.flush();
         std::fs::remove_file(current(dir.path())).unwrap();
         let mut log = EventsLog::open(dir.path(), Some(&saved));
