@@ -1,5 +1,7 @@
 //! Readers beside a writer: each byte once, whatever the writer closes and deletes meanwhile.
 
+#![expect(clippy::unwrap_used, reason = "what a test cannot do fails it")]
+
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +35,9 @@ fn all_lines(lines: &mut Lines) -> Vec<(LogPos, String)> {
 }
 
 proptest! {
+    // Each case makes dozens of files.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn a_follower_sees_each_byte_once(
         steps in prop::collection::vec((prop::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..200), 0_usize..3), 1..30),

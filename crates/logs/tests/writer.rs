@@ -1,5 +1,7 @@
 //! What a writer leaves on the disk, for any way the bytes come in.
 
+#![expect(clippy::unwrap_used, reason = "what a test cannot do fails it")]
+
 use std::fs;
 use std::path::Path;
 
@@ -31,6 +33,9 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    // Each case makes dozens of files.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn segments_in_a_row_are_the_input_and_break_at_line_ends(
         chunks in prop::collection::vec((text(), prop::bool::weighted(0.1)), 0..20),

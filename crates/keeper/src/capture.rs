@@ -1,0 +1,217 @@
+//! The thread that reads what the services write and puts it into their logs.
+//!
+//! It alone touches pipes and log files, so that a slow disk holds up nobody else. The control loop gives it
+//! [`Order`]s and never waits for it; what it has to tell comes back as [`Told`].
+
+mod nap;
+mod sinks;
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use mainstay_logs::{Catalog, LogPos, Settings};
+use mainstay_sys::capture::{NotifySocket, OutputReader, Set, Waker};
+
+use nap::Nap;
+use sinks::Sinks;
+
+/// So many orders are carried out before the pipes have their turn.
+const ORDERS: usize = 256;
+
+/// How long it waits after the system refused to wait for pipes.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Something to do.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Read a run's output from here on. Answered by [`Told::Attached`] once everything that earlier runs wrote to
+    /// the same log before is in it.
+    Add { run: u64, reader: OutputReader, log: String, settings: Settings },
+    /// Read a run's notifications.
+    AddNotify { run: u64, socket: NotifySocket },
+    /// Nothing of the run is left: take what is in its pipe and close it.
+    Finish { run: u64 },
+    /// The same for all runs; then [`Told::Stopped`], and the thread ends.
+    Stop,
+}
+
+/// What it has to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// The run's output starts here.
+    Attached { run: u64, start: LogPos },
+    /// All that the run wrote is in its log. Told once for each run that was added.
+    Ended { run: u64, log: String, end: LogPos },
+    /// The run sent a notification.
+    Said { run: u64, text: String },
+    /// Output was lost; so much of this log until now.
+    Lost { name: String, bytes: u64, error: String },
+    /// For the keeper's own log.
+    Grumble(String),
+    /// The thread has ended.
+    Stopped,
+}
+
+/// The control loop's side.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    orders: mpsc::Sender<Order>,
+    waker: Waker,
+    thread: thread::Thread,
+}
+
+impl Capture {
+    /// Starts the thread. `tell` gives a message to the control loop, and tells whether it could be taken.
+    pub(crate) fn start(log_dir: &Path, tell: impl Fn(Told) -> bool + Send + 'static) -> io::Result<Capture> {
+        let (catalog, problem) = match Catalog::scan(log_dir) {
+            Ok(catalog) => (catalog, None),
+            Err(error) => {
+                let text = format!("cannot list {}: {error}; numbering starts anew", log_dir.display());
+                (Catalog::unknown(log_dir), Some(text))
+            }
+        };
+        let (orders, inbox) = mpsc::channel();
+        // A set belongs to the thread that reads from it.
+        let (begun, beginning) = mpsc::channel();
+        let work = move || {
+            let set = match Set::new() {
+                Ok(set) => set,
+                Err(error) => {
+                    let _ = begun.send(Err(error));
+                    return;
+                }
+            };
+            let _ = begun.send(Ok(set.waker()));
+            drop(begun);
+            let mut sinks = Sinks::new(catalog, Box::new(tell));
+            if let Some(problem) = problem {
+                sinks.tell(Told::Grumble(problem));
+            }
+            Worker { set, inbox, sinks, round: Instant::now(), refused: 0 }.run();
+        };
+        let handle = thread::Builder::new().name("capture".into()).spawn(work)?;
+        let waker = beginning.recv().map_err(io::Error::other)??;
+        Ok(Capture { orders, waker, thread: handle.thread().clone() })
+    }
+
+    /// Never waits. Orders are carried out in order.
+    pub(crate) fn order(&self, order: Order) {
+        // It fails only if the thread is gone, which ends the keeper elsewhere.
+        let _ = self.orders.send(order);
+        self.waker.wake();
+        self.thread.unpark();
+    }
+}
+
+struct Worker {
+    set: Set,
+    inbox: mpsc::Receiver<Order>,
+    sinks: Sinks,
+    /// When the last round of reading began.
+    round: Instant,
+    /// How often in a row the system refused to wait.
+    refused: u32,
+}
+
+impl Worker {
+    fn run(mut self) {
+        let mut nap = Nap::default();
+        while let Some(more) = self.obey() {
+            let timeout = if more { Some(Duration::ZERO) } else { self.sinks.chores(Instant::now()) };
+            let sinks = &mut self.sinks;
+            match self.set.wait(timeout, &mut |token, chunk| sinks.take(token, chunk, &mut nap)) {
+                Ok(()) => self.refused = 0,
+                Err(error) => {
+                    self.refused = self.refused.saturating_add(1);
+                    if self.refused.is_power_of_two() {
+                        self.sinks.tell(Told::Grumble(format!("cannot wait for output: {error}")));
+                    }
+                    thread::park_timeout(RETRY);
+                }
+            }
+            let now = Instant::now();
+            let asked = nap.after_round(now - self.round);
+            self.round = now;
+            if !asked.is_zero() {
+                thread::park_timeout(asked);
+                let took = now.elapsed();
+                // Shorter: an order woke it.
+                if took >= asked {
+                    nap.slept(asked, took);
+                }
+            }
+        }
+        self.stop();
+    }
+
+    /// Carries out orders; tells whether there may be more, or none if it is to stop.
+    fn obey(&mut self) -> Option<bool> {
+        for _ in 0..ORDERS {
+            match self.inbox.try_recv() {
+                Ok(Order::Add { run, reader, log, settings }) => self.add(run, reader, &log, settings),
+                Ok(Order::AddNotify { run, socket }) => {
+                    if let Err(error) = self.set.add_notify(notify_token(run), socket) {
+                        self.sinks.tell(Told::Grumble(format!("run {run} cannot notify: {error}")));
+                    }
+                }
+                Ok(Order::Finish { run }) => self.finish(run),
+                Ok(Order::Stop) | Err(mpsc::TryRecvError::Disconnected) => return None,
+                Err(mpsc::TryRecvError::Empty) => return Some(false),
+            }
+        }
+        Some(true)
+    }
+
+    fn add(&mut self, run: u64, reader: OutputReader, log: &str, settings: Settings) {
+        // What an earlier run left in its pipe comes before anything of this one. (This one's pipe was not looked at
+        // yet, so that the order in the log is the order of the runs.)
+        for earlier in self.sinks.streams_of(log) {
+            self.drain(output_token(earlier));
+        }
+        let start = self.sinks.begin(run, log, settings);
+        self.sinks.tell(Told::Attached { run, start });
+        if let Err(error) = self.set.add(output_token(run), reader) {
+            self.sinks.tell(Told::Grumble(format!("the output of run {run} cannot be read: {error}")));
+            self.sinks.end(run);
+        }
+    }
+
+    fn finish(&mut self, run: u64) {
+        for token in [output_token(run), notify_token(run)] {
+            self.drain(token);
+            self.set.remove(token);
+        }
+        self.sinks.end(run);
+    }
+
+    fn drain(&mut self, token: u64) {
+        let sinks = &mut self.sinks;
+        // Not part of a round: how much this reads says nothing about how fast anybody writes.
+        let mut aside = Nap::default();
+        if let Err(error) = self.set.drain(token, &mut |token, chunk| sinks.take(token, chunk, &mut aside)) {
+            self.sinks.tell(Told::Grumble(format!("cannot read the rest of run {}: {error}", run_of(token))));
+        }
+    }
+
+    fn stop(mut self) {
+        for run in self.sinks.runs() {
+            self.finish(run);
+        }
+        self.sinks.stop();
+    }
+}
+
+/// A run has up to two sources: its output, and its notifications.
+fn output_token(run: u64) -> u64 {
+    run << 1
+}
+
+fn notify_token(run: u64) -> u64 {
+    run << 1 | 1
+}
+
+fn run_of(token: u64) -> u64 {
+    token >> 1
+}

@@ -1,0 +1,132 @@
+//! How long the capture thread sleeps between two looks at the pipes, so that many small writes cost few reads.
+//! Pure: time comes in.
+
+use std::time::Duration;
+
+/// The longest nap. It is how late a line may come into its log.
+const LONGEST: Duration = Duration::from_millis(10);
+
+/// The first nap after a time without; each later one is at most twice as long.
+const FIRST: Duration = Duration::from_micros(50);
+
+/// A read so large comes from a pipe that was full: its writer may be waiting.
+const FULL: usize = 60 << 10;
+
+/// While we sleep, no pipe should get more than this: half of what it holds.
+const FILL: u64 = 32 << 10;
+
+/// Decides about naps from how fast the fastest pipe fills.
+#[derive(Debug, Default)]
+pub(crate) struct Nap {
+    /// The largest read of this round.
+    largest: usize,
+    last: Duration,
+    /// By how much naps take longer than asked for on this system.
+    overshoot: Duration,
+}
+
+impl Nap {
+    /// Something was read.
+    pub(crate) fn read(&mut self, bytes: usize) {
+        self.largest = self.largest.max(bytes);
+    }
+
+    /// The round is over that began so long after the one before. Tells how long to sleep; zero is not at all.
+    pub(crate) fn after_round(&mut self, since_last_round: Duration) -> Duration {
+        let largest = std::mem::take(&mut self.largest);
+        if largest == 0 || largest >= FULL {
+            self.last = if largest == 0 { self.last } else { Duration::ZERO };
+            return Duration::ZERO;
+        }
+        // At the pace of this round the fastest pipe gets FILL bytes in this time.
+        let nanos = since_last_round.as_nanos().saturating_mul(u128::from(FILL)) / largest as u128;
+        let room = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        let wanted = LONGEST.min(self.last.saturating_mul(2).max(FIRST)).min(room);
+        self.last = wanted;
+        if wanted.saturating_add(self.overshoot) > room || wanted < FIRST { Duration::ZERO } else { wanted }
+    }
+
+    /// A nap that was not cut short took so long.
+    pub(crate) fn slept(&mut self, asked: Duration, took: Duration) {
+        let over = took.saturating_sub(asked).min(Duration::from_millis(50));
+        // A single late wake on a busy machine is soon forgotten.
+        self.overshoot = (self.overshoot * 7 + over) / 8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MICRO: Duration = Duration::from_micros(1);
+
+    /// A writer at a steady pace against a reader that sleeps as it is told, `late` longer each time. Gives the
+    /// writer's real pace and the rounds a second, in the last of three seconds.
+    fn simulate(bytes_per_second: f64, pipe: f64, late: Duration) -> (f64, f64) {
+        let mut nap = Nap::default();
+        let (mut now, mut held) = (0.0, 0.0);
+        let (mut written, mut rounds) = (0.0, 0.0);
+        let mut last_round = 0.0;
+        while now < 3.0 {
+            // It wakes at once when something is there.
+            if held < 1.0 {
+                now += 1.0 / bytes_per_second.max(1.0);
+                held = 1.0;
+            }
+            let read = (held as usize).max(1);
+            nap.read(read);
+            if now >= 2.0 {
+                written += read as f64;
+                rounds += 1.0;
+            }
+            // The reading itself: a little, and a little for each byte.
+            let work = 3e-6 + held * 2e-10;
+            held = (work * bytes_per_second).min(pipe);
+            let asked = nap.after_round(Duration::from_secs_f64(now - last_round));
+            last_round = now;
+            now += work;
+            if asked > Duration::ZERO {
+                nap.slept(asked, asked + late);
+                let slept = (asked + late).as_secs_f64();
+                now += slept;
+                held = (held + slept * bytes_per_second).min(pipe);
+            }
+        }
+        (written / (now - 2.0), rounds / (now - 2.0))
+    }
+
+    #[test]
+    fn slow_writers_are_read_a_hundred_times_a_second() {
+        for late in [60 * MICRO, 15_000 * MICRO] {
+            let (pace, rounds) = simulate(10_000.0, 65_536.0, late);
+            assert!((9_500.0..10_500.0).contains(&pace), "{pace}");
+            assert!(rounds < 110.0, "{rounds} rounds");
+        }
+    }
+
+    #[test]
+    fn fast_writers_are_not_held_up() {
+        for wanted in [1e6, 1e7, 2e8, 1e9] {
+            for late in [Duration::ZERO, 60 * MICRO, 15_000 * MICRO] {
+                let (pace, rounds) = simulate(wanted, 65_536.0, late);
+                assert!(pace > wanted * 0.93, "{pace} instead of {wanted}, naps {late:?} late");
+                let _ = rounds;
+            }
+        }
+    }
+
+    #[test]
+    fn a_burst_after_a_quiet_time_ends_the_naps() {
+        let mut nap = Nap::default();
+        for _ in 0..20 {
+            nap.read(100);
+            nap.after_round(Duration::from_millis(12));
+        }
+        assert_eq!(nap.last, LONGEST);
+        nap.read(65_536);
+        assert_eq!(nap.after_round(Duration::from_millis(12)), Duration::ZERO);
+        nap.read(8_000);
+        let next = nap.after_round(40 * MICRO);
+        assert!(next <= 200 * MICRO, "{next:?}");
+    }
+}

@@ -1,0 +1,253 @@
+//! Where captured bytes go: a log for each stream, with its writer; and what there is to tell of them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use mainstay_logs::{Catalog, LogPos, Settings, Trouble, Writer};
+use mainstay_sys::capture::Chunk;
+
+use super::{Nap, Told, run_of};
+use crate::state::MAX_NOTICE;
+
+/// Trouble with a log is told at most so often.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether somebody has deleted or moved a file that is written to.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
+
+/// When the control loop takes no more, it is tried again after this.
+const TELL_AGAIN: Duration = Duration::from_millis(10);
+
+/// So many notifications wait for a control loop that takes no more; further ones are dropped.
+const MAX_WAITING: usize = 4096;
+
+/// One log that is written to.
+struct Log {
+    writer: Writer,
+    /// The runs that write to it.
+    runs: Vec<u64>,
+    /// Written to since the last check.
+    written: bool,
+    /// The newest trouble, and whether bytes were lost in it.
+    trouble: Option<String>,
+    lost: bool,
+    told: Option<Instant>,
+}
+
+/// All of them.
+pub(super) struct Sinks {
+    catalog: Catalog,
+    logs: Vec<Option<Log>>,
+    by_name: BTreeMap<String, usize>,
+    /// The place in `logs` of each run's log.
+    streams: BTreeMap<u64, usize>,
+    /// Logs with trouble that was not told yet.
+    troubled: BTreeSet<usize>,
+    /// Bytes lost by writers that are closed, by log.
+    lost_before: BTreeMap<String, u64>,
+    /// Whether a log was written to since the last check.
+    written: bool,
+    next_check: Option<Instant>,
+    tell: Box<dyn Fn(Told) -> bool + Send>,
+    /// What could not be told yet, in order.
+    untold: VecDeque<Told>,
+}
+
+impl Sinks {
+    pub(super) fn new(catalog: Catalog, tell: Box<dyn Fn(Told) -> bool + Send>) -> Sinks {
+        Sinks {
+            catalog,
+            logs: Vec::new(),
+            by_name: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            troubled: BTreeSet::new(),
+            lost_before: BTreeMap::new(),
+            written: false,
+            next_check: None,
+            tell,
+            untold: VecDeque::new(),
+        }
+    }
+
+    /// The runs whose output is read.
+    pub(super) fn runs(&self) -> Vec<u64> {
+        self.streams.keys().copied().collect()
+    }
+
+    /// The runs that write to a log.
+    pub(super) fn streams_of(&self, log: &str) -> Vec<u64> {
+        let log = self.by_name.get(log).and_then(|place| self.logs.get(*place)?.as_ref());
+        log.map_or_else(Vec::new, |log| log.runs.clone())
+    }
+
+    /// A run's output goes to this log from here on.
+    pub(super) fn begin(&mut self, run: u64, name: &str, settings: Settings) -> LogPos {
+        let place = match self.by_name.get(name) {
+            Some(place) => *place,
+            None => match self.open(name, settings) {
+                Ok(place) => place,
+                Err(error) => {
+                    self.tell(Told::Grumble(error));
+                    return LogPos::default();
+                }
+            },
+        };
+        self.streams.insert(run, place);
+        let Some(log) = self.logs.get_mut(place).and_then(Option::as_mut) else { return LogPos::default() };
+        log.runs.push(run);
+        log.writer.set_settings(settings);
+        log.writer.position()
+    }
+
+    fn open(&mut self, name: &str, settings: Settings) -> Result<usize, String> {
+        let writer = Writer::new(&mut self.catalog, name, settings)?;
+        let log = Log { writer, runs: Vec::new(), written: false, trouble: None, lost: false, told: None };
+        let place = match self.logs.iter().position(Option::is_none) {
+            Some(free) => free,
+            None => {
+                self.logs.push(None);
+                self.logs.len() - 1
+            }
+        };
+        if let Some(slot) = self.logs.get_mut(place) {
+            *slot = Some(log);
+        }
+        self.by_name.insert(name.to_owned(), place);
+        Ok(place)
+    }
+
+    /// Something was read.
+    pub(super) fn take(&mut self, token: u64, chunk: Chunk<'_>, nap: &mut Nap) {
+        let run = run_of(token);
+        match chunk {
+            Chunk::Data(data) => {
+                nap.read(data.len());
+                let Some(place) = self.streams.get(&run).copied() else { return };
+                let Some(log) = self.logs.get_mut(place).and_then(Option::as_mut) else { return };
+                log.written = true;
+                self.written = true;
+                if let Err(trouble) = log.writer.write(data) {
+                    self.note(place, &trouble);
+                }
+            }
+            Chunk::Datagram(data) => {
+                let text = String::from_utf8_lossy(&data[..data.len().min(MAX_NOTICE)]).into_owned();
+                if self.untold.len() < MAX_WAITING {
+                    self.tell(Told::Said { run, text });
+                }
+            }
+            // The end of the notifications is not that of the output.
+            Chunk::Eof => {
+                if token == super::output_token(run) {
+                    self.end(run);
+                }
+            }
+        }
+    }
+
+    /// Nothing more of this run's output comes. Told once.
+    pub(super) fn end(&mut self, run: u64) {
+        let Some(place) = self.streams.remove(&run) else { return };
+        let Some(log) = self.logs.get_mut(place).and_then(Option::as_mut) else { return };
+        log.runs.retain(|writing| *writing != run);
+        let end = log.writer.position();
+        let (unused, log) = (log.runs.is_empty(), log.writer.name().to_owned());
+        self.tell(Told::Ended { run, log, end });
+        if unused {
+            self.close(place);
+        }
+    }
+
+    fn close(&mut self, place: usize) {
+        if self.troubled.remove(&place) {
+            self.tell_trouble(place);
+        }
+        let Some(log) = self.logs.get_mut(place).and_then(Option::take) else { return };
+        self.by_name.remove(log.writer.name());
+        if log.writer.dropped() > 0 {
+            *self.lost_before.entry(log.writer.name().to_owned()).or_default() += log.writer.dropped();
+        }
+        log.writer.close(&mut self.catalog);
+    }
+
+    /// Does what is due, and tells when the next thing is.
+    pub(super) fn chores(&mut self, now: Instant) -> Option<Duration> {
+        self.tell_waiting();
+        let mut wait = (!self.untold.is_empty()).then_some(TELL_AGAIN);
+        let mut sooner = |until: Duration| wait = Some(wait.map_or(until, |wait| wait.min(until)));
+        for place in self.troubled.clone() {
+            let told = self.logs.get(place).and_then(Option::as_ref).and_then(|log| log.told);
+            match told.map(|told| (told + TELL_EVERY).saturating_duration_since(now)) {
+                Some(left) if !left.is_zero() => sooner(left),
+                _ => {
+                    self.troubled.remove(&place);
+                    self.tell_trouble(place);
+                }
+            }
+        }
+        match self.next_check {
+            Some(due) if now >= due => {
+                for log in self.logs.iter_mut().flatten().filter(|log| log.written) {
+                    log.writer.check();
+                    log.written = false;
+                }
+                self.next_check = None;
+                self.written = false;
+            }
+            Some(due) => sooner(due - now),
+            None if self.written => {
+                self.next_check = Some(now + CHECK_EVERY);
+                sooner(CHECK_EVERY);
+            }
+            None => {}
+        }
+        wait
+    }
+
+    fn note(&mut self, place: usize, trouble: &Trouble) {
+        if let Some(log) = self.logs.get_mut(place).and_then(Option::as_mut) {
+            log.lost |= trouble.dropped > 0;
+            log.trouble = Some(trouble.to_string());
+            self.troubled.insert(place);
+        }
+    }
+
+    fn tell_trouble(&mut self, place: usize) {
+        let Some(log) = self.logs.get_mut(place).and_then(Option::as_mut) else { return };
+        let Some(error) = log.trouble.take() else { return };
+        log.told = Some(Instant::now());
+        let lost = std::mem::take(&mut log.lost);
+        if lost {
+            let name = log.writer.name().to_owned();
+            let bytes = log.writer.dropped() + self.lost_before.get(&name).copied().unwrap_or(0);
+            self.tell(Told::Lost { name, bytes, error });
+        } else {
+            self.tell(Told::Grumble(error));
+        }
+    }
+
+    /// Gives a message to the control loop, after all that wait already.
+    pub(super) fn tell(&mut self, told: Told) {
+        if !self.untold.is_empty() || !(self.tell)(told.clone()) {
+            self.untold.push_back(told);
+        }
+    }
+
+    fn tell_waiting(&mut self) {
+        while let Some(told) = self.untold.front() {
+            if !(self.tell)(told.clone()) {
+                break;
+            }
+            self.untold.pop_front();
+        }
+    }
+
+    /// The end of the thread: everything is told that can be.
+    pub(super) fn stop(mut self) {
+        for place in 0..self.logs.len() {
+            self.close(place);
+        }
+        self.tell(Told::Stopped);
+        self.tell_waiting();
+    }
+}

@@ -1,0 +1,259 @@
+//! What the daemon wants done.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_core::{RunId, StopAction, Time};
+use mainstay_link::{Command, Event, LogPos, Spawn};
+use mainstay_logs::{Settings, is_valid_name};
+use mainstay_sys::capture::{self, NotifySocket};
+use mainstay_sys::container::{Container, Signal};
+use mainstay_sys::spawn::{self, Process, Request};
+
+use super::freezer::Wish;
+use super::{ANNOUNCE_WITHIN, End, Keeper, Live, Slot, Waiting, now};
+use crate::capture::Order;
+use crate::start;
+use crate::state::Begin;
+
+/// A spawn waits so long for the rest of an earlier run in its container to end.
+const WAIT_FOR_CONTAINER: Duration = Duration::from_secs(5);
+
+/// What a service does not inherit: how Mainstay itself was started is nothing it should act on.
+const NOT_INHERITED: [&str; 9] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "MAINPID",
+];
+
+impl Keeper {
+    /// Takes a command. From here on a run is known that is to be made, also to the next daemon.
+    pub(super) fn accept(&mut self, command: Command) {
+        match command {
+            Command::Pong { n } => self.life.pong(n, now()),
+            Command::Spawn(spawn) => match self.state.begin(spawn.run, &spawn.container) {
+                Begin::New => self.todo.push_back(Command::Spawn(spawn)),
+                Begin::Known => {}
+                Begin::Refused(error) => self.log.say(format_args!("refused a spawn: {error}")),
+            },
+            command => self.todo.push_back(command),
+        }
+    }
+
+    /// Does a command that was accepted.
+    pub(super) fn command(&mut self, command: Command) {
+        match command {
+            // Said once, before anything else; a second time it means nothing. An answer was taken at once.
+            Command::Hello { .. } | Command::Pong { .. } => {}
+            Command::Spawn(spawn) => self.spawn(*spawn),
+            Command::Signal { run, action } => self.signal(run.0, action),
+            Command::Kill { run } => self.kill(run.0),
+            Command::Freeze { run } => self.freeze(run.0, Wish::Freeze),
+            Command::Thaw { run } => self.freeze(run.0, Wish::Thaw),
+            Command::Forget { run } => self.state.forget(run.0),
+            Command::Replace { exe } => self.replace(PathBuf::from(exe)),
+            Command::Exit => self.end = Some(End::Down),
+        }
+    }
+
+    fn spawn(&mut self, spawn: Spawn) {
+        let earlier = self.slots.get(&spawn.container).and_then(|slot| slot.run);
+        match earlier {
+            None => self.make(spawn),
+            // The daemon should have seen to it; two at once must not be, whatever it thinks.
+            Some(earlier) => {
+                self.log.say(format_args!(
+                    "run {} has to wait: run {earlier} in {} is not over, and is killed",
+                    spawn.run, spawn.container
+                ));
+                self.kill(earlier);
+                let until = now().after(WAIT_FOR_CONTAINER);
+                let waiting = Waiting { spawn, until };
+                if let Some(other) = self.waiting.insert(waiting.spawn.container.clone(), waiting) {
+                    let error = format!("another run was started in {} meanwhile", other.spawn.container);
+                    self.state.failed(other.spawn.run, error);
+                }
+            }
+        }
+    }
+
+    /// Spawns whose container did not become empty.
+    pub(super) fn give_up_waiting(&mut self, now: Time) {
+        let late = |waiting: &Waiting| waiting.until <= now;
+        let names: Vec<String> =
+            self.waiting.iter().filter(|(_, waiting)| late(waiting)).map(|(name, _)| name.clone()).collect();
+        for name in names {
+            let Some(waiting) = self.waiting.remove(&name) else { continue };
+            let seconds = WAIT_FOR_CONTAINER.as_secs();
+            let error = match self.slots.get(&name).map(|slot| slot.container.processes()) {
+                Some(Ok(left)) => {
+                    format!(
+                        "processes of an earlier run did not end within {seconds} s of being killed: {left:?}"
+                    )
+                }
+                _ => format!("an earlier run did not end within {seconds} s of being killed"),
+            };
+            self.state.failed(waiting.spawn.run, error);
+        }
+    }
+
+    /// Makes the process of a run whose container is free.
+    pub(super) fn make(&mut self, spawn: Spawn) {
+        let run = spawn.run;
+        if let Err(error) = self.try_make(spawn) {
+            self.state.failed(run, error);
+        }
+    }
+
+    fn try_make(&mut self, mut spawn: Spawn) -> Result<(), String> {
+        let run = spawn.run;
+        for name in std::iter::once(&spawn.container).chain(spawn.log.as_ref().map(|log| &log.name)) {
+            if !is_valid_name(name) {
+                return Err(format!("{name:?} cannot be the name of a container or log"));
+            }
+        }
+        let container = self.container(&spawn.container)?;
+        let pipe = match &spawn.log {
+            Some(_) => {
+                Some(capture::pipe().map_err(|error| format!("cannot make a pipe for its output: {error}"))?)
+            }
+            None => None,
+        };
+        let (reader, writer) = pipe.unzip();
+        let socket = if spawn.notify { self.notify_socket(run, spawn.user.as_deref())? } else { None };
+        if let Some(socket) = &socket {
+            spawn.environment.insert("NOTIFY_SOCKET".into(), socket.address());
+        }
+        let request = Request {
+            command: &spawn.command,
+            working_dir: spawn.working_dir.as_deref().map(Path::new),
+            environment: &spawn.environment,
+            remove: &NOT_INHERITED,
+            user: spawn.user.as_deref(),
+            container: &container,
+            run,
+            output: writer.as_ref(),
+        };
+        let process = spawn::spawn(&request).map_err(|error| error.message)?;
+        if let Err(error) = self.mux.watch(&process) {
+            let _ = container.kill();
+            return Err(format!("its end could not have been noticed: {error}"));
+        }
+        let log = spawn.log.map(|log| {
+            let settings = Settings { rotate_size: log.rotate_size, keep_files: log.keep_files };
+            (log.name, settings)
+        });
+        self.made(run, &spawn.container, process, log.as_ref().map(|(name, _)| name.clone()));
+        if let Some(socket) = socket {
+            self.capture.order(Order::AddNotify { run, socket });
+        }
+        match (reader, log) {
+            (Some(reader), Some((log, settings))) => {
+                self.capture.order(Order::Add { run, reader, log, settings });
+                self.unannounced.push_back((now().after(ANNOUNCE_WITHIN), run));
+            }
+            _ => self.state.announce(run, LogPos::default()),
+        }
+        Ok(())
+    }
+
+    fn made(&mut self, run: u64, container: &str, process: Process, log: Option<String>) {
+        self.state.made(run, process.pid, now());
+        if let Err(error) = self.journal.spawned(run, container, &process.id) {
+            self.log.say(format_args!("cannot write the journal: {error}"));
+        }
+        self.by_pid.insert(process.pid, run);
+        if let Some(slot) = self.slots.get_mut(container) {
+            slot.run = Some(run);
+        }
+        self.live.insert(run, Live { container: container.to_owned(), process: Some(process), log });
+    }
+
+    fn container(&mut self, name: &str) -> Result<Arc<Container>, String> {
+        if let Some(slot) = self.slots.get(name) {
+            return Ok(Arc::clone(&slot.container));
+        }
+        let container = self
+            .root
+            .container(name)
+            .map_err(|error| format!("cannot make the container {name} for its processes: {error}"))?;
+        let container = Arc::new(container);
+        let slot = Slot { container: Arc::clone(&container), run: None, idle: now() };
+        self.slots.insert(name.to_owned(), slot);
+        Ok(container)
+    }
+
+    /// None where there are no such sockets.
+    fn notify_socket(&self, run: u64, user: Option<&str>) -> Result<Option<NotifySocket>, String> {
+        let path = start::notify_dir(&self.args.dirs).join(run.to_string());
+        match NotifySocket::bind(&path, user) {
+            Ok(socket) => Ok(Some(socket)),
+            Err(error) if error.kind() == std::io::ErrorKind::Unsupported => Ok(None),
+            Err(error) => Err(format!("cannot make its notification socket {}: {error}", path.display())),
+        }
+    }
+
+    fn signal(&mut self, run: u64, action: StopAction) {
+        let signal = match action {
+            StopAction::CtrlC => Signal::Interrupt,
+            StopAction::CloseWindow => Signal::CloseWindow,
+            StopAction::Signal(number) => Signal::Number(number),
+            StopAction::Kill => return self.kill(run),
+        };
+        let Some(live) = self.live.get(&run) else { return };
+        let Some(slot) = self.slots.get(&live.container) else { return };
+        if let Err(error) = slot.container.signal(live.process.as_ref(), signal) {
+            self.log.say(format_args!("cannot tell run {run} to end ({action:?}): {error}"));
+        }
+    }
+
+    /// Ends a run's whole tree, or a spawn that has not come about.
+    pub(super) fn kill(&mut self, run: u64) {
+        let waiting = self.waiting.iter().find(|(_, waiting)| waiting.spawn.run == run);
+        if let Some(container) = waiting.map(|(container, _)| container.clone()) {
+            self.waiting.remove(&container);
+            self.state.failed(run, "it was to be killed before it could be made".to_owned());
+            return;
+        }
+        let Some(live) = self.live.get(&run) else { return };
+        let Some(slot) = self.slots.get(&live.container) else { return };
+        if let Err(error) = slot.container.kill() {
+            self.log.say(format_args!("cannot kill run {run}: {error}"));
+        }
+        self.leaving.stir(now());
+    }
+
+    fn freeze(&mut self, run: u64, wish: Wish) {
+        if self.state.is_flooded() {
+            self.log.say(format_args!("{wish:?} of run {run} is passed over: too much is not acknowledged"));
+            return;
+        }
+        let container = self.live.get(&run).and_then(|live| self.slots.get(&live.container));
+        match container.map(|slot| Arc::clone(&slot.container)) {
+            Some(container) => self.freezer.ask(run, container, wish),
+            None => {
+                let error = "it does not run".to_owned();
+                self.state.answered(run, Event::FreezeFailed { run: RunId(run), error });
+            }
+        }
+    }
+
+    fn replace(&mut self, exe: PathBuf) {
+        match std::fs::metadata(&exe) {
+            Ok(metadata) if metadata.is_file() => {
+                self.log.say(format_args!("the daemon is to be replaced by {}", exe.display()));
+                let wish = self.life.replace(exe, now());
+                self.fulfil(wish);
+            }
+            Ok(_) => self.state.replace_failed(format!("{} is not a file", exe.display())),
+            Err(error) => self.state.replace_failed(format!("cannot use {}: {error}", exe.display())),
+        }
+    }
+}
