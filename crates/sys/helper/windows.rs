@@ -52,6 +52,9 @@ pub fn main() {
         "keeper" => keeper(&text[1], text.get(2).map(String::as_str)),
         "guard" => guard(&text[1]),
         "echo" => echo(),
+        "launcher" => launcher(),
+        "detached" => detached(),
+        "ignoring" => ignoring(),
         other => panic!("no mode {other:?}"),
     }
 }
@@ -265,6 +268,64 @@ fn guard(argument: &str) {
         sleep();
     }
     guard.end_all(Duration::from_secs(20)).expect("all is ended");
+}
+
+/// Starts a process of its own like `mainstay up -d` does, tells what it says, and is gone.
+fn launcher() {
+    let (mut ours, theirs) = pair().expect("a link");
+    let stderr = File::options().write(true).open("NUL").expect("the null device");
+    let exe = std::env::current_exe().expect("own path");
+    let id = own::spawn_keeper(&exe, &[OsString::from("detached")], theirs, stderr).expect("it starts");
+    let said = ours.read_line(LONGEST).expect("a line").expect("not closed");
+    assert_eq!(said, format!("ready {}", id.pid));
+    say(&format!("{} {}", id.pid, id.start));
+}
+
+/// Says that it is ready, and goes on when the other side of its link has gone.
+fn detached() {
+    own::become_keeper().expect("fit to be a keeper");
+    let mut link = link::from_stdio().expect("a link");
+    assert!(link::from_stdio().is_err(), "it is taken once");
+    link.write_all(format!("ready {}\n", std::process::id()).as_bytes()).expect("written");
+    link.wait_closed();
+    sleep();
+}
+
+/// Made so that it ignores Ctrl+C. Its service must not. Ends as that does.
+fn ignoring() {
+    own::become_keeper().expect("fit to be a keeper");
+    let exe = std::env::current_exe().expect("own path");
+    console::set_ctrl_c_helper(&exe, &[OsString::from("ctrl-c")]);
+    let root = Root::open(&format!("ignoring-{}", std::process::id()), None).expect("a root");
+    let container = root.container("service").expect("a container");
+    let (reader, writer) = mainstay_sys::capture::pipe().expect("a pipe");
+    let command = [exe.to_string_lossy().into_owned(), "listen".to_owned()];
+    let service = spawn::spawn(&spawn::Request {
+        command: &command,
+        working_dir: None,
+        environment: &BTreeMap::new(),
+        remove: &[],
+        user: None,
+        container: &container,
+        run: 1,
+        output: Some(&writer),
+    })
+    .expect("a service");
+    let mut set = mainstay_sys::capture::Set::new().expect("a set");
+    set.add(1, reader).expect("added");
+    let mut heard = false;
+    while !heard {
+        set.wait(Some(LONGEST), &mut |_, _| heard = true).expect("read");
+    }
+    let mut mux = Mux::<()>::new().expect("a mux");
+    mux.watch(&service).expect("watched");
+    container.signal(Some(&service), mainstay_sys::container::Signal::Interrupt).expect("sent");
+    match mux.next(Some(Duration::from_secs(20))).expect("it waits") {
+        Wake::ChildExited { exit: mainstay_sys::Exit::Code(code), .. } => {
+            exit(i32::try_from(code).expect("a small one"))
+        }
+        _ => exit(1),
+    }
 }
 
 /// Sends every frame back; ends with 102 when the link is closed.

@@ -216,7 +216,8 @@ fn windows_are_closed() {
     let container = root.container("window").expect("a container");
     let (process, mut output) = Run::helper(&container, &["window"]).captured();
     output.until("an answer", |text| text.lines().any(|line| line.ends_with("window")));
-    if output.text().contains("no window") && skipped_under_wine("no display, and no null driver for windows") {
+    if output.text().contains("no window") && skipped_under_wine("no display, and no null driver for windows")
+    {
         return;
     }
     container.signal(Some(&process), Signal::CloseWindow).expect("sent");

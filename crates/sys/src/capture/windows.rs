@@ -1,7 +1,7 @@
 //! Named pipes on a completion port.
 //!
-//! Each pipe has a small read of its own under way. When that is filled, more is likely to be there: it is read with
-//! one large buffer that all share. So a thousand idle pipes cost little memory, and a flood is read in large pieces.
+//! Each pipe has a small read of its own under way. When that is done, what has come since is read with one large
+//! buffer that all share. So a thousand idle pipes cost little memory, and a flood is read in large pieces.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -17,7 +17,7 @@ use crate::win::port::{Packet, Port};
 use crate::win::raw;
 
 /// What Windows keeps of a pipe before its writer has to wait.
-const PIPE_BUFFER: u32 = 128 << 10;
+const PIPE_BUFFER: u32 = 256 << 10;
 /// The read that is always under way.
 const SMALL: usize = 4 << 10;
 /// The buffer that all share.
@@ -207,16 +207,10 @@ impl Set {
         match pipe.take_back() {
             Look::Bytes(count) => {
                 sink(pipe.token, Chunk::Data(&pipe.buffer[..count]));
-                if count == SMALL {
-                    self.ready.push_back(key);
-                } else {
-                    // All that was there. No need to look for more before the next read.
-                    self.begin(key, sink);
-                }
+                // More may have come since: whoever looks seldom must get it all at once.
+                self.ready.push_back(key);
             }
-            Look::Nothing => {
-                self.begin(key, sink);
-            }
+            Look::Nothing => self.ready.push_back(key),
             Look::End => self.end(key, sink),
         }
     }

@@ -1,4 +1,5 @@
-//! The end of the session, for a process that has no console: Windows tells it to windows, also to hidden ones.
+//! The end of the session, for a process that has no console: Windows tells it to windows, also to hidden ones. The
+//! same window hears a polite request to end.
 //!
 //! (Console events for it come only to programs that have nothing to do with windows, which we do when we close those of
 //! services.)
@@ -10,14 +11,14 @@ use windows_sys::Win32::Foundation::{HWND, LPARAM, LRESULT, WPARAM};
 use windows_sys::Win32::System::LibraryLoader::GetModuleHandleW;
 use windows_sys::Win32::UI::WindowsAndMessaging::{
     CreateWindowExW, DefWindowProcW, DispatchMessageW, ENDSESSION_LOGOFF, GetMessageW, MSG, RegisterClassW,
-    WM_ENDSESSION, WM_QUERYENDSESSION, WNDCLASSW,
+    WM_CLOSE, WM_ENDSESSION, WM_QUERYENDSESSION, WNDCLASSW,
 };
 
 use super::terminate::tell;
 use crate::win::wide;
 
 /// The name of the window's class.
-pub(super) const CLASS: &str = "MainstaySessionEnd";
+const CLASS: &str = "MainstaySessionEnd";
 
 /// Makes the window, on a thread of its own that answers for it.
 pub(super) fn watch() -> io::Result<()> {
@@ -76,6 +77,11 @@ unsafe extern "system" fn procedure(window: HWND, message: u32, wide: WPARAM, lo
     match message {
         // We are ready to go.
         WM_QUERYENDSESSION => 1,
+        // From `taskkill`, or from a Mainstay that has us as a service. The window stays: it may be said again.
+        WM_CLOSE => {
+            tell("window closed");
+            0
+        }
         WM_ENDSESSION if wide != 0 => {
             let logoff = long.cast_unsigned() & ENDSESSION_LOGOFF as usize != 0;
             tell(if logoff { "logoff" } else { "shutdown" });
