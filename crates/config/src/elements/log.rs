@@ -1,0 +1,109 @@
+//! `log`: where a service's output goes.
+
+use std::time::Duration;
+
+use mainstay_core::LogPlan;
+
+use super::duration;
+use crate::context::{Context, Field};
+use crate::keys::{Form, Key, Section};
+use crate::reader::Reader;
+use crate::value::Value;
+
+pub(crate) const FORM: Form = Form::Section(&LOG);
+
+const COMPRESSIONS: &[&str] = &["zstd", "gzip", "none"];
+
+pub(crate) static LOG: Section = Section {
+    id: "log",
+    title: "`log`",
+    about: "Where a service's output goes: stdout and stderr into one file, in order, exactly as written.",
+    one_of: &[],
+    keys: &[
+        Key::new("rotate", Form::Section(&ROTATE), "{ size = \"100MB\" }", "When a new file is begun.")
+            .also(&["rotation"]),
+        Key::new("keep", Form::Section(&KEEP), "{ files = 10 }", "What is kept of the old ones.")
+            .also(&["retention", "backups"]),
+        Key::new("compress", Form::Choice(COMPRESSIONS), "\"zstd\"", "How old files are compressed.")
+            .no_effect()
+            .also(&["compression"]),
+    ],
+};
+
+pub(crate) static ROTATE: Section = Section {
+    id: "log_rotate",
+    title: "`log.rotate`",
+    about: "When a new log file is begun.",
+    one_of: &[],
+    keys: &[
+        Key::new("size", Form::Size, "\"100MB\"", "At the first line end at or after this size.")
+            .default("`\"100MB\"`")
+            .also(&["max_size", "bytes", "maxbytes"]),
+        Key::new("age", Form::Duration, "\"1d\"", "When the file is this old.")
+            .no_effect()
+            .also(&["max_age", "every"]),
+    ],
+};
+
+pub(crate) static KEEP: Section = Section {
+    id: "log_keep",
+    title: "`log.keep`",
+    about: "Which old log files are kept.",
+    one_of: &[],
+    keys: &[
+        Key::new("files", Form::Count(0, MAX_FILES), "10", "So many, besides the one being written.")
+            .default("`10`")
+            .also(&["max_files", "backups", "count"]),
+        Key::new("total", Form::Size, "\"2GB\"", "All of them together are no larger.")
+            .no_effect()
+            .also(&["total_size", "bytes"]),
+    ],
+};
+
+/// Their names have six digits.
+const MAX_FILES: u32 = 999_999;
+/// Smaller files would be more names than content.
+const SMALLEST: u64 = 1024;
+
+/// Reads where the output goes; what is wrong keeps its default.
+pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> LogPlan {
+    let mut plan = LogPlan::default();
+    if !matches!(field.node.value, Value::Table(_)) {
+        cx.wrong_type(field, "a table")
+            .hint("write it like { rotate = { size = \"100MB\" }, keep = { files = 10 } }");
+        return plan;
+    }
+    let Some(mut reader) = Reader::open(cx, field, &LOG) else { return plan };
+    if let Some(rotate) = reader.get("rotate") {
+        if matches!(rotate.node.value, Value::Text(_) | Value::Integer(..)) {
+            cx.wrong_type(rotate, "a table").hint("write it like { size = \"100MB\" }");
+        } else if let Some(mut reader) = Reader::open(cx, rotate, &ROTATE) {
+            if let Some(size) = reader.get("size") {
+                plan.rotate_size = cx.size(size, SMALLEST).unwrap_or(plan.rotate_size);
+            }
+            if let Some(age) = reader.get("age") {
+                cx.duration(age, Duration::from_secs(1)..=duration::MAX);
+            }
+            reader.finish();
+        }
+    }
+    if let Some(keep) = reader.get("keep") {
+        if matches!(keep.node.value, Value::Text(_) | Value::Integer(..)) {
+            cx.wrong_type(keep, "a table").hint("write it like { files = 10 }");
+        } else if let Some(mut reader) = Reader::open(cx, keep, &KEEP) {
+            if let Some(files) = reader.get("files") {
+                plan.keep_files = cx.count(files, 0, MAX_FILES).unwrap_or(plan.keep_files);
+            }
+            if let Some(total) = reader.get("total") {
+                cx.size(total, SMALLEST);
+            }
+            reader.finish();
+        }
+    }
+    if let Some(compress) = reader.get("compress") {
+        let choices: Vec<(&str, ())> = COMPRESSIONS.iter().map(|name| (*name, ())).collect();
+        cx.choice(compress, &choices);
+    }
+    reader.finish();
+    plan
+}

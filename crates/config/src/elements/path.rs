@@ -1,0 +1,40 @@
+//! Paths of directories and files: relative ones start at the configuration file's directory.
+
+use std::path::{Path, PathBuf};
+
+use crate::context::{Context, Field};
+
+/// Reads a path, and makes it absolute.
+pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> Option<PathBuf> {
+    let text = cx.string(field, "a path")?;
+    if text.value.trim().is_empty() {
+        cx.error(field.span(), format!("`{}` is empty", field.key))
+            .hint("\".\" is the directory of the configuration file");
+        return None;
+    }
+    if text.value == "~" || text.value.starts_with("~/") || text.value.starts_with("~\\") {
+        cx.error(field.span(), "`~` is the shell's; it has no meaning here")
+            .hint("write ${HOME}, or ${USERPROFILE} on Windows");
+        return None;
+    }
+    let path = absolute(cx, &text.value);
+    if !path.is_absolute() {
+        cx.error(
+            field.span(),
+            format!("`{}` is neither absolute nor below the configuration file", text.value),
+        )
+        .hint("on Windows, write the drive and a backslash: 'C:\\apps'");
+        return None;
+    }
+    Some(path)
+}
+
+/// `path` as seen from the configuration file's directory, without `.` in between.
+fn absolute(cx: &Context<'_>, path: &str) -> PathBuf {
+    cx.around.base_dir.join(path).components().collect()
+}
+
+/// A path as text, which it is unless the configuration's own directory has a name that is no Unicode.
+pub(crate) fn text(path: &Path) -> Option<String> {
+    path.to_str().map(str::to_owned)
+}

@@ -1,0 +1,176 @@
+//! `[service.NAME]`: one service.
+
+use mainstay_core::{Launch, ProbeKind, ServicePlan, StartMode};
+
+use super::depends_on::{self, Dependency};
+use super::{command, environment, limits, log, path, probe, restart, stop, user};
+use crate::context::{Context, Field, Scope};
+use crate::keys::{Form, Key, Section};
+use crate::reader::Reader;
+use crate::source::Span;
+
+const START_MODES: &[(&str, StartMode)] =
+    &[("auto", StartMode::Auto), ("manual", StartMode::Manual), ("disabled", StartMode::Disabled)];
+
+pub(crate) static SERVICE: Section = Section {
+    id: "service",
+    title: "a service",
+    about: "One service.",
+    one_of: &[],
+    keys: &[
+        Key::new("description", Form::Text, "\"The shop's API\"", "What a person wants to read about it.")
+            .also(&["about", "comment", "label"]),
+        Key::new(
+            "command",
+            Form::Command,
+            "[\"./api\", \"--port\", \"8080\"]",
+            "The program and its arguments, each passed exactly as written. A program without a `/` is looked for in \
+             the service's `PATH`; one with it starts at `working_dir`. A string is split at blanks, without a shell: \
+             quotes keep words together, nothing else has a meaning.",
+        )
+        .required()
+        .also(&["cmd", "exec", "run", "program", "executable", "exec_start", "entrypoint", "script", "args"]),
+        Key::new(
+            "working_dir",
+            Form::Path,
+            "\"data\"",
+            "The working directory. A relative path starts at the configuration file's directory.",
+        )
+        .default("the configuration file's directory")
+        .also(&["cwd", "dir", "directory", "workdir", "working_directory", "chdir"]),
+        Key::new(
+            "environment",
+            environment::FORM,
+            "{ PORT = \"${PORT:-8080}\" }",
+            "Variables set over Mainstay's own environment and over `env_file`.",
+        )
+        .also(&["env", "environments", "variables", "vars"]),
+        Key::new(
+            "env_file",
+            Form::Any(&[Form::List(&Form::Path), Form::Path]),
+            "[\"api.env\"]",
+            "Files of `NAME=value` lines, a later one over an earlier one. Relative paths start at the configuration \
+             file's directory.",
+        )
+        .also(&["envfile", "env_files", "dotenv", "environment_file"]),
+        Key::new("user", Form::Text, "\"api\"", "The Linux account it runs under. No effect on Windows in this version.")
+            .default("Mainstay's own account")
+            .also(&["run_as", "account", "username", "uid"]),
+        Key::new(
+            "depends_on",
+            depends_on::FORM,
+            "{ db = \"ready\" }",
+            "What has to be there before it starts: `started` (its process runs), `ready` (its `ready` probe \
+             succeeded) or `completed` (it ran to its end with success). `[\"db\"]` is short for \
+             `{ db = \"started\" }`. Stopping goes in reverse order.",
+        )
+        .also(&["depends", "requires", "after", "needs", "dependencies", "wants"]),
+        Key::new(
+            "start",
+            Form::Choice(&["auto", "manual", "disabled"]),
+            "\"manual\"",
+            "`auto`: with the stack. `manual`: when somebody asks, or a service that depends on it starts. \
+             `disabled`: never.",
+        )
+        .default("`\"auto\"`")
+        .also(&["autostart", "enabled", "start_mode", "startup_type"]),
+        Key::new("restart", restart::FORM, "\"on-failure\"", "What follows the end of its process.")
+            .default("`\"always\"`")
+            .also(&["autorestart", "restart_policy"]),
+        Key::new("stop", stop::FORM, "{ timeout = \"30s\" }", "How its process is ended.")
+            .also(&["shutdown", "stop_timeout", "stopsignal", "stop_signal"]),
+        Key::new(
+            "startup",
+            probe::FORM,
+            "{ tcp = \"127.0.0.1:8080\" }",
+            "Holds the other probes back until it has succeeded once; failing too often restarts the service.",
+        )
+        .also(&["startup_probe"]),
+        Key::new(
+            "ready",
+            probe::FORM,
+            "{ http = \"http://127.0.0.1:8080/readyz\" }",
+            "Marks the service ready or not ready; nothing else follows from it.",
+        )
+        .also(&["readiness", "readiness_probe", "health", "healthcheck", "health_check"]),
+        Key::new(
+            "live",
+            probe::LIVE_FORM,
+            "{ http = \"http://127.0.0.1:8080/healthz\", interval = \"10s\" }",
+            "Restarts the service when it fails too often.",
+        )
+        .also(&["liveness", "liveness_probe", "alive", "watchdog"]),
+        Key::new("log", log::FORM, "{ keep = { files = 5 } }", "Where its output goes.")
+            .also(&["logs", "logging", "stdout", "output"]),
+        Key::new("limits", limits::FORM, "{ memory = \"512MB\" }", "What it may use.")
+            .also(&["limit", "resources", "rlimits"]),
+    ],
+};
+
+/// A service, as far as it can be known without the others.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub plan: ServicePlan,
+    pub depends_on: Vec<Dependency>,
+    /// Where its name is written.
+    pub name_span: Span,
+    /// Its `start`, for messages.
+    pub start_span: Option<Span>,
+}
+
+/// Reads a service; what is wrong keeps its default, so that the other services can be checked against it.
+pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, name_span: Span) -> Draft {
+    let mut draft =
+        Draft { plan: ServicePlan::default(), depends_on: Vec::new(), name_span, start_span: None };
+    let Some(mut reader) = Reader::open(cx, field, &SERVICE) else { return draft };
+    let plan = &mut draft.plan;
+
+    // First, since the variables count in all that follows.
+    let (variables, files) = (reader.get("environment"), reader.get("env_file"));
+    let environment = environment::read(cx, variables, files);
+
+    plan.description =
+        reader.get("description").and_then(|text| cx.string(text, "a string")).map(|text| text.value);
+    plan.launch = Launch {
+        command: match reader.required_at(cx, "command", name_span) {
+            Some(words) => command::read(cx, words).unwrap_or_default(),
+            None => Vec::new(),
+        },
+        working_dir: working_dir(cx, reader.get("working_dir")),
+        environment,
+        user: reader.get("user").and_then(|name| user::read(cx, name)),
+    };
+    if let Some(dependencies) = reader.get("depends_on") {
+        draft.depends_on = depends_on::read(cx, dependencies);
+    }
+    if let Some(start) = reader.get("start") {
+        draft.start_span = Some(start.span());
+        plan.start = cx.choice(start, START_MODES).unwrap_or_default();
+    }
+    if let Some(policy) = reader.get("restart") {
+        plan.restart = restart::read(cx, policy);
+    }
+    if let Some(steps) = reader.get("stop") {
+        plan.stop = stop::read(cx, steps);
+    }
+    plan.startup = reader.get("startup").and_then(|asked| probe::read(cx, asked, ProbeKind::Startup));
+    plan.ready = reader.get("ready").and_then(|asked| probe::read(cx, asked, ProbeKind::Ready));
+    plan.live = reader.get("live").and_then(|asked| probe::read(cx, asked, ProbeKind::Live));
+    if let Some(output) = reader.get("log") {
+        plan.log = log::read(cx, output);
+    }
+    if let Some(bounds) = reader.get("limits") {
+        limits::read(cx, bounds);
+    }
+    reader.finish();
+    cx.scope = Scope::default();
+    draft
+}
+
+fn working_dir(cx: &mut Context<'_>, field: Option<Field<'_>>) -> Option<String> {
+    let path = match field {
+        Some(field) => path::read(cx, field)?,
+        None => cx.around.base_dir.to_owned(),
+    };
+    path::text(&path)
+}

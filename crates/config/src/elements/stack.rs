@@ -1,0 +1,176 @@
+//! The top of the file: the stack's name and its services.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mainstay_core::{Plan, ServiceName};
+
+use super::service::{self, Draft, SERVICE};
+use crate::System;
+use crate::context::{Context, Field};
+use crate::graph;
+use crate::keys::{Form, Key, MapKey, Section};
+use crate::reader::Reader;
+use crate::source::Span;
+use crate::value::{Node, Value};
+
+pub(crate) static STACK: Section = Section {
+    id: "stack",
+    title: "the file",
+    about: "The top of the file.",
+    one_of: &[],
+    keys: &[
+        Key::new(
+            "name",
+            Form::Name,
+            "\"shop\"",
+            "The stack's name: what `mainstay -s NAME` means, and where its state and logs are kept.",
+        )
+        .default("the name of the directory that the file is in")
+        .also(&["stack", "project", "id"]),
+        Key::new(
+            "service",
+            Form::Map(MapKey::Name, &Form::Section(&SERVICE)),
+            "{ db = { command = [\"etcd\"] } }",
+            "The services, each a table `[service.NAME]`.",
+        )
+        .required()
+        .also(&["processes", "process", "program", "apps", "app", "unit"]),
+    ],
+};
+
+const SAMPLE: &str = "write one like\n[service.api]\ncommand = [\"./api\", \"--port\", \"8080\"]";
+
+/// Reads the whole file. The plan counts only if no error was found.
+pub(crate) fn read(cx: &mut Context<'_>, root: &Node) -> Option<Plan> {
+    if root.is_broken() {
+        return None;
+    }
+    let field = Field { key: "the file", node: root };
+    let top = Span { end: root.span.start, ..root.span };
+    let mut reader = Reader::open(cx, field, &STACK)?;
+    let stack = name(cx, reader.get("name"), top);
+    let services = reader.get("service");
+    reader.finish();
+
+    let mut drafts = BTreeMap::new();
+    let mut broken = BTreeSet::new();
+    match services {
+        Some(services) => read_services(cx, services, &mut drafts, &mut broken),
+        None if root_is_guessed(root) => {}
+        None => {
+            cx.error(top, "the file has no service").hint(SAMPLE);
+        }
+    }
+    graph::check(cx, &mut drafts, &broken);
+    Some(Plan {
+        stack: stack?,
+        services: drafts.into_iter().map(|(name, draft)| (name, draft.plan)).collect(),
+    })
+}
+
+/// Whether something at the top was meant to be the services, and is told of already.
+fn root_is_guessed(root: &Node) -> bool {
+    let Value::Table(entries) = &root.value else { return false };
+    entries.iter().any(|entry| STACK.key(&entry.key).is_none())
+}
+
+fn name(cx: &mut Context<'_>, field: Option<Field<'_>>, top: Span) -> Option<String> {
+    let Some(field) = field else {
+        let base = cx.around.base_dir;
+        let directory = base.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        if check_name(cx.around.system, &directory).is_err() {
+            cx.error(top, "the stack has no name, and the directory's name cannot serve as one")
+                .hint("write name = \"shop\" at the top of the file");
+            return None;
+        }
+        return Some(directory);
+    };
+    let text = cx.string(field, "a name")?;
+    match check_name(cx.around.system, &text.value) {
+        Ok(name) => Some(name.into()),
+        Err(why) => {
+            cx.error(field.span(), format!("the name `{}` {why}", text.value))
+                .hint("write a name like shop, shop-2 or shop.test");
+            None
+        }
+    }
+}
+
+fn read_services(
+    cx: &mut Context<'_>,
+    field: Field<'_>,
+    drafts: &mut BTreeMap<ServiceName, Draft>,
+    broken: &mut BTreeSet<String>,
+) {
+    let Value::Table(entries) = &field.node.value else {
+        cx.wrong_type(field, "a table for each service").hint(SAMPLE);
+        return;
+    };
+    if entries.is_empty() {
+        cx.error(field.span(), "the file has no service").hint(SAMPLE);
+    }
+    // Files named after services would be the same file on Windows.
+    let mut lower: BTreeMap<String, Span> = BTreeMap::new();
+    for entry in entries {
+        if !matches!(entry.value.value, Value::Table(_)) && SERVICE.key(&entry.key).is_some() {
+            cx.error(entry.key_span, format!("`{}` stands outside of a service", entry.key))
+                .hint("give the service a name: [service.api] instead of [service]");
+            broken.insert(entry.key.clone());
+            continue;
+        }
+        let draft = service::read(cx, Field { key: &entry.key, node: &entry.value }, entry.key_span);
+        match check_name(cx.around.system, &entry.key) {
+            Ok(name) => {
+                if let Some(first) = lower.insert(entry.key.to_lowercase(), entry.key_span) {
+                    cx.error(
+                        entry.key_span,
+                        format!("`{name}` differs from another service only in its case"),
+                    )
+                    .related(first, "the other one")
+                    .hint("their log files would be one file on Windows");
+                }
+                drafts.insert(name, draft);
+            }
+            Err(why) => {
+                cx.error(entry.key_span, format!("the name `{}` {why}", entry.key))
+                    .hint("write a name like api, api-2 or shop.api");
+                broken.insert(entry.key.clone());
+            }
+        }
+    }
+}
+
+/// The rules of [`ServiceName`], and those of file names on Windows. The error fits after "the name …".
+fn check_name(system: System, name: &str) -> Result<ServiceName, String> {
+    let good = ServiceName::new(name).map_err(|why| why.to_string())?;
+    if [".probe-startup", ".probe-ready", ".probe-live"].iter().any(|kind| name.ends_with(kind)) {
+        return Err("is one that Mainstay uses itself".to_owned());
+    }
+    if system == System::Windows {
+        let stem = name.split('.').next().unwrap_or_default().to_ascii_uppercase();
+        let numbered = (stem.starts_with("COM") || stem.starts_with("LPT")) && stem.len() == 4;
+        let digit = stem.ends_with(|c: char| c.is_ascii_digit());
+        if matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL") || (numbered && digit) {
+            return Err("is a device on Windows, and cannot be the name of a file".to_owned());
+        }
+        if name.ends_with('.') {
+            return Err("ends with a dot, which Windows does not allow in the name of a file".to_owned());
+        }
+    }
+    Ok(good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_windows_keeps_for_itself() {
+        for name in ["con", "NUL", "com1", "aux.api", "api."] {
+            assert!(check_name(System::Windows, name).is_err(), "{name}");
+            assert!(check_name(System::Linux, name).is_ok(), "{name}");
+        }
+        assert!(check_name(System::Windows, "console").is_ok());
+        assert!(check_name(System::Linux, "api.probe-ready").is_err());
+    }
+}

@@ -1,0 +1,123 @@
+//! What depends on what: that it is there, that it can come about, that nothing waits for itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mainstay_core::{Condition, ExitAction, RestartPolicy, ServiceName, ServicePlan, StartMode};
+
+use crate::context::Context;
+use crate::elements::service::Draft;
+use crate::nearest::{list, nearest};
+use crate::source::Span;
+
+/// Checks the dependencies of all services and puts them into their plans. `broken` are services that are in the file
+/// but have no draft; whoever depends on them is not told again.
+pub(crate) fn check(
+    cx: &mut Context<'_>,
+    drafts: &mut BTreeMap<ServiceName, Draft>,
+    broken: &BTreeSet<String>,
+) {
+    for (name, draft) in &*drafts {
+        for dependency in &draft.depends_on {
+            match drafts.get(&dependency.on) {
+                _ if dependency.on == *name => {
+                    cx.error(dependency.span, format!("`{name}` depends on itself")).hint("leave it out");
+                }
+                Some(other) => {
+                    can_come_about(cx, &dependency.on, dependency.condition, dependency.span, other)
+                }
+                None if broken.contains(dependency.on.as_str()) => {}
+                None if cx.is_full() => {
+                    cx.error(dependency.span, "there is no such service");
+                }
+                None => {
+                    let names =
+                        || drafts.keys().map(ServiceName::as_str).filter(|other| *other != name.as_str());
+                    let hint = match nearest(dependency.on.as_str(), names()) {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None => format!("the other services are {}", list(names(), "and")),
+                    };
+                    cx.error(dependency.span, format!("there is no service `{}`", dependency.on)).hint(hint);
+                }
+            }
+        }
+    }
+    cycles(cx, drafts);
+    for draft in drafts.values_mut() {
+        draft.plan.depends_on =
+            draft.depends_on.iter().map(|dependency| (dependency.on.clone(), dependency.condition)).collect();
+    }
+}
+
+fn can_come_about(cx: &mut Context<'_>, on: &ServiceName, condition: Condition, span: Span, other: &Draft) {
+    if other.plan.start == StartMode::Disabled {
+        let start = other.start_span.unwrap_or(other.name_span);
+        cx.error(span, format!("`{on}` is disabled, so this can never start"))
+            .related(start, "disabled here")
+            .hint("start = \"manual\" starts it only for those who depend on it");
+        return;
+    }
+    match condition {
+        Condition::Completed if !can_complete(&other.plan) => {
+            cx.error(span, format!("`{on}` never completes: it restarts after every end"))
+                .related(other.name_span, "this service")
+                .hint("give it restart = \"on-failure\" or \"never\"");
+        }
+        Condition::Ready if other.plan.ready.is_none() => {
+            cx.warning(span, format!("`{on}` has no `ready` probe: it counts as ready when it has started"))
+                .related(other.name_span, "this service")
+                .hint("give it a probe such as ready = { tcp = \"127.0.0.1:5432\" }, or write \"started\"");
+        }
+        Condition::Started | Condition::Ready | Condition::Completed => {}
+    }
+}
+
+fn can_complete(plan: &ServicePlan) -> bool {
+    plan.restart.policy != RestartPolicy::Always
+        || plan.restart.on_exit.values().any(|action| *action == ExitAction::Stop)
+}
+
+/// Tells of every circle that a walk along the dependencies runs into. Without recursion: chains may be long.
+fn cycles(cx: &mut Context<'_>, drafts: &BTreeMap<ServiceName, Draft>) {
+    let mut done: BTreeSet<&ServiceName> = BTreeSet::new();
+    for start in drafts.keys() {
+        // The way from `start` to here: each service, and which of its dependencies comes next.
+        let mut way: Vec<(&ServiceName, usize)> = vec![(start, 0)];
+        let mut on_way: BTreeMap<&ServiceName, usize> = BTreeMap::from([(start, 0)]);
+        if done.contains(start) {
+            continue;
+        }
+        while let Some((name, next)) = way.last_mut() {
+            let Some(dependency) = drafts.get(*name).and_then(|draft| draft.depends_on.get(*next)) else {
+                done.insert(name);
+                on_way.remove(*name);
+                way.pop();
+                continue;
+            };
+            *next += 1;
+            let on = &dependency.on;
+            if on == *name || done.contains(on) || !drafts.contains_key(on) {
+                continue;
+            }
+            if let Some(from) = on_way.get(on) {
+                report(cx, &way[*from..], on, dependency.span);
+                continue;
+            }
+            on_way.insert(on, way.len());
+            way.push((on, 0));
+        }
+    }
+}
+
+fn report(cx: &mut Context<'_>, way: &[(&ServiceName, usize)], back_to: &ServiceName, span: Span) {
+    const HALF: usize = 6;
+    let name = |(name, _): &(&ServiceName, usize)| name.to_string();
+    let mut names: Vec<String> = if way.len() <= 2 * HALF {
+        way.iter().map(name).collect()
+    } else {
+        let (first, last) = (&way[..HALF], &way[way.len() - HALF..]);
+        first.iter().map(name).chain(["…".to_owned()]).chain(last.iter().map(name)).collect()
+    };
+    names.push(back_to.to_string());
+    cx.error(span, format!("these services wait for each other: {}", names.join(" → ")))
+        .hint("take out one of these dependencies");
+}

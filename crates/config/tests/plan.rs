@@ -1,0 +1,260 @@
+//! What a good configuration becomes.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use common::{base_dir, parse_for, parse_in};
+use mainstay_config::System;
+use mainstay_core::{
+    Check, Condition, ExitAction, Launch, LogPlan, Plan, ProbePlan, RestartPlan, RestartPolicy, ServiceName,
+    ServicePlan, StartLimit, StartMode, StopAction, StopPlan, StopStep,
+};
+
+const KITCHEN_SINK: &str = include_str!("good.toml");
+
+/// A path below the configuration's directory, as the plan has it.
+fn below(path: &str) -> String {
+    base_dir().join(path).display().to_string()
+}
+
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+fn probe(check: Check, interval: Duration, failures: u32) -> ProbePlan {
+    ProbePlan { check, initial_delay: Duration::ZERO, interval, timeout: secs(1), failures, successes: 1 }
+}
+
+fn strings<const N: usize>(words: [&str; N]) -> Vec<String> {
+    words.map(str::to_owned).to_vec()
+}
+
+fn name(text: &str) -> ServiceName {
+    ServiceName::new(text).unwrap()
+}
+
+fn launch(command: Vec<String>) -> Launch {
+    Launch { command, working_dir: Some(base_dir().display().to_string()), ..Launch::default() }
+}
+
+fn api() -> ServicePlan {
+    let step = |action, wait| StopStep { action, wait };
+    ServicePlan {
+        description: Some("The shop's API".into()),
+        launch: Launch {
+            command: strings(["./api", "--config=config.yaml", "", "two words", "$HOME", r"C:\x\"]),
+            working_dir: Some(below("srv")),
+            environment: BTreeMap::from(
+                [
+                    ("PORT", "9090"),
+                    ("URL", "http://127.0.0.1:9090/"),
+                    ("COUNT", "5"),
+                    ("FAST", "true"),
+                    ("FROM_FILE", "second!"),
+                    ("ONLY_FILE", "x y"),
+                ]
+                .map(|(k, v)| (k.to_owned(), v.to_owned())),
+            ),
+            user: Some("api".into()),
+        },
+        start: StartMode::Manual,
+        depends_on: BTreeMap::from([(name("db"), Condition::Ready), (name("migrate"), Condition::Completed)]),
+        restart: RestartPlan {
+            policy: RestartPolicy::OnFailure,
+            delay: secs(1),
+            max_delay: secs(90),
+            reset_after: secs(120),
+            limit: Some(StartLimit { starts: 5, window: secs(60) }),
+            on_exit: BTreeMap::from([
+                (78, ExitAction::Fail),
+                (0xC000_0005, ExitAction::RestartNow),
+                (255, ExitAction::Stop),
+                (3, ExitAction::Restart),
+            ]),
+        },
+        stop: StopPlan {
+            steps: vec![
+                step(StopAction::CtrlC, secs(5)),
+                step(StopAction::CloseWindow, Duration::from_millis(500)),
+                step(StopAction::Signal(2), secs(1)),
+                step(StopAction::Signal(15), secs(5)),
+                step(StopAction::Kill, secs(2)),
+            ],
+            timeout: secs(15),
+        },
+        startup: Some(ProbePlan {
+            initial_delay: secs(3),
+            ..probe(Check::Exec(strings(["./check", "9090"])), secs(2), 30)
+        }),
+        ready: Some(ProbePlan {
+            timeout: secs(2),
+            successes: 2,
+            ..probe(Check::Http("http://127.0.0.1:9090/readyz".into()), secs(1), 5)
+        }),
+        live: Some(probe(Check::Tcp("127.0.0.1:9090".into()), secs(10), 3)),
+        log: LogPlan { rotate_size: 1 << 20, keep_files: 3 },
+    }
+}
+
+fn kitchen_sink() -> Plan {
+    let step = |action, wait| StopStep { action, wait: secs(wait) };
+    let db = ServicePlan {
+        launch: launch(strings(["etcd", "--data-dir", "data"])),
+        ready: Some(probe(Check::Http("http://127.0.0.1:2379/health".into()), secs(2), 3)),
+        ..ServicePlan::default()
+    };
+    let migrate = ServicePlan {
+        launch: launch(strings(["./migrate", "--to", "the latest", "main schema"])),
+        depends_on: BTreeMap::from([(name("db"), Condition::Ready)]),
+        restart: RestartPlan { policy: RestartPolicy::Never, ..RestartPlan::default() },
+        startup: Some(probe(Check::Log(r"begun: \d+$".into()), Duration::from_millis(200), 300)),
+        ..ServicePlan::default()
+    };
+    let worker = ServicePlan {
+        launch: launch(strings(["./worker"])),
+        depends_on: BTreeMap::from([(name("api"), Condition::Started)]),
+        restart: RestartPlan { delay: secs(120), max_delay: secs(120), ..RestartPlan::default() },
+        stop: StopPlan {
+            steps: vec![step(StopAction::CtrlC, 25), step(StopAction::CloseWindow, 3)],
+            timeout: secs(30),
+        },
+        ready: Some(probe(Check::Notify, secs(2), 3)),
+        ..ServicePlan::default()
+    };
+    let extra = ServicePlan {
+        launch: Launch {
+            working_dir: Some(below("data")),
+            environment: BTreeMap::from(
+                [("FROM_FILE", "first"), ("ONLY_FILE", "x y")].map(|(k, v)| (k.to_owned(), v.to_owned())),
+            ),
+            ..launch(strings(["./extra"]))
+        },
+        start: StartMode::Disabled,
+        stop: StopPlan {
+            steps: vec![step(StopAction::CtrlC, 10), step(StopAction::Kill, 10)],
+            timeout: secs(20),
+        },
+        startup: Some(probe(Check::Notify, secs(5), 30)),
+        live: Some(probe(Check::Http("http://localhost/".into()), secs(10), 2)),
+        ..ServicePlan::default()
+    };
+    Plan {
+        stack: "shop".into(),
+        services: BTreeMap::from([
+            (name("api"), api()),
+            (name("db"), db),
+            (name("extra"), extra),
+            (name("migrate"), migrate),
+            (name("worker"), worker),
+        ]),
+    }
+}
+
+#[test]
+fn every_key_arrives_in_the_plan() {
+    let files = [("api.env", "FROM_FILE=first\nONLY_FILE='x y'\n"), ("over.env", "FROM_FILE=second\n")];
+    let loaded = parse_in(KITCHEN_SINK, &[("PORT", "9090")], &files);
+    assert_eq!(loaded.diagnostics.to_string(), "");
+    let (plan, wanted) = (loaded.plan.unwrap(), kitchen_sink());
+    for (name, service) in &wanted.services {
+        assert_eq!(plan.services.get(name), Some(service), "{name}");
+    }
+    assert_eq!(plan, wanted);
+    assert_eq!(loaded.files, [base_dir().join("api.env"), base_dir().join("over.env")]);
+}
+
+/// The value that `command` has in the only service.
+fn argument(text: &str, env: &[(&str, &str)], files: &[(&str, &str)]) -> String {
+    let loaded = parse_in(text, env, files);
+    assert_eq!(loaded.diagnostics.to_string(), "");
+    loaded.plan.unwrap().services[&name("a")].launch.command[1].clone()
+}
+
+#[test]
+fn the_environment_beats_the_file_and_the_file_beats_the_default() {
+    let text =
+        "service.a = { command = ['a', '${X}'], environment = { X = '${X:-default}' }, env_file = 'x.env' }";
+    assert_eq!(argument(text, &[("X", "environment")], &[("x.env", "X=file")]), "environment");
+    assert_eq!(argument(text, &[], &[("x.env", "X=file")]), "file");
+    assert_eq!(argument(text, &[], &[("x.env", "")]), "default");
+}
+
+#[test]
+fn a_variable_means_what_the_service_will_see() {
+    let text = "service.a = { command = ['a', '${X}'], environment = { X = 'own' } }";
+    assert_eq!(argument(text, &[("X", "outside")], &[]), "own");
+    let text = "service.a = { command = ['a', '${X}'], env_file = 'x.env' }";
+    assert_eq!(argument(text, &[("X", "outside")], &[("x.env", "X=file")]), "file");
+    let text = "service.a = { command = ['a', '${Y}'], environment = { X = 'own', Y = '<${X}>' } }";
+    assert_eq!(argument(text, &[("X", "outside")], &[]), "<own>");
+    let text =
+        "service.a = { command = ['a', '${X}'] }\nservice.b = { command = ['b'], environment = { X = 'b' } }";
+    assert_eq!(argument(text, &[("X", "outside")], &[]), "outside", "one service's variables are its own");
+}
+
+#[test]
+fn values_of_variables_are_not_looked_at_again() {
+    let text = "service.a = { command = ['a', '${X}'] }";
+    assert_eq!(argument(text, &[("X", "${HOME} $$ \"q\" \\")], &[]), "${HOME} $$ \"q\" \\");
+    let text = "service.a.command = 'a ${X} b'";
+    assert_eq!(argument(text, &[("X", "one 'word")], &[]), "one 'word");
+}
+
+#[test]
+fn windows_compares_names_of_variables_without_case() {
+    let text =
+        "service.a = { command = ['a', '${PATH}'], environment = { Path = 'x;${Path}' }, env_file = 'e' }";
+    let files = [("e", "path=file\nOther=1")];
+    let loaded = parse_for(System::Windows, text, &[("Path", "C:")], &files);
+    assert_eq!(loaded.diagnostics.to_string(), "");
+    let launch = &loaded.plan.unwrap().services[&name("a")].launch;
+    assert_eq!(launch.command[1], "x;C:");
+    let wanted = [("Other", "1"), ("Path", "x;C:")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    assert_eq!(launch.environment, BTreeMap::from(wanted));
+}
+
+#[test]
+fn a_stack_without_a_name_is_called_like_its_directory() {
+    let loaded = parse_in("service.a.command = ['a']", &[], &[]);
+    assert_eq!(loaded.plan.unwrap().stack, "shop");
+}
+
+#[test]
+fn a_byte_order_mark_and_dos_line_ends_do_no_harm() {
+    let loaded = parse_in("\u{FEFF}name = \"x\"\r\n[service.a]\r\ncommand = [\"a\"]\r\n", &[], &[]);
+    assert_eq!(loaded.diagnostics.to_string(), "");
+    assert_eq!(loaded.plan.unwrap().stack, "x");
+}
+
+/// A long chain of services and of variables neither overflows the stack nor takes for ever.
+#[test]
+fn long_chains() {
+    let mut text = String::new();
+    for n in 0..5_000 {
+        text += &format!("[service.s{n}]\ncommand = ['x']\ndepends_on = ['s{}']\n", n + 1);
+    }
+    text += "[service.s5000]\ncommand = ['x']\n[service.z]\ncommand = ['x']\n[service.z.environment]\n";
+    for n in 0..50 {
+        text += &format!("V{n} = '${{V{}}}'\n", n + 1);
+    }
+    text += "V50 = 'end'\n";
+    let loaded = parse_in(&text, &[], &[]);
+    assert_eq!(loaded.diagnostics.to_string(), "");
+    let plan = loaded.plan.unwrap();
+    assert_eq!(plan.services.len(), 5_002);
+    assert_eq!(plan.services[&name("z")].launch.environment["V0"], "end");
+}
+
+/// Variables that double each other's length are stopped before they fill the memory.
+#[test]
+fn variables_do_not_explode() {
+    let mut text = String::from("[service.z]\ncommand = ['x']\n[service.z.environment]\nV0 = '0123456789'\n");
+    for n in 1..60 {
+        text += &format!("V{n} = '${{V{0}}}${{V{0}}}'\n", n - 1);
+    }
+    let loaded = parse_in(&text, &[], &[]);
+    assert!(loaded.diagnostics.to_string().contains("too long"), "{}", loaded.diagnostics);
+}
