@@ -1,4 +1,5 @@
 //! The Windows side of the helper.
+#![expect(clippy::exit, reason = "how it ends is what it is for")]
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -60,8 +61,9 @@ pub fn main() {
 }
 
 fn say(line: &str) {
-    println!("{line}");
-    std::io::stdout().flush().expect("output");
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{line}").expect("output");
+    output.flush().expect("output");
 }
 
 fn print_all(texts: impl Iterator<Item = OsString>) {
@@ -238,7 +240,7 @@ fn keeper(file: &str, with_guard: Option<&str>) {
         })
         .expect("read");
     }
-    let mut pids = vec![u32::try_from(ended).expect("few"), service.pid];
+    let mut pids = vec![ended, service.pid];
     let mut kept = None;
     if with_guard.is_some() {
         let (ours, theirs) = pair().expect("a link");

@@ -306,6 +306,7 @@ const PROGRAMS: [([&str; 3], &str); 4] = [
     (["flood", "50000", "100"], "lines of 100 bytes"),
 ];
 
+#[expect(clippy::print_stderr, reason = "figures are for reading")]
 fn told(what: &str, bytes: usize, reads: usize, time: Duration) {
     let speed = bytes as f64 / time.as_secs_f64() / 1e6;
     eprintln!("{what}: {bytes} bytes in {time:?}, {speed:.1} MB/s, {} bytes a read", bytes / reads.max(1));

@@ -172,7 +172,7 @@ impl<T: Send + 'static> Mux<T> {
             let wake = match self.turn {
                 0 => self.shared.messages().pop_front().map(Wake::Message),
                 1 => self.watches.next().map(|(pid, exit)| Wake::ChildExited { pid, exit }),
-                _ => self.from_link(),
+                _ => self.heard_from_link(),
             };
             if wake.is_some() {
                 return wake;
@@ -181,7 +181,7 @@ impl<T: Send + 'static> Mux<T> {
         None
     }
 
-    fn from_link(&mut self) -> Option<Wake<T>> {
+    fn heard_from_link(&mut self) -> Option<Wake<T>> {
         let link = self.link.as_mut()?;
         if let Some(frame) = link.next_frame() {
             return Some(Wake::Frame(frame));

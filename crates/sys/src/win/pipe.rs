@@ -253,10 +253,10 @@ impl Blocking {
         }
         // SAFETY: the event is open.
         let waited = unsafe { WaitForSingleObject(raw(&self.event), milliseconds(timeout)) };
-        if waited != WAIT_TIMEOUT {
-            if let Some(result) = self.operation.result(raw(pipe)) {
-                return result;
-            }
+        if waited != WAIT_TIMEOUT
+            && let Some(result) = self.operation.result(raw(pipe))
+        {
+            return result;
         }
         self.operation.cancel(raw(pipe))?.ok_or_else(|| io::ErrorKind::TimedOut.into())
     }

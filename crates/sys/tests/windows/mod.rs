@@ -1,5 +1,6 @@
 //! What the Windows tests share.
 #![allow(dead_code, clippy::allow_attributes, reason = "each test program uses a part of it")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
