@@ -9,7 +9,7 @@ use crate::{ProbeKind, RunId, ServiceName, StopAction};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
-    /// Make the process of a new run. Answered by `Spawned` or `SpawnFailed`.
+    /// Make the process of a new run. Answered by `Spawned` or `SpawnFailed`, whatever happens.
     Spawn {
         /// Of this service.
         service: ServiceName,
@@ -38,7 +38,8 @@ pub enum Effect {
         /// Which run.
         run: RunId,
     },
-    /// The run is over, nothing of it is left; whoever keeps a record of it may drop it.
+    /// The run is over, nothing of it is left, or its process was never made; whoever keeps a record of it may drop
+    /// it.
     Forget {
         /// Which run.
         run: RunId,

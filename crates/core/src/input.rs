@@ -58,7 +58,7 @@ pub enum Input {
         /// Which run.
         run: RunId,
     },
-    /// The tree of a run could not be frozen or thawed.
+    /// The tree of a run could not be frozen or thawed, and is as it was before: nothing of it, or all of it, frozen.
     FreezeFailed {
         /// Which run.
         run: RunId,
@@ -80,7 +80,7 @@ pub enum Input {
     Notify {
         /// Which run.
         run: RunId,
-        /// `READY=1` and the like, a line each; unknown lines are ignored.
+        /// `READY=1`, `READY=0`, `WATCHDOG=1`, `STOPPING=1`, a line each; unknown lines are ignored.
         text: String,
     },
     /// The time asked for by [`Supervisor::next_deadline`](crate::Supervisor::next_deadline) has come.
@@ -91,14 +91,14 @@ pub enum Input {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// Start every service with `start = "auto"`, and what these depend on.
+    /// Start every service with `start = "auto"` that is stopped or failed, and what these depend on.
     Up,
     /// Stop every service in reverse order of dependency; [`Effect::StackDown`](crate::Effect::StackDown) when all
     /// are down. Nothing starts afterwards.
     Down,
     /// Start a service and what it depends on.
     Start(ServiceName),
-    /// Stop a service, its dependents first.
+    /// Stop a service, its dependents first; not those that only need it to have completed.
     Stop(ServiceName),
     /// Stop a service and start it again. Dependents stay up.
     Restart(ServiceName),

@@ -4,6 +4,25 @@
 //! make a [`Supervisor`], let it [`handle`](Supervisor::handle) each [`Input`], take its
 //! [effects](Supervisor::poll_effect) and do them, come back at its [deadline](Supervisor::next_deadline), and
 //! write down its [snapshots](Supervisor::take_dirty).
+//!
+//! ```
+//! use mainstay_core::{Effect, Input, Plan, Request, ServiceName, ServicePlan, StateName, Supervisor, Time};
+//!
+//! let (mut plan, now) = (Plan::default(), Time::ZERO);
+//! plan.services.insert(ServiceName::new("api")?, ServicePlan::default());
+//! let mut supervisor = Supervisor::new(plan, 7, now);
+//!
+//! supervisor.handle(now, Input::Request { by: "a person".into(), request: Request::Up });
+//! while let Some(effect) = supervisor.poll_effect() {
+//!     if let Effect::Spawn { run, .. } = effect {
+//!         supervisor.handle(now, Input::Spawned { run, pid: 4711 });
+//!     }
+//! }
+//! assert_eq!(supervisor.state("api"), Some(StateName::Running));
+//! # Ok::<(), mainstay_core::BadName>(())
+//! ```
+//!
+//! What a service does in each state on each input is a table: [`table()`] prints it, `service/step.rs` decides it.
 #![forbid(unsafe_code)]
 
 mod backoff;

@@ -104,9 +104,10 @@ pub enum StartMode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
-    /// Its process runs (and its startup probe, if it has one, has succeeded).
+    /// Its process runs (and its startup probe, if it has one, has succeeded). A service that has completed has
+    /// been there, so it counts as started too.
     Started,
-    /// It is ready; without a readiness probe the same as started.
+    /// It is ready; without a readiness probe the same as started. A service that is paused is not ready.
     Ready,
     /// It has run to its end with success.
     Completed,
@@ -138,10 +139,11 @@ pub enum ExitAction {
     Fail,
 }
 
-/// At most so many starts in a time; one more makes the service `failed`. Starts by hand do not count.
+/// At most so many automatic restarts in a time; one more makes the service `failed`. Starts by hand do not count,
+/// and clear what was counted. A restart counts from the moment it is decided, before its back-off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartLimit {
-    /// Automatic restarts allowed in the window.
+    /// Automatic restarts allowed in the window. Numbers above 1,000 count as 1,000.
     pub starts: u32,
     /// The window's length.
     pub window: Duration,
@@ -241,7 +243,8 @@ impl Default for StopPlan {
 pub struct ProbePlan {
     /// What is asked.
     pub check: Check,
-    /// From the start of the process (or of the probe's turn) to the first question.
+    /// From the start of the process, or for readiness and liveness from the success of the startup probe, to the
+    /// first question.
     pub initial_delay: Duration,
     /// From one question to the next.
     pub interval: Duration,
@@ -265,7 +268,9 @@ pub enum Check {
     Exec(Vec<String>),
     /// This regular expression matches a line of the run's output.
     Log(String),
-    /// The service says `READY=1` itself (sd_notify's protocol, or `mainstay notify`).
+    /// The service says it itself (sd_notify's protocol, or `mainstay notify`): `READY=1` answers a startup and a
+    /// readiness probe, `READY=0` takes readiness back, `WATCHDOG=1` answers a liveness probe. One word decides,
+    /// whatever the thresholds. For startup and liveness each interval of silence is a failure.
     Notify,
 }
 

@@ -3,6 +3,8 @@
 //! A recording is JSON lines. The first line is a [`Header`], each further one a [`Recorded`] input or the place
 //! where another daemon took over. Because the core is a function of its inputs, [`replay`] does again exactly what
 //! was done. The simulation's failures and `mainstay debug record` have the same form.
+//!
+//! A recording holds the plan with the services' environment: it is as private as the plan is.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -297,5 +299,52 @@ mod tests {
         let torn = Recording::parse(&text[..text.len() - 9]).unwrap();
         assert!(torn.torn && torn.takeovers.len() == 1, "{torn:?}");
         assert_eq!(replay(&recording).count(), 2);
+    }
+
+    #[test]
+    fn errors_name_the_line() {
+        let error = |text: &str| Recording::parse(text).unwrap_err().to_string();
+        let header = Header::new(Plan::default(), 0, Time::ZERO).to_line();
+        assert_eq!(error(""), "line 1: empty; a recording starts with its header");
+        assert_eq!(error("hello\n"), "line 1: not a recording's header: expected value (column 1)");
+        assert_eq!(error("{\"version\":9}\n"), "line 1: recorded in form 9; this program reads form 1");
+        let no_seed = header.replace("\"seed\":0,", "");
+        assert!(error(&no_seed).starts_with("line 1: not a recording's header: missing field `seed`"));
+        let unknown = format!("{header}\n{{\"at\":1,\"input\":\"sneeze\"}}\n");
+        let expected = "line 3: not a recorded input: unknown variant `sneeze`, expected one of ";
+        assert!(error(&unknown).starts_with(expected), "{}", error(&unknown));
+    }
+
+    #[test]
+    fn a_recording_from_the_middle_of_a_life_replays() {
+        use crate::testing::{Bench, SEED, name, service};
+        let mut bench = Bench::up(service());
+        bench.exits("s", 1);
+        bench.look();
+        let mut recording = Recording {
+            header: Header::of(&bench.supervisor, bench.now),
+            inputs: Vec::new(),
+            takeovers: Vec::new(),
+            torn: false,
+        };
+        assert_eq!(recording.header.seed, SEED);
+        let run = bench.run("s");
+        let stop = Request::Stop(name("s"));
+        for input in [
+            Input::Spawned { run, pid: 1 },
+            Input::Request { by: "a person".into(), request: stop },
+            Input::TreeEmpty { run },
+        ] {
+            recording.inputs.push(Recorded { at: bench.now, input });
+        }
+        let recording = Recording::parse(&recording.to_text()).unwrap();
+        let mut replay = replay(&recording);
+        for ((at, input, effects), recorded) in replay.by_ref().zip(&recording.inputs) {
+            bench.supervisor.handle(at, recorded.input.clone());
+            let expected: Vec<Effect> = std::iter::from_fn(|| bench.supervisor.poll_effect()).collect();
+            assert_eq!((input, effects), (recorded.input.clone(), expected));
+        }
+        assert_eq!(replay.supervisor().status(), bench.supervisor.status());
+        assert_eq!(replay.supervisor().status()[0].state, crate::StateName::Stopped);
     }
 }

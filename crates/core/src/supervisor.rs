@@ -8,6 +8,7 @@
 mod audit;
 mod check;
 mod graph;
+mod order;
 mod request;
 mod show;
 mod snapshot;

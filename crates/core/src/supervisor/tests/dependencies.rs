@@ -345,6 +345,23 @@ fn a_process_that_ends_while_it_holds_is_over() {
 #[test]
 fn a_paused_dependency_is_started_but_not_ready() {
     let mut bench = Bench::new([
+        ("a", service()),
+        ("b", start_mode(StartMode::Manual, needs([("a", Ready)]))),
+        ("c", start_mode(StartMode::Manual, needs([("a", Started)]))),
+    ]);
+    bench.ask(Request::Up);
+    bench.made("a");
+    bench.pause("a");
+    bench.start("b");
+    bench.start("c");
+    assert_eq!(bench.deeds(), ["spawn a", "freeze a", "spawn c"]);
+    bench.freeze_fails("a");
+    assert_eq!(bench.deeds(), ["spawn b"]);
+}
+
+#[test]
+fn a_paused_dependency_is_ready_again_when_it_goes_on() {
+    let mut bench = Bench::new([
         ("a", with_ready(service())),
         ("b", start_mode(StartMode::Manual, needs([("a", Ready)]))),
         ("c", start_mode(StartMode::Manual, needs([("a", Started)]))),

@@ -328,7 +328,7 @@ fn keep(kept: &mut BTreeMap<String, String>, supervisor: &mut Supervisor) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens(plan in plans(), steps in steps()) {
