@@ -42,8 +42,10 @@ impl Driver {
             }
             Ask::Record { on, reply } => answer(reply, self.record(on)),
             Ask::Plan(reply) => {
+                // On disk there is never more than the keeper has.
                 let stored = StoredPlan { plan: self.core.plan().clone(), config: self.config.clone() };
-                answer(reply, Ok((*self.watched.plan.borrow(), stored)));
+                let count = *self.watched.plan.borrow();
+                self.replies.push(Box::new(move |_| answer(reply, Ok((count, stored)))));
             }
         }
     }

@@ -42,8 +42,10 @@ pub(crate) struct Driver {
     pub last_run: u64,
     /// What the core wants, until the frame is made.
     effects: Vec<Effect>,
-    /// Answers that wait until the frame is on its way.
-    pub replies: Vec<Box<dyn FnOnce(Taken) + Send>>,
+    /// Answers that wait for their frame.
+    pub replies: Vec<Promise>,
+    /// Answers whose frame is being sent.
+    leaving: Vec<Promise>,
     /// Whether the keeper was told to end.
     pub ended: bool,
     /// Whether the keeper holds lines of events that are in their file by now.
@@ -62,6 +64,9 @@ pub(crate) struct Watched {
 
 /// Changes of the plan that may not be in its file yet: state key, and the count of changes when it was made.
 pub(crate) type Overlay = BTreeMap<String, u64>;
+
+/// An answer that is given later.
+pub(crate) type Promise = Box<dyn FnOnce(Taken) + Send>;
 
 /// What a driver starts with.
 pub(crate) struct Parts {
@@ -93,6 +98,7 @@ impl Driver {
             last_run,
             effects: Vec::new(),
             replies: Vec::new(),
+            leaving: Vec::new(),
             ended: false,
             events_held: true,
             changed: false,
@@ -253,17 +259,19 @@ impl Driver {
             self.out.put(EVENTS_KEY, self.events.saved());
             self.events_held = staged;
         }
-        self.out.take()
-    }
-
-    /// All frames taken so far are on their way.
-    pub fn sent(&mut self) {
-        self.events.flush();
+        self.events.take_leave();
+        self.leaving.append(&mut self.replies);
         if std::mem::take(&mut self.changed) {
             self.watched.revision.send_modify(|revision| *revision += 1);
         }
+        self.out.take()
+    }
+
+    /// The frame that was taken last is on its way (or there was none).
+    pub fn sent(&mut self) {
+        self.events.flush();
         let taken = Taken { revision: *self.watched.revision.borrow(), plan: *self.watched.plan.borrow() };
-        for reply in self.replies.drain(..) {
+        for reply in self.leaving.drain(..) {
             reply(taken);
         }
     }

@@ -42,6 +42,8 @@ pub(crate) struct EventsLog {
     torn: bool,
     next: u64,
     staged: Vec<Line>,
+    /// Those whose transaction is being sent.
+    leaving: Vec<Line>,
     live: broadcast::Sender<Line>,
 }
 
@@ -82,6 +84,7 @@ impl EventsLog {
             torn: false,
             next: 1,
             staged: Vec::new(),
+            leaving: Vec::new(),
             live,
         };
         let saved: Option<Saved<'_>> = saved.and_then(|text| serde_json::from_str(text).ok());
@@ -92,7 +95,7 @@ impl EventsLog {
         });
         let saved = saved.unwrap_or_default();
         log.next = (last + 1).max(saved.next);
-        log.staged = saved
+        log.leaving = saved
             .lines
             .into_iter()
             .filter(|(seq, _)| *seq > last)
@@ -107,7 +110,7 @@ impl EventsLog {
         self.live.clone()
     }
 
-    /// Numbers an event and holds it until [`flush`](EventsLog::flush).
+    /// Numbers an event and holds it until its transaction is made.
     pub fn stage(&mut self, body: EventBody) {
         let record =
             EventRecord { seq: self.next, at: format!("{:.3}", jiff::Timestamp::now()), event: body };
@@ -126,31 +129,36 @@ impl EventsLog {
         self.stage(EventBody::Own { message: message.into() });
     }
 
-    /// Whether something waits for [`flush`](EventsLog::flush).
+    /// Whether something is staged.
     pub fn is_staged(&self) -> bool {
         !self.staged.is_empty()
     }
 
-    /// What the next daemon needs if this one dies before [`flush`](EventsLog::flush).
+    /// What the next daemon needs if this one dies before it has written what is staged.
     pub fn saved(&self) -> Option<String> {
         let lines = self.staged.iter().map(|line| (line.seq, String::from_utf8_lossy(&line.json))).collect();
         serde_json::to_string(&Saved { next: self.next, lines }).ok()
     }
 
-    /// Writes what is staged and tells it to followers.
+    /// The transaction of what is staged is being sent.
+    pub fn take_leave(&mut self) {
+        self.leaving.append(&mut self.staged);
+    }
+
+    /// Writes what has left, and tells it to followers.
     pub fn flush(&mut self) {
-        if self.staged.is_empty() {
+        if self.leaving.is_empty() {
             return;
         }
         if let Err(error) = self.write() {
             self.torn = true;
             warn!(
                 "{} events could not be written to {}: {error}",
-                self.staged.len(),
+                self.leaving.len(),
                 current(&self.state).display()
             );
         }
-        for line in self.staged.drain(..) {
+        for line in self.leaving.drain(..) {
             // Nobody listening is no failure.
             let _ = self.live.send(line);
         }
@@ -161,7 +169,7 @@ impl EventsLog {
         if self.torn {
             bytes.push(b'\n');
         }
-        for line in &self.staged {
+        for line in &self.leaving {
             bytes.extend_from_slice(&line.json);
         }
         if self.file.is_some() && self.size + bytes.len() as u64 > MAX_FILE {
@@ -319,6 +327,7 @@ mod tests {
 
     fn tell(log: &mut EventsLog, text: &str) {
         log.stage_own(text);
+        log.take_leave();
         log.flush();
     }
 
@@ -384,6 +393,7 @@ mod tests {
         tell(&mut log, "one");
         log.stage_own("two");
         let saved = log.saved().unwrap();
+        log.take_leave();
         log.flush();
         std::fs::remove_file(current(dir.path())).unwrap();
         let mut log = EventsLog::open(dir.path(), Some(&saved));

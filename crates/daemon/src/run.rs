@@ -37,7 +37,7 @@ const KEEPER_PAUSE: Duration = Duration::from_millis(2);
 /// From the last frame to the end.
 const LINGER: Duration = Duration::from_millis(20);
 /// How soon it is looked again whether a frame is on its way.
-const QUEUED_PAUSE: Duration = Duration::from_millis(2);
+const QUEUED_PAUSE: Duration = Duration::from_millis(1);
 /// Threads for files, name look-ups and the like. They come when needed and go after 10 s.
 const BLOCKING_THREADS: usize = 8;
 
@@ -159,14 +159,18 @@ impl Daemon {
     /// The loop.
     fn drive(&mut self) -> Result<End, DaemonError> {
         loop {
-            if let Some(frame) = self.driver.take_frame() {
-                send(&mut self.mux, &frame)?;
-            }
-            let mut wait = self.until_deadline();
+            // One frame at a time: what happens while the keeper takes it goes into the next one.
             if self.mux.queued() == 0 {
                 self.driver.sent();
-            } else {
+                if let Some(frame) = self.driver.take_frame() {
+                    send(&mut self.mux, &frame)?;
+                }
+            }
+            let mut wait = self.until_deadline();
+            if self.mux.queued() > 0 {
                 wait = Some(wait.map_or(QUEUED_PAUSE, |wait| wait.min(QUEUED_PAUSE)));
+            } else {
+                self.driver.sent();
             }
             if self.driver.ended && self.mux.queued() == 0 {
                 // The keeper waits for our end, and hears of it in another way than of its orders.
@@ -206,6 +210,7 @@ impl Daemon {
             Err(error) => format!("not all could be ended: {error}"),
         };
         self.driver.events.stage_own(format!("the keeper is gone without a word; {how}"));
+        self.driver.events.take_leave();
         self.driver.events.flush();
         ended.map(drop).map_err(system("ending what the keeper left"))
     }

@@ -56,7 +56,7 @@ fn story(kill: impl Fn(&mut Keeper)) -> Keeper {
     keeper
 }
 
-fn check(keeper: &Keeper) {
+fn check(mut keeper: Keeper) -> u32 {
     let runs = |service| keeper.spawned.iter().filter(|spawn| spawn.container == service).count();
     assert_eq!((runs("db"), runs("api"), runs("web")), (2, 1, 2), "{:?}", keeper.spawned);
     let stack = keeper.ask(async |client| client.stack().await);
@@ -64,14 +64,11 @@ fn check(keeper: &Keeper) {
     assert_eq!(restarts, [0, 0, 1]);
     assert_eq!(keeper.runs.len(), 3);
     keeper.check_events();
+    keeper.frames
 }
 
 pub fn a_daemon_may_die_after_each_frame() {
-    let frames = {
-        let keeper = story(|_| ());
-        check(&keeper);
-        keeper.frames
-    };
+    let frames = check(story(|_| ()));
     for at in 1..=frames {
         let killed = std::cell::Cell::new(false);
         let keeper = story(|keeper| {
@@ -79,10 +76,9 @@ pub fn a_daemon_may_die_after_each_frame() {
                 keeper.replace_daemon();
             }
         });
-        check(&keeper);
+        check(keeper);
     }
-    let keeper = story(Keeper::replace_daemon);
-    check(&keeper);
+    check(story(Keeper::replace_daemon));
 }
 
 /// The daemon was killed while its frame was on its way: nothing of the transaction has happened.
