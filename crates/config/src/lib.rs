@@ -35,6 +35,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Related, Severity};
+pub use elements::duration::parse_duration;
+pub use elements::size::parse_size;
 pub use load::{MAX_FILE, load, read_bounded};
 pub use mainstay_core::Plan;
 pub use reference::reference_text;

@@ -33,6 +33,14 @@ pub(crate) struct Wrong {
     pub hint: String,
 }
 
+/// Reads a time as the configuration has it ("5s", "1m30s"), for other places where people write one.
+///
+/// # Errors
+/// What is wrong with it, and what is accepted, in a sentence.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    parse(text).map_err(|wrong| format!("{}; {}", wrong.message, wrong.hint))
+}
+
 /// Reads a time.
 pub(crate) fn parse(text: &str) -> Result<Duration, Wrong> {
     let wrong = |range: Range<usize>, message: String| Wrong { range, message, hint: ACCEPTED.to_owned() };

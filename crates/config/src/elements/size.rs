@@ -21,6 +21,14 @@ const UNITS: [(&[&str], u64); 9] = [
     (&["tib"], 1 << 40),
 ];
 
+/// Reads a size as the configuration has it ("100MB", "1GiB"), in bytes, for other places where people write one.
+///
+/// # Errors
+/// What is wrong with it, and what is accepted, in a sentence.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    parse(text).map_err(|wrong| format!("{}; {}", wrong.message, wrong.hint))
+}
+
 /// Reads a size, in bytes.
 pub(crate) fn parse(text: &str) -> Result<u64, Wrong> {
     let whole = 0..text.len();
