@@ -1,0 +1,3 @@
+module example.org/mainstay/api
+
+go 1.19
