@@ -136,16 +136,17 @@ fn batch_files_get_their_arguments_exactly() {
     let container = root.container("batch").expect("a container");
     for name in ["a.bat", "b.cmd", "with blank & more.bat"] {
         let file = batch_file(dir.path(), name);
-        for arguments in HARD_ARGUMENTS {
+        // All of them once; the files' names change little about the rest.
+        for arguments in HARD_ARGUMENTS.iter().take(if name == "a.bat" { usize::MAX } else { 9 }) {
             if arguments.iter().any(|argument| argument.contains(['\r', '\n'])) {
                 let mut command = vec![file.as_str()];
-                command.extend(arguments);
+                command.extend(*arguments);
                 let error = Run::new(&container, &command).start().expect_err("refused");
                 assert_eq!(error.kind, SpawnErrorKind::Invalid);
                 assert!(error.message.contains("line end"), "{error}");
                 continue;
             }
-            assert_eq!(through_batch(&container, &file, arguments), arguments, "{name}");
+            assert_eq!(through_batch(&container, &file, arguments), *arguments, "{name}");
         }
     }
 }
@@ -159,13 +160,13 @@ fn an_argument_of_a_batch_file_is_never_a_command() {
     let sign = dir.path().join("sign");
     let command = format!("echo broken > {}", sign.display());
     for before in ["", "\"", "a\"", "\\\"", "x\" ", "%OS%", "%", "^", "\"^", "a\\\\\"", "%cmdcmdline:~-1%"] {
-        for joint in ["&", "|", "&&", " & ", "\"&\""] {
-            let argument = format!("{before}{joint}{command}");
-            let mut run = Run::new(&container, &[&file, &argument]);
-            run.working_dir = Some(dir.path().to_owned());
-            run.output();
-            assert!(!sign.exists(), "{argument:?} was run");
-        }
+        let arguments = ["&", "|", "&&", " & ", "\"&\""].map(|joint| format!("{before}{joint}{command}"));
+        let mut run = Run::new(&container, &[&file]);
+        run.command.extend(arguments);
+        run.working_dir = Some(dir.path().to_owned());
+        let arrived = texts(&run.output());
+        assert!(!sign.exists(), "one of these was run: {:?}", run.command);
+        assert_eq!(arrived, run.command[1..]);
     }
 }
 

@@ -189,7 +189,7 @@ pub(crate) struct Container(Arc<Inner>);
 
 impl Container {
     pub(super) fn is_empty(&self) -> io::Result<bool> {
-        self.processes().map(|pids| pids.is_empty())
+        self.0.job.is_at_work().map(|busy| !busy)
     }
 
     pub(super) fn processes(&self) -> io::Result<Vec<u32>> {

@@ -1,6 +1,6 @@
 //! Job objects: made, counted, listed, ended.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::PathBuf;
@@ -162,13 +162,26 @@ impl Job {
         }
         let host = console_host();
         let mut pids = self.pids()?;
-        pids.retain(|pid| match self.open(*pid, 0) {
-            Ok(Some(process)) => image(&process).is_none_or(|path| !same_path(&path, &host)),
+        pids.retain(|pid| self.is_working(*pid, &host));
+        Ok(pids)
+    }
+
+    /// Whether there is any such process.
+    pub(crate) fn is_at_work(&self) -> io::Result<bool> {
+        if self.active()? == 0 {
+            return Ok(false);
+        }
+        let host = console_host();
+        Ok(self.pids()?.into_iter().any(|pid| self.is_working(pid, &host)))
+    }
+
+    fn is_working(&self, pid: u32, host: &OsStr) -> bool {
+        match self.open(pid, 0) {
+            Ok(Some(process)) => image(&process).is_none_or(|path| !path.eq_ignore_ascii_case(host)),
             Ok(None) => false,
             // One that may not be opened, of another account, is there all the same.
             Err(_) => true,
-        });
-        Ok(pids)
+        }
     }
 
     /// Ends every process in it.
@@ -227,10 +240,6 @@ fn console_host() -> OsString {
         .unwrap_or_else(|_| PathBuf::from(r"C:\Windows\System32"))
         .join("conhost.exe")
         .into()
-}
-
-fn same_path(one: &OsString, other: &OsString) -> bool {
-    one.eq_ignore_ascii_case(other)
 }
 
 /// Takes a handle that this process inherited under a known number.

@@ -7,6 +7,7 @@
 use std::ffi::c_void;
 use std::io;
 use std::os::windows::io::OwnedHandle;
+use std::sync::OnceLock;
 
 use windows_sys::Win32::Foundation::{HANDLE, LocalFree};
 use windows_sys::Win32::Security::Authorization::{
@@ -54,8 +55,14 @@ pub(crate) struct Account {
 impl Account {
     /// The one this process runs under.
     pub(crate) fn own() -> io::Result<Self> {
+        // A process never changes it.
+        static OWN: OnceLock<Account> = OnceLock::new();
+        if let Some(own) = OWN.get() {
+            return Ok(own.clone());
+        }
         // SAFETY: the pseudo handle of this process needs no closing.
-        Self::of(unsafe { GetCurrentProcess() })
+        let own = Self::of(unsafe { GetCurrentProcess() })?;
+        Ok(OWN.get_or_init(|| own).clone())
     }
 
     /// The one that the process with this number runs under now.

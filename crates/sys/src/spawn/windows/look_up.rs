@@ -40,13 +40,14 @@ pub(super) fn look_up(
     let searched = environment.get("PATH").unwrap_or_default();
     // Quotation marks around a directory are allowed by cmd.exe; an empty entry means nothing.
     let directories = std::env::split_paths(&searched).filter(|dir| !dir.as_os_str().is_empty());
-    for directory in directories {
+    // Windows finds its own programs also where the PATH does not name their directory.
+    for directory in directories.chain(crate::win::system_directory()) {
         let path = absolute(&working_dir.join(directory).join(name))?;
         if let Some(path) = candidates(&path, &endings).find(|path| is_file(path)) {
             return Ok(found(path));
         }
     }
-    let mut message = format!("program not found: {name} (looked in PATH: {searched})");
+    let mut message = format!("program not found: {name} (looked in PATH: {searched}; and in Windows' own)");
     if candidates(&working_dir.join(name), &endings).any(|path| is_file(&path)) {
         message += &format!(r"; there is one in the working directory: write .\{name}");
     }

@@ -48,7 +48,8 @@ fn words(error: &io::Error, program: &str, working_dir: &Path) -> (SpawnErrorKin
         ERROR_ACCESS_DENIED => (
             Kind::NotExecutable,
             format!(
-                "access denied: {program} may not be run by this account, or a security policy forbids it"
+                "access denied: {program} may not be run by this account, or a security policy, a virus scanner or \
+                 the job around Mainstay forbids it"
             ),
         ),
         ERROR_ELEVATION_REQUIRED => (
