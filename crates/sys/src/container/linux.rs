@@ -208,7 +208,10 @@ impl Container {
             Way::Cgroup(cgroup) => cgroup.get().is_empty(),
             Way::Session(registry) => {
                 let mut none = true;
-                let settled = registry.find(&self.name, &mut |_| none = false)?;
+                let settled = registry.find(&self.name, &mut |_| {
+                    none = false;
+                    true
+                })?;
                 Ok(none && settled)
             }
         }

@@ -55,12 +55,12 @@ pub(crate) fn all() -> io::Result<Vec<u32>> {
 /// process. Whoever concludes from the list that nobody is there has to read it twice: it may change meanwhile.
 pub(crate) fn children(pid: u32) -> Option<Vec<u32>> {
     let mut found = Vec::new();
-    let mut text = String::new();
+    // Each read lets the kernel count through the list again, so they should be few.
+    let mut text = vec![0; 32 << 10];
     for thread in std::fs::read_dir(format!("/proc/{pid}/task")).ok()? {
         let path = thread.ok()?.path().join("children");
-        text.clear();
-        match std::fs::File::open(&path).and_then(|mut file| file.read_to_string(&mut text)) {
-            Ok(_) => found.extend(text.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok())),
+        match std::fs::File::open(&path).and_then(|mut file| read_numbers(&mut file, &mut text, &mut found)) {
+            Ok(()) => {}
             // The thread may have ended meanwhile; its children are then another thread's.
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound && !path.parent()?.exists() => {}
@@ -69,6 +69,25 @@ pub(crate) fn children(pid: u32) -> Option<Vec<u32>> {
     }
     found.sort_unstable();
     Some(found)
+}
+
+/// Numbers with a space behind each; one may be cut in two by the buffer's end.
+fn read_numbers(file: &mut std::fs::File, buffer: &mut [u8], found: &mut Vec<u32>) -> io::Result<()> {
+    let mut number: Option<u32> = None;
+    loop {
+        let length = file.read(buffer)?;
+        if length == 0 {
+            found.extend(number);
+            return Ok(());
+        }
+        for &byte in &buffer[..length] {
+            if byte.is_ascii_digit() {
+                number = Some(number.unwrap_or(0).wrapping_mul(10).wrapping_add(u32::from(byte - b'0')));
+            } else {
+                found.extend(number.take());
+            }
+        }
+    }
 }
 
 /// The value of a variable in the environment a process was started with. `None` also if we may not look.

@@ -225,7 +225,11 @@ impl<T> Mux<T> {
         match rustix::event::poll(&mut fds, timeout.as_ref()) {
             Ok(0) => return Ok(false),
             Ok(_) => {}
-            Err(Errno::INTR) => return Ok(true),
+            Err(Errno::INTR) => {
+                // Most likely a child that has ended, which the descriptor says once more.
+                self.children_due = self.ended.is_some();
+                return Ok(true);
+            }
             Err(error) => return Err(error.into()),
         }
         let mut happened = fds.iter().map(PollFd::revents);

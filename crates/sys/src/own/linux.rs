@@ -15,7 +15,7 @@ use crate::linux::fd;
 use crate::process::ProcessId;
 use crate::spawn::linux::environment::Environment;
 use crate::spawn::linux::finish;
-use crate::spawn::linux::launch::{Launch, ORIGINALS, Originals};
+use crate::spawn::linux::launch::{self, Launch, ORIGINALS, Originals};
 use crate::spawn::{MARKER_VARIABLE, Process};
 
 mod terminate;
@@ -87,6 +87,7 @@ pub(super) fn become_keeper() -> io::Result<()> {
     rustix::process::set_child_subreaper(own)?;
     // Only for who looks at a list of processes.
     let _ = rustix::thread::set_name(c"mainstay-keeper");
+    launch::prepare()?;
     let originals = Originals { open_files: raise_open_files(), oom_score_adj: lower_oom_score() };
     // Called twice the first originals are the true ones.
     let _ = ORIGINALS.set(originals);

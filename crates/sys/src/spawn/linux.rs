@@ -14,6 +14,7 @@ mod clone;
 pub(crate) mod environment;
 mod explain;
 pub(crate) mod launch;
+mod slots;
 
 use environment::Environment;
 use launch::Launch;

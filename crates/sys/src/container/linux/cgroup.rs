@@ -1,9 +1,10 @@
 //! One cgroup v2 directory.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
@@ -24,6 +25,8 @@ const MAX_DEPTH: usize = 32;
 pub(crate) struct Cgroup {
     dir: OwnedFd,
     path: PathBuf,
+    /// `cgroup.events`, once it was asked for: it is read at each end of a process.
+    events: OnceLock<OwnedFd>,
 }
 
 impl Cgroup {
@@ -40,7 +43,7 @@ impl Cgroup {
         };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = rustix::fs::open(&path, flags, Mode::empty()).map_err(told)?;
-        let cgroup = Cgroup { dir, path };
+        let cgroup = Cgroup { dir, path, events: OnceLock::new() };
         if reused {
             // A keeper that was killed may have left it frozen.
             cgroup.write("cgroup.freeze", "0")?;
@@ -52,7 +55,7 @@ impl Cgroup {
     pub(super) fn existing(path: PathBuf) -> io::Result<Cgroup> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = rustix::fs::open(&path, flags, Mode::empty())?;
-        Ok(Cgroup { dir, path })
+        Ok(Cgroup { dir, path, events: OnceLock::new() })
     }
 
     pub(super) fn child(&self, name: &str) -> io::Result<Cgroup> {
@@ -110,7 +113,7 @@ impl Cgroup {
     }
 
     pub(super) fn is_empty(&self) -> io::Result<bool> {
-        if !event(&self.read("cgroup.events")?, "populated") {
+        if !self.event("populated")? {
             return Ok(true);
         }
         // The kernel counts one that has ended for a moment longer than it lists it.
@@ -177,15 +180,12 @@ impl Cgroup {
 
     fn wait_frozen(&self, wanted: bool) -> io::Result<()> {
         let until = Instant::now() + PATIENCE;
-        let events = std::fs::File::from(self.open("cgroup.events", OFlags::RDONLY)?);
         loop {
-            let mut text = [0_u8; 256];
-            let length = std::os::unix::fs::FileExt::read_at(&events, &mut text, 0)?;
-            if event(&String::from_utf8_lossy(&text[..length]), "frozen") == wanted {
+            if self.event("frozen")? == wanted {
                 return Ok(());
             }
             // The kernel tells of a change since the last read.
-            if !fd::wait_for(events.as_fd(), PollFlags::PRI, Some(until))? {
+            if !fd::wait_for(self.events()?.as_fd(), PollFlags::PRI, Some(until))? {
                 let text = format!("the processes of {} do not stand still", self.path.display());
                 return Err(io::Error::new(io::ErrorKind::TimedOut, text));
             }
@@ -219,10 +219,20 @@ impl Cgroup {
         Ok(rustix::fs::openat(&self.dir, name, flags | OFlags::CLOEXEC, Mode::empty())?)
     }
 
-    fn read(&self, name: &str) -> io::Result<String> {
-        let mut text = String::new();
-        std::fs::File::from(self.open(name, OFlags::RDONLY)?).read_to_string(&mut text)?;
-        Ok(text)
+    /// Whether `cgroup.events` says 1 for this.
+    fn event(&self, name: &str) -> io::Result<bool> {
+        let mut text = [0_u8; 256];
+        let length = rustix::io::pread(self.events()?, &mut text, 0)?;
+        let lines = text[..length].split(|&byte| byte == b'\n');
+        Ok(lines.map(|line| line.strip_prefix(name.as_bytes())).any(|rest| rest == Some(b" 1")))
+    }
+
+    fn events(&self) -> io::Result<&OwnedFd> {
+        if let Some(events) = self.events.get() {
+            return Ok(events);
+        }
+        let events = self.open("cgroup.events", OFlags::RDONLY)?;
+        Ok(self.events.get_or_init(|| events))
     }
 
     fn write(&self, name: &str, text: &str) -> io::Result<()> {
@@ -230,11 +240,6 @@ impl Cgroup {
         rustix::io::retry_on_intr(|| rustix::io::write(&file, text.as_bytes()))?;
         Ok(())
     }
-}
-
-/// Whether `cgroup.events` says 1 for this.
-fn event(text: &str, name: &str) -> bool {
-    text.lines().any(|line| line.split_once(' ') == Some((name, "1")))
 }
 
 fn collect(dir: &Path, depth: usize, all: &mut Vec<u32>) -> io::Result<()> {

@@ -27,14 +27,17 @@ pub(super) fn end(stack: &str, recorded: &[ProcessId], deadline: Duration) -> io
     let mut ended = BTreeSet::new();
     let mut pause = Duration::from_millis(1);
     loop {
-        let mut find = |report: &mut dyn FnMut(Member)| {
+        let mut find = |report: &mut dyn FnMut(Member) -> bool| {
             let caught = processes_in(&around_us);
             registry::walk(|pid, stat| is_left(stack, &recorded, &caught, pid, stat), report)
         };
         // What the kernel holds together first.
         roots.retain(|root| !kill_cgroup(root, &mut ended).unwrap_or(false));
         let mut left = Vec::new();
-        find(&mut |member| left.push(member))?;
+        find(&mut |member| {
+            left.push(member);
+            true
+        })?;
         ended.extend(left.iter().map(|member| (member.pid, member.start)));
         if !left.is_empty() {
             sweep::kill(&mut find, until.min(Instant::now() + sweep::PATIENCE))?;

@@ -26,6 +26,8 @@ struct Inner {
     mains: BTreeMap<u32, Main>,
     /// The last output pipe of each container.
     pipes: BTreeMap<u64, Arc<str>>,
+    /// The keys of these two, by container.
+    last: BTreeMap<Arc<str>, (u32, Option<u64>)>,
     /// Seen in a tree, by number and start.
     known: BTreeMap<(u32, u64), Arc<str>>,
     /// Children of ours that belong to no container.
@@ -54,6 +56,7 @@ impl Registry {
         inner.dead.remove(&id.pid);
         inner.strangers.remove(&(id.pid, id.start));
         inner.pipes.extend(pipe.map(|pipe| (pipe, Arc::clone(&container))));
+        inner.last.insert(Arc::clone(&container), (id.pid, pipe));
         inner.mains.insert(id.pid, Main { start: id.start, container, alive: true });
     }
 
@@ -63,13 +66,14 @@ impl Registry {
         inner.known.retain(|_, of| **of != *container);
     }
 
-    /// Reports each live process of a container, the moment it is seen. `true`: that were all.
-    pub(super) fn find(&self, container: &str, report: &mut dyn FnMut(Member)) -> io::Result<bool> {
+    /// Reports each live process of a container, the moment it is seen. `report` says whether that is news, and then
+    /// this need not find out whether it were all. `true`: that were all.
+    pub(super) fn find(&self, container: &str, report: &mut dyn FnMut(Member) -> bool) -> io::Result<bool> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found = Vec::new();
         let mut both = |member: Member| {
-            report(member);
             found.push((member.pid, member.start));
+            report(member)
         };
         let settled = match self.below_us(&mut inner, container, &mut both) {
             Some(settled) => settled,
@@ -86,41 +90,55 @@ impl Registry {
     /// All live processes of a container.
     pub(super) fn members(&self, container: &str) -> io::Result<Vec<Member>> {
         let mut members = Vec::new();
-        self.find(container, &mut |member| members.push(member))?;
+        self.find(container, &mut |member| {
+            members.push(member);
+            true
+        })?;
         Ok(members)
     }
 
     /// Looks only below our own children. `None`: that is not enough here, because we do not adopt orphans, or
     /// because the kernel does not list children.
-    fn below_us(&self, inner: &mut Inner, container: &str, report: &mut dyn FnMut(Member)) -> Option<bool> {
+    fn below_us(
+        &self,
+        inner: &mut Inner,
+        container: &str,
+        report: &mut dyn FnMut(Member) -> bool,
+    ) -> Option<bool> {
         if !is_subreaper() {
             return None;
         }
         let own = std::process::id();
         let mut children = proc::children(own)?;
-        let mut settled = false;
         for _ in 0..8 {
-            let (found, calm) = self.below(inner, container, &children, report);
+            let seen = self.below(inner, container, &children, report);
+            if seen.news {
+                return Some(false);
+            }
+            if seen.calm {
+                return Some(true);
+            }
             // One that ended between the list and the look has left its children to us: they are in a new list.
             let now = proc::children(own)?;
-            settled = calm && now == children;
-            if found || settled {
-                break;
+            if !seen.vanished && now == children {
+                return Some(true);
+            }
+            if seen.found {
+                return Some(false);
             }
             children = now;
         }
-        Some(settled)
+        Some(false)
     }
 
-    /// Whether there was one; and whether nobody came or went meanwhile.
     fn below(
         &self,
         inner: &mut Inner,
         container: &str,
         children: &[u32],
-        report: &mut dyn FnMut(Member),
-    ) -> (bool, bool) {
-        let mut calm = true;
+        report: &mut dyn FnMut(Member) -> bool,
+    ) -> Seen {
+        let (mut calm, mut vanished, mut news) = (true, false, false);
         let mut waiting: Vec<u32> = Vec::new();
         inner.strangers.retain(|(pid, _)| children.binary_search(pid).is_ok());
         inner.dead.retain(|pid| children.binary_search(pid).is_ok());
@@ -133,16 +151,17 @@ impl Registry {
                 continue;
             }
             let Some(stat) = proc::stat(pid) else {
-                calm = false;
+                vanished = true;
                 continue;
             };
             if stat.is_dead() {
+                calm = false;
                 inner.dead.insert(pid);
                 if let Some(main) = inner.mains.get_mut(&pid) {
                     main.alive = false;
                 }
             } else if self.owner(inner, pid, &stat).is_some_and(|of| *of == *container) {
-                report(member(pid, &stat));
+                news |= report(member(pid, &stat));
                 waiting.push(pid);
             }
         }
@@ -150,21 +169,21 @@ impl Registry {
         let mut seen: BTreeSet<u32> = waiting.iter().copied().collect();
         while let Some(pid) = waiting.pop() {
             let Some(below) = proc::children(pid) else {
-                calm = false;
+                vanished = true;
                 continue;
             };
             for pid in below.into_iter().filter(|pid| seen.insert(*pid)) {
                 match proc::stat(pid) {
                     Some(stat) if !stat.is_dead() => {
-                        report(member(pid, &stat));
+                        news |= report(member(pid, &stat));
                         waiting.push(pid);
                     }
-                    Some(_) => {}
-                    None => calm = false,
+                    Some(_) => calm = false,
+                    None => vanished = true,
                 }
             }
         }
-        (found, calm)
+        Seen { found, news, vanished, calm: calm && !vanished }
     }
 
     /// Whose this child of ours is.
@@ -194,7 +213,12 @@ impl Registry {
     }
 
     /// Looks at all processes of the machine.
-    fn walk(&self, inner: &Inner, container: &str, report: &mut dyn FnMut(Member)) -> io::Result<bool> {
+    fn walk(
+        &self,
+        inner: &Inner,
+        container: &str,
+        report: &mut dyn FnMut(Member) -> bool,
+    ) -> io::Result<bool> {
         let is_one = |pid: u32, stat: &Stat| {
             inner.known.get(&(pid, stat.start)).is_some_and(|of| **of == *container)
                 || inner.by_session(stat).is_some_and(|of| *of == *container)
@@ -209,8 +233,13 @@ impl Registry {
 
 impl Inner {
     fn forget_mains(&mut self, container: &str) {
-        self.mains.retain(|_, main| *main.container != *container);
-        self.pipes.retain(|_, of| **of != *container);
+        let Some((pid, pipe)) = self.last.remove(container) else { return };
+        if self.mains.get(&pid).is_some_and(|main| *main.container == *container) {
+            self.mains.remove(&pid);
+        }
+        if let Some(pipe) = pipe.filter(|pipe| self.pipes.get(pipe).is_some_and(|of| **of == *container)) {
+            self.pipes.remove(&pipe);
+        }
     }
 
     fn by_session(&self, stat: &Stat) -> Option<Arc<str>> {
@@ -226,6 +255,18 @@ impl Inner {
     }
 }
 
+/// What a look below us has shown.
+struct Seen {
+    /// There was one.
+    found: bool,
+    /// There was one that is not known to stand still, so that another look is needed in any case.
+    news: bool,
+    /// One was listed, and is no more: not even dead.
+    vanished: bool,
+    /// Nobody who was listed has died, just now or before.
+    calm: bool,
+}
+
 /// Whether a process is in the session that this main process made, not in another one that got its number since.
 pub(super) fn session_is_of(stat: &Stat, main: u32, main_start: u64) -> bool {
     stat.session == main
@@ -237,7 +278,7 @@ pub(super) fn session_is_of(stat: &Stat, main: u32, main_start: u64) -> bool {
 /// that were all; `false`: processes come and go so fast that some were never looked at.
 pub(super) fn walk(
     mut is_one: impl FnMut(u32, &Stat) -> bool,
-    report: &mut dyn FnMut(Member),
+    report: &mut dyn FnMut(Member) -> bool,
 ) -> io::Result<bool> {
     let own = std::process::id();
     let mut all: BTreeMap<u32, Stat> = BTreeMap::new();

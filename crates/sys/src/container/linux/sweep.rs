@@ -5,12 +5,13 @@
 //! the tree is complete, and only then it is killed. A process is held by a pidfd from the first look on, so that
 //! another one that gets its number is never hit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::linux::proc;
 use crate::process::linux::{Held, raw};
 
 /// How long a tree may take to stand still.
@@ -26,15 +27,19 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Stopped, or in the kernel in a way that it cannot leave without stopping.
     fn stands(&self) -> bool {
-        matches!(self.state, b'T' | b't' | b'D')
+        is_standing(self.state)
     }
 }
 
-/// Looks around, and reports each live process of the tree the moment it is seen. `true`: that were all; `false`:
-/// the tree changed meanwhile, so that one may have been missed.
-pub(super) type Find<'a> = dyn FnMut(&mut dyn FnMut(Member)) -> io::Result<bool> + 'a;
+/// Stopped, or in the kernel in a way that it cannot leave without stopping.
+fn is_standing(state: u8) -> bool {
+    matches!(state, b'T' | b't' | b'D')
+}
+
+/// Looks around, and reports each live process of the tree the moment it is seen; it is told whether that is news.
+/// `true`: that were all; `false`: the tree changed meanwhile, so that one may have been missed, or there was news.
+pub(super) type Find<'a> = dyn FnMut(&mut dyn FnMut(Member) -> bool) -> io::Result<bool> + 'a;
 
 /// What was stopped.
 struct Stopped {
@@ -95,42 +100,59 @@ fn stop_all(find: &mut Find<'_>, until: Instant) -> io::Result<Stopped> {
     let mut refused = None;
     let mut round = 0_u32;
     loop {
-        let (mut new, mut moving) = (false, false);
+        let mut news = false;
         let mut members = Vec::new();
         // At once, not after the look: a moment later it may have made another one and be gone.
         let settled = find(&mut |member| {
             members.push(member);
             let key = (member.pid, member.start);
             if all.contains_key(&key) && member.stands() {
-                return;
+                return false;
             }
-            moving = true;
-            new |= !all.contains_key(&key);
+            news = true;
             // One that runs though it was stopped has been let go on by somebody: once more. One that has ended
             // since may have left children: the next look finds them.
-            let Some(held) = all.remove(&key).or_else(|| Held::open(member.pid, member.start)) else {
-                return;
-            };
-            match held.signal(Signal::STOP) {
-                Ok(_) => drop(all.insert(key, held)),
-                Err(error) => {
-                    let text = format!("process {} cannot be stopped: {error}", member.pid);
-                    refused.get_or_insert(io::Error::new(error.kind(), text));
+            if let Some(held) = all.remove(&key).or_else(|| Held::open(member.pid, member.start)) {
+                match held.signal(Signal::STOP) {
+                    Ok(_) => drop(all.insert(key, held)),
+                    Err(error) => {
+                        let text = format!("process {} cannot be stopped: {error}", member.pid);
+                        refused.get_or_insert(io::Error::new(error.kind(), text));
+                    }
                 }
             }
+            true
         })?;
-        all.retain(|key, _| members.iter().any(|member| (member.pid, member.start) == *key));
-        let complete = settled && !moving;
+        let seen: BTreeSet<(u32, u64)> = members.iter().map(|member| (member.pid, member.start)).collect();
+        all.retain(|key, _| seen.contains(key));
+        let complete = settled && !news;
         if complete || refused.is_some() || Instant::now() >= until {
             return Ok(Stopped { held: all.into_values().collect(), complete, refused });
         }
-        if !new && settled {
-            // Only waiting for stops to take effect.
-            std::thread::sleep(Duration::from_micros(200));
-        } else if round > 0 {
+        // Several rounds with news mean that the tree grows.
+        if round > 1 {
             stop_groups(&members);
         }
+        wait_standing(&all);
         round += 1;
+    }
+}
+
+/// A stop takes a moment to take effect; to look around meanwhile is of no use. Not for long: others may be forking.
+fn wait_standing(all: &BTreeMap<(u32, u64), Held>) {
+    let stands = |pid: u32, start: u64| match proc::stat(pid) {
+        Some(stat) if stat.start == start && !stat.is_dead() => is_standing(stat.state),
+        _ => true,
+    };
+    for turn in 0..20 {
+        if all.keys().all(|&(pid, start)| stands(pid, start)) {
+            return;
+        }
+        if turn < 3 {
+            std::thread::yield_now();
+        } else {
+            std::thread::sleep(Duration::from_micros(50));
+        }
     }
 }
 

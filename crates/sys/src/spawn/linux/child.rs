@@ -50,6 +50,10 @@ pub(super) struct Orders {
     pub(super) account: *const Become,
     /// None of them is 0, 1 or 2.
     pub(super) stdio: [c_int; 3],
+    /// The handlers are gone already; only these signals may be ignored. A bit for each, from the lowest for signal 1.
+    pub(super) ignored: u64,
+    /// Nothing that is needed has a higher number.
+    pub(super) highest: c_int,
     /// An open `cgroup.procs` to write itself into, or `NONE`.
     pub(super) cgroup_procs: c_int,
     pub(super) open_files: *const libc::rlimit,
@@ -84,10 +88,14 @@ unsafe fn prepare_and_execute(orders: &Orders) -> (Step, c_int) {
         if libc::syscall(libc::SYS_setsid) < 0 {
             return (Step::Session, errno());
         }
+        // First of all that touches descriptors: until now they are our parent's.
+        if let Err(errno) = own_descriptors(orders.highest) {
+            return (Step::Stdio, errno);
+        }
         if orders.cgroup_procs != NONE && write_all(orders.cgroup_procs, b"0".as_ptr(), 1) < 0 {
             return (Step::Cgroup, errno());
         }
-        default_signals();
+        default_signals(orders.ignored);
         if let Err(errno) = set_limits(orders) {
             return (Step::Limits, errno);
         }
@@ -135,8 +143,8 @@ unsafe fn execute(orders: &Orders) -> c_int {
     if closed { libc::EACCES } else { last }
 }
 
-/// Handlers go by themselves with the program; what was ignored would stay ignored.
-unsafe fn default_signals() {
+/// Handlers would run on our parent's memory once signals are let in, and what is ignored would stay ignored.
+unsafe fn default_signals(which: u64) {
     /// The kernel's `struct sigaction`; the C library's is another.
     #[repr(C)]
     struct Action {
@@ -146,7 +154,7 @@ unsafe fn default_signals() {
         mask: u64,
     }
     let default = Action { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
-    for signal in 1..=64_i32 {
+    for signal in (1..=64_i32).filter(|signal| which & (1 << (signal - 1)) != 0) {
         // SAFETY: `default` is a valid action; SIGKILL and SIGSTOP are refused, which is right.
         unsafe {
             libc::syscall(
@@ -184,6 +192,20 @@ unsafe fn set_limits(orders: &Orders) -> Result<(), c_int> {
     Ok(())
 }
 
+/// A table of our own, of the lowest part only: the rest need be neither copied nor closed.
+unsafe fn own_descriptors(highest: c_int) -> Result<(), c_int> {
+    // SAFETY: numbers only.
+    unsafe {
+        let unshare = libc::CLOSE_RANGE_UNSHARE;
+        if libc::syscall(libc::SYS_close_range, highest + 1, u32::MAX, unshare) < 0
+            && libc::syscall(libc::SYS_unshare, libc::CLONE_FILES) < 0
+        {
+            return Err(errno());
+        }
+    }
+    Ok(())
+}
+
 unsafe fn set_stdio(orders: &Orders) -> Result<(), c_int> {
     // SAFETY: numbers only.
     unsafe {
@@ -204,11 +226,10 @@ unsafe fn set_stdio(orders: &Orders) -> Result<(), c_int> {
             }
         }
         // Whatever else this process has open, also what came without the flag from who started us.
-        let from: c_int = 3;
-        if libc::syscall(libc::SYS_close_range, from, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) < 0 {
-            // Before Linux 5.11. Nobody has more descriptors in the middle of a start than this.
-            for fd in from..65_536 {
-                libc::syscall(libc::SYS_fcntl, fd, libc::F_SETFD, libc::FD_CLOEXEC);
+        if libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) < 0 {
+            // A sandbox refuses it. A keeper has a few descriptors for each service.
+            for fd in 3..65_536 {
+                libc::syscall(libc::SYS_close, fd);
             }
         }
     }

@@ -6,14 +6,15 @@
 
 use std::ffi::{c_int, c_void};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 
 use super::child::{self, Orders, Step};
-use super::launch::Failure;
+use super::launch::{Failure, Workplace};
 use crate::container::linux::Cgroup;
 
 /// The child needs a few hundred bytes.
@@ -21,6 +22,10 @@ const STACK: usize = 64 << 10;
 
 /// Below the stack: running over it ends the child and not the keeper's memory.
 const GUARD: usize = 4 << 10;
+
+/// The memory, until the program starts, and for that time the parent stands still. The descriptors, until the child
+/// has made a table of its own; see `slots`.
+const SHARED: c_int = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES;
 
 /// Set once `clone3` was refused.
 static REFUSED: AtomicBool = AtomicBool::new(false);
@@ -64,9 +69,13 @@ impl Drop for Stack {
 }
 
 /// Makes the child and returns when it runs its program, or has failed and is gone.
-pub(super) fn run(stack: &mut Stack, orders: &mut Orders, cgroup: Option<&Cgroup>) -> Result<u32, Failure> {
+pub(super) fn run(
+    place: &mut Workplace,
+    orders: &mut Orders,
+    cgroup: Option<&Cgroup>,
+) -> Result<u32, Failure> {
     let blocked = SignalsBlocked::new();
-    let made = make(stack, orders, cgroup);
+    let made = make(place, orders, cgroup);
     drop(blocked);
     outcome(made?, orders)
 }
@@ -77,12 +86,12 @@ pub(super) fn run(stack: &mut Stack, orders: &mut Orders, cgroup: Option<&Cgroup
 /// what they remember of its parent's instead, and kill the process at birth if the two differ. One that was moved
 /// there is left alone.
 pub(super) fn run_entering(
-    stack: &mut Stack,
+    place: &mut Workplace,
     orders: &mut Orders,
     cgroup: Option<&Cgroup>,
 ) -> Result<u32, Failure> {
     let blocked = SignalsBlocked::new();
-    let made = by_clone(stack, orders, cgroup);
+    let made = by_clone(place, orders, cgroup);
     drop(blocked);
     let pid = outcome(made?, orders)?;
     // It is our own cgroup that was killed once, so all that are born elsewhere would die.
@@ -106,10 +115,10 @@ fn outcome(pid: i32, orders: &Orders) -> Result<u32, Failure> {
     Err(Failure { step, error: io::Error::from_raw_os_error(errno) })
 }
 
-fn make(stack: &mut Stack, orders: &mut Orders, cgroup: Option<&Cgroup>) -> Result<i32, Failure> {
+fn make(place: &mut Workplace, orders: &mut Orders, cgroup: Option<&Cgroup>) -> Result<i32, Failure> {
     #[cfg(target_arch = "x86_64")]
     if !REFUSED.load(Ordering::Relaxed) {
-        match by_clone3(stack, orders, cgroup) {
+        match by_clone3(&place.stack, orders, cgroup) {
             Ok(made) => return Ok(made),
             Err(error) => match error.raw_os_error() {
                 // A sandbox's way of saying no, or a kernel without it.
@@ -121,7 +130,7 @@ fn make(stack: &mut Stack, orders: &mut Orders, cgroup: Option<&Cgroup>) -> Resu
             },
         }
     }
-    by_clone(stack, orders, cgroup)
+    by_clone(place, orders, cgroup)
 }
 
 /// The kernel's `struct clone_args`, as of Linux 5.7.
@@ -143,11 +152,13 @@ struct CloneArguments {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn by_clone3(stack: &mut Stack, orders: &mut Orders, cgroup: Option<&Cgroup>) -> io::Result<i32> {
+fn by_clone3(stack: &Stack, orders: &mut Orders, cgroup: Option<&Cgroup>) -> io::Result<i32> {
     const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-    const SAME: c_int = libc::CLONE_VM | libc::CLONE_VFORK;
+    /// Handlers are gone in the child; what is ignored stays so.
+    const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+    orders.ignored = ignored();
     let mut arguments = CloneArguments {
-        flags: u64::from(SAME.cast_unsigned()),
+        flags: u64::from(SHARED.cast_unsigned()) | CLONE_CLEAR_SIGHAND,
         exit_signal: u64::from(libc::SIGCHLD.cast_unsigned()),
         stack: stack.bottom().addr() as u64,
         stack_size: STACK as u64,
@@ -190,25 +201,44 @@ fn by_clone3(stack: &mut Stack, orders: &mut Orders, cgroup: Option<&Cgroup>) ->
 }
 
 /// The child enters its cgroup by itself, before anything else.
-fn by_clone(stack: &mut Stack, orders: &mut Orders, cgroup: Option<&Cgroup>) -> Result<i32, Failure> {
+fn by_clone(place: &mut Workplace, orders: &mut Orders, cgroup: Option<&Cgroup>) -> Result<i32, Failure> {
     let told = |step| move |error| Failure { step, error };
+    orders.ignored = u64::MAX;
     let procs = cgroup.map(Cgroup::open_procs).transpose().map_err(told(Step::Cgroup))?;
     if let Some(procs) = &procs {
-        orders.cgroup_procs = procs.as_raw_fd();
+        orders.cgroup_procs = place.slots.put(procs.as_fd()).map_err(told(Step::Cgroup))?;
     }
     // SAFETY: as in `by_clone3`; the C library's wrapper does the same as the assembly there.
     let pid = unsafe {
-        libc::clone(
-            as_callback,
-            stack.top(),
-            libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
-            ptr::from_mut(orders).cast(),
-        )
+        libc::clone(as_callback, place.stack.top(), SHARED | libc::SIGCHLD, ptr::from_mut(orders).cast())
     };
     if pid < 0 {
         return Err(told(Step::Clone)(io::Error::last_os_error()));
     }
     Ok(pid)
+}
+
+/// The signals that may be ignored here: those that shells, `nohup` and runtimes use to ignore, and what was ignored
+/// when this process made its first.
+fn ignored() -> u64 {
+    const USUAL: [c_int; 9] = [
+        libc::SIGHUP,
+        libc::SIGINT,
+        libc::SIGQUIT,
+        libc::SIGPIPE,
+        libc::SIGTERM,
+        libc::SIGCHLD,
+        libc::SIGTSTP,
+        libc::SIGTTIN,
+        libc::SIGTTOU,
+    ];
+    static FIRST: OnceLock<u64> = OnceLock::new();
+    *FIRST.get_or_init(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let first = line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        USUAL.iter().fold(first.unwrap_or(u64::MAX), |mask, signal| mask | 1 << (signal - 1))
+    })
 }
 
 /// What the C library calls in the child.

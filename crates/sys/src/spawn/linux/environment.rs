@@ -1,8 +1,10 @@
 //! The environment of a new process: ours, byte for byte, with changes.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::ffi::CString;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{CStr, CString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::sync::OnceLock;
 
 use crate::spawn::{SpawnError, SpawnErrorKind};
 
@@ -10,7 +12,21 @@ use crate::spawn::{SpawnError, SpawnErrorKind};
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 pub(crate) struct Environment {
-    pub(crate) entries: Vec<CString>,
+    pub(crate) entries: Vec<Cow<'static, CStr>>,
+}
+
+/// Ours, by name; it does not change.
+fn own() -> &'static [(Vec<u8>, CString)] {
+    static OWN: OnceLock<Vec<(Vec<u8>, CString)>> = OnceLock::new();
+    OWN.get_or_init(|| {
+        let all = std::env::vars_os().map(|(name, value)| {
+            let name = name.into_vec();
+            // What we were given as C strings has no NUL inside.
+            let entry = entry(&name, value.as_bytes()).unwrap_or_default();
+            (name, entry)
+        });
+        all.collect()
+    })
 }
 
 impl Environment {
@@ -19,11 +35,8 @@ impl Environment {
         let mut dropped: BTreeSet<&[u8]> = remove.iter().map(|name| name.as_bytes()).collect();
         dropped.extend(set.iter().map(|(name, _)| *name));
         let mut entries = Vec::with_capacity(64);
-        for (name, value) in std::env::vars_os() {
-            if !dropped.contains(name.as_bytes()) {
-                entries.push(entry(name.as_bytes(), value.as_bytes())?);
-            }
-        }
+        let kept = own().iter().filter(|(name, _)| !dropped.contains(name.as_slice()));
+        entries.extend(kept.map(|(_, entry)| Cow::Borrowed(entry.as_c_str())));
         for (name, value) in set {
             if name.is_empty() || name.contains(&b'=') {
                 let name = String::from_utf8_lossy(name);
@@ -32,14 +45,14 @@ impl Environment {
                     format!("{name:?} cannot be the name of an environment variable"),
                 ));
             }
-            entries.push(entry(name, value)?);
+            entries.push(Cow::Owned(entry(name, value)?));
         }
         Ok(Environment { entries })
     }
 
     /// Where programs are looked for.
     pub(crate) fn path(&self) -> &[u8] {
-        let found = self.entries.iter().find_map(|entry| entry.as_bytes().strip_prefix(b"PATH="));
+        let found = self.entries.iter().find_map(|entry| entry.to_bytes().strip_prefix(b"PATH="));
         found.unwrap_or(DEFAULT_PATH)
     }
 }

@@ -3,7 +3,7 @@
 //! The kernel says little ("No such file or directory" for a missing program, a missing interpreter and a missing
 //! loader alike), so the file is looked at afterwards. It may have changed since; then the words are general.
 
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -207,24 +207,26 @@ impl Context<'_> {
     }
 
     fn too_long(&self) -> (Kind, String) {
-        let longest = |strings: &[std::ffi::CString]| {
+        let longest = |strings: &[&CStr]| {
             strings
                 .iter()
-                .map(|string| string.as_bytes_with_nul().len())
+                .map(|string| string.to_bytes_with_nul().len())
                 .enumerate()
                 .max_by_key(|(_, length)| *length)
         };
-        let sum = |strings: &[std::ffi::CString]| -> usize {
-            strings.iter().map(|string| string.as_bytes_with_nul().len() + size_of::<usize>()).sum()
+        let sum = |strings: &[&CStr]| -> usize {
+            strings.iter().map(|string| string.to_bytes_with_nul().len() + size_of::<usize>()).sum()
         };
-        let arguments = sum(&self.launch.arguments);
-        let environment = sum(&self.launch.environment);
-        let single = match (longest(&self.launch.arguments), longest(&self.launch.environment)) {
+        let all_arguments: Vec<&CStr> = self.launch.arguments.iter().map(AsRef::as_ref).collect();
+        let all_variables: Vec<&CStr> = self.launch.environment.iter().map(AsRef::as_ref).collect();
+        let arguments = sum(&all_arguments);
+        let environment = sum(&all_variables);
+        let single = match (longest(&all_arguments), longest(&all_variables)) {
             (Some((place, length)), _) if length > MAX_STRING => {
                 format!("argument {place} has {length} bytes")
             }
             (_, Some((place, length))) if length > MAX_STRING => {
-                let entry = self.launch.environment[place].as_bytes();
+                let entry = all_variables[place].to_bytes();
                 let name = entry.split(|&byte| byte == b'=').next().unwrap_or(entry);
                 format!("the environment variable {} has {length} bytes", String::from_utf8_lossy(name))
             }

@@ -1,14 +1,16 @@
 //! A new process from prepared parts.
 
-use std::ffi::{CString, c_char};
+use std::borrow::Cow;
+use std::ffi::{CStr, CString, c_char};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::account::Account;
 use super::child::{Become, NONE, Orders, Step};
 use super::clone::{self, Stack};
+use super::slots::Slots;
 use crate::container::linux::Cgroup;
 
 /// All that is to be known about a new process. Nothing is looked up after the clone.
@@ -16,7 +18,7 @@ pub(crate) struct Launch<'a> {
     /// Tried in this order, as execvp(3) does.
     pub(crate) programs: Vec<CString>,
     pub(crate) arguments: Vec<CString>,
-    pub(crate) environment: Vec<CString>,
+    pub(crate) environment: Vec<Cow<'static, CStr>>,
     pub(crate) directory: Option<CString>,
     pub(crate) account: Option<&'a Account>,
     pub(crate) stdin: BorrowedFd<'a>,
@@ -44,22 +46,42 @@ pub(crate) struct Originals {
     pub(crate) oom_score_adj: Option<Vec<u8>>,
 }
 
+/// What the making of processes needs besides; there is one.
+pub(super) struct Workplace {
+    pub(super) stack: Stack,
+    pub(super) slots: Slots,
+}
+
+static WORKPLACE: Mutex<Option<Workplace>> = Mutex::new(None);
+
+/// Best done early in the life of a process, see [`Slots`]; the first launch does it otherwise.
+pub(crate) fn prepare() -> io::Result<()> {
+    workplace(&mut WORKPLACE.lock().unwrap_or_else(PoisonError::into_inner)).map(drop)
+}
+
+fn workplace(place: &mut Option<Workplace>) -> io::Result<&mut Workplace> {
+    match place {
+        Some(place) => Ok(place),
+        None => Ok(place.insert(Workplace { stack: Stack::new()?, slots: Slots::new()? })),
+    }
+}
+
 /// Set once by `become_keeper`.
 pub(crate) static ORIGINALS: OnceLock<Originals> = OnceLock::new();
 
 impl Launch<'_> {
     /// Returns the process's number when the program runs.
     pub(crate) fn run(&self) -> Result<u32, Failure> {
-        static STACK: Mutex<Option<Stack>> = Mutex::new(None);
-        // One at a time: the stack is shared. Held by a thread that panicked it is as good as new.
-        let mut stack = STACK.lock().unwrap_or_else(PoisonError::into_inner);
-        if stack.is_none() {
-            *stack = Some(Stack::new().map_err(clone_failure)?);
-        }
-        let Some(stack) = stack.as_mut() else {
-            return Err(clone_failure(io::ErrorKind::OutOfMemory.into()));
-        };
+        // One at a time. What a thread that panicked has left is as good as new.
+        let mut place = WORKPLACE.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = workplace(&mut place).map_err(clone_failure)?;
+        let outcome = self.run_at(place);
+        place.slots.clear();
+        outcome
+    }
 
+    fn run_at(&self, place: &mut Workplace) -> Result<u32, Failure> {
+        let stdio = self.put_stdio(&mut place.slots).map_err(clone_failure)?;
         let programs = pointers(&self.programs);
         let arguments = pointers(&self.arguments);
         let environment = pointers(&self.environment);
@@ -76,7 +98,9 @@ impl Launch<'_> {
             environment: environment.as_ptr(),
             directory: self.directory.as_ref().map_or(ptr::null(), |dir| dir.as_ptr()),
             account: account.as_ref().map_or(ptr::null(), ptr::from_ref),
-            stdio: [self.stdin.as_raw_fd(), self.stdout.as_raw_fd(), self.stderr.as_raw_fd()],
+            stdio,
+            ignored: u64::MAX,
+            highest: place.slots.highest(),
             cgroup_procs: NONE,
             open_files: originals
                 .and_then(|originals| originals.open_files.as_ref())
@@ -88,12 +112,21 @@ impl Launch<'_> {
             step: Step::Unborn,
             errno: 0,
         };
-        match clone::run(stack, &mut orders, self.cgroup) {
+        match clone::run(place, &mut orders, self.cgroup) {
             Err(failure) if failure.step == Step::Unborn && self.cgroup.is_some() && self.insist => {
-                clone::run_entering(stack, &mut orders, self.cgroup)
+                clone::run_entering(place, &mut orders, self.cgroup)
             }
             outcome => outcome,
         }
+    }
+
+    /// Error and output are often the same.
+    fn put_stdio(&self, slots: &mut Slots) -> io::Result<[RawFd; 3]> {
+        let stdin = slots.put(self.stdin)?;
+        let stdout = slots.put(self.stdout)?;
+        let same = self.stderr.as_raw_fd() == self.stdout.as_raw_fd();
+        let stderr = if same { stdout } else { slots.put(self.stderr)? };
+        Ok([stdin, stdout, stderr])
     }
 }
 
@@ -102,6 +135,6 @@ fn clone_failure(error: io::Error) -> Failure {
 }
 
 /// As `execve` takes them: a null pointer at the end.
-fn pointers(strings: &[CString]) -> Vec<*const c_char> {
-    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+fn pointers<S: AsRef<CStr>>(strings: &[S]) -> Vec<*const c_char> {
+    strings.iter().map(|string| string.as_ref().as_ptr()).chain([ptr::null()]).collect()
 }
