@@ -20,6 +20,12 @@ use sinks::Sinks;
 /// So many orders are carried out before the pipes have their turn.
 const ORDERS: usize = 256;
 
+/// After so many pipes in one look there may be more that have something …
+const MANY: u32 = 32;
+
+/// … and it is looked again, at most so often in a round.
+const LOOKS: u32 = 64;
+
 /// How long it waits after the system refused to wait for pipes.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -120,8 +126,7 @@ impl Worker {
         let mut nap = Nap::default();
         while let Some(more) = self.obey() {
             let timeout = if more { Some(Duration::ZERO) } else { self.sinks.chores(Instant::now()) };
-            let sinks = &mut self.sinks;
-            match self.set.wait(timeout, &mut |token, chunk| sinks.take(token, chunk, &mut nap)) {
+            match self.look(timeout, &mut nap) {
                 Ok(()) => self.refused = 0,
                 Err(error) => {
                     self.refused = self.refused.saturating_add(1);
@@ -144,6 +149,22 @@ impl Worker {
             }
         }
         self.stop();
+    }
+
+    /// Reads once from each pipe that has something.
+    fn look(&mut self, timeout: Option<Duration>, nap: &mut Nap) -> io::Result<()> {
+        let mut timeout = timeout;
+        for _ in 0..LOOKS {
+            let before = nap.reads();
+            let sinks = &mut self.sinks;
+            self.set.wait(timeout, &mut |token, chunk| sinks.take(token, chunk, nap))?;
+            // One look serves a limited number of them; after many there may be more.
+            if nap.reads() - before < MANY {
+                break;
+            }
+            timeout = Some(Duration::ZERO);
+        }
+        Ok(())
     }
 
     /// Carries out orders; tells whether there may be more, or none if it is to stop.

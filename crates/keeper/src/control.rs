@@ -273,6 +273,10 @@ impl Keeper {
                 let start = LogPos { segment: start.segment, offset: start.offset };
                 self.state.announce(run, start);
                 self.logs_stuck = false;
+                // Answers come in the order of the questions.
+                while self.unannounced.front().is_some_and(|(_, run)| !self.state.is_unannounced(*run)) {
+                    self.unannounced.pop_front();
+                }
             }
             Told::Ended { run, log, end } => {
                 let end = LogPos { segment: end.segment, offset: end.offset };

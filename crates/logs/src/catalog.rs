@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::segment;
 
@@ -27,7 +28,7 @@ impl Numbers {
 /// Listing a directory costs in proportion to what is in it; whoever opens many logs lists once.
 #[derive(Debug)]
 pub struct Catalog {
-    dir: PathBuf,
+    dir: Arc<Path>,
     logs: BTreeMap<String, Numbers>,
 }
 
@@ -45,18 +46,22 @@ impl Catalog {
         for log in logs.values_mut() {
             log.closed.make_contiguous().sort_unstable();
         }
-        Ok(Catalog { dir: dir.to_owned(), logs })
+        Ok(Catalog { dir: Arc::from(dir), logs })
     }
 
     /// A catalog that knows of no logs: for a directory that cannot be listed now. Numbers already used there would
     /// be used again; a writer never overwrites a closed segment, though.
     pub fn unknown(dir: &Path) -> Catalog {
-        Catalog { dir: dir.to_owned(), logs: BTreeMap::new() }
+        Catalog { dir: Arc::from(dir), logs: BTreeMap::new() }
     }
 
     /// The directory.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    pub(crate) fn shared_dir(&self) -> Arc<Path> {
+        Arc::clone(&self.dir)
     }
 
     /// The names of all logs, sorted.

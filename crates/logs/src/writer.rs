@@ -98,7 +98,7 @@ impl Writer<Disk> {
             return Err(format!("{name:?} cannot be the name of a log"));
         }
         let numbers = catalog.take(name);
-        Ok(Writer::with_files(Disk, Arc::from(catalog.dir()), name, settings, numbers))
+        Ok(Writer::with_files(Disk, catalog.shared_dir(), name, settings, numbers))
     }
 
     /// Ends the writer; the catalog remembers the numbers for the next one.

@@ -3,8 +3,14 @@
 
 use std::time::Duration;
 
-/// The longest nap. It is how late a line may come into its log.
+/// The longest nap while few write. It is how late a line may come into its log.
 const LONGEST: Duration = Duration::from_millis(10);
+
+/// While many write, it is so long for each of them: a limit to how many small reads there are in a second …
+const FOR_EACH: Duration = Duration::from_micros(200);
+
+/// … up to this.
+const LONGEST_OF_ALL: Duration = Duration::from_millis(40);
 
 /// The first nap after a time without; each later one is at most twice as long.
 const FIRST: Duration = Duration::from_micros(50);
@@ -18,8 +24,9 @@ const FILL: u64 = 32 << 10;
 /// Decides about naps from how fast the fastest pipe fills.
 #[derive(Debug, Default)]
 pub(crate) struct Nap {
-    /// The largest read of this round.
+    /// The largest read of this round, and how many there were.
     largest: usize,
+    reads: u32,
     last: Duration,
     /// By how much naps take longer than asked for on this system.
     overshoot: Duration,
@@ -29,11 +36,17 @@ impl Nap {
     /// Something was read.
     pub(crate) fn read(&mut self, bytes: usize) {
         self.largest = self.largest.max(bytes);
+        self.reads = self.reads.saturating_add(1);
+    }
+
+    /// How many reads there were in this round.
+    pub(crate) fn reads(&self) -> u32 {
+        self.reads
     }
 
     /// The round is over that began so long after the one before. Tells how long to sleep; zero is not at all.
     pub(crate) fn after_round(&mut self, since_last_round: Duration) -> Duration {
-        let largest = std::mem::take(&mut self.largest);
+        let (largest, reads) = (std::mem::take(&mut self.largest), std::mem::take(&mut self.reads));
         if largest == 0 || largest >= FULL {
             self.last = if largest == 0 { self.last } else { Duration::ZERO };
             return Duration::ZERO;
@@ -41,7 +54,8 @@ impl Nap {
         // At the pace of this round the fastest pipe gets FILL bytes in this time.
         let nanos = since_last_round.as_nanos().saturating_mul(u128::from(FILL)) / largest as u128;
         let room = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        let wanted = LONGEST.min(self.last.saturating_mul(2).max(FIRST)).min(room);
+        let longest = FOR_EACH.saturating_mul(reads).clamp(LONGEST, LONGEST_OF_ALL);
+        let wanted = longest.min(self.last.saturating_mul(2).max(FIRST)).min(room);
         self.last = wanted;
         if wanted.saturating_add(self.overshoot) > room || wanted < FIRST { Duration::ZERO } else { wanted }
     }
