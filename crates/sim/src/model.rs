@@ -148,23 +148,24 @@ impl Model {
         match request {
             Request::Up => {
                 let auto = facts.plan.services.iter().filter(|(_, plan)| plan.start == StartMode::Auto);
-                for (name, _) in auto.clone() {
-                    self.perhaps(facts, name);
-                }
-                for (name, _) in auto.filter(|(name, _)| !cut_off(facts, name)) {
-                    if facts.state(name) != StateName::Completed && facts.run_of(name).is_none() && facts.state(name).is_down() /* TODO-4,6 */ {
-                        self.start(facts, name);
-                    }
-                }
+                let auto: Vec<&ServiceName> = auto.map(|(name, _)| name).collect();
+                self.perhaps(facts, &auto);
+                let cut_off = cut_off(facts);
+                let surely = |name: &&&ServiceName| {
+                    let down = facts.run_of(name).is_none() && facts.state(name).is_down(); // TODO-4,6
+                    down && facts.state(name) != StateName::Completed && !cut_off.contains(**name)
+                };
+                let surely: Vec<&ServiceName> = auto.iter().filter(surely).copied().collect();
+                self.start(facts, &surely);
             }
             Request::Add(_, plan) if plan.start != StartMode::Auto => {}
             Request::Start(name) | Request::Add(name, _) => {
-                self.perhaps(facts, name);
-                self.start(facts, name);
+                self.perhaps(facts, &[name]);
+                self.start(facts, &[name]);
             }
             Request::Restart(name) => {
-                self.perhaps(facts, name);
-                self.start(facts, name);
+                self.perhaps(facts, &[name]);
+                self.start(facts, &[name]);
                 let up = facts.run_of(name).is_some();
                 let expected = self.get(name);
                 expected.end_requested |= up;
@@ -183,23 +184,25 @@ impl Model {
         }
     }
 
-    /// A service and what it depends on may start now.
-    fn perhaps(&mut self, facts: &Facts, name: &ServiceName) {
-        for on in facts.with_dependencies(name) {
+    /// These services and what they depend on may start now.
+    fn perhaps(&mut self, facts: &Facts, names: &[&ServiceName]) {
+        for on in facts.with_dependencies(names.iter().copied()) {
             self.get(&on).may_start(facts, &on);
         }
     }
 
-    /// A service starts now, with what it depends on as far as that is just stopped.
-    fn start(&mut self, facts: &Facts, name: &ServiceName) {
-        if facts.run_of(name).is_none() || self.get(name).end_requested {
-            let stopped = |on: &ServiceName| facts.state(on) == StateName::Stopped && !cut_off(facts, on);
-            let mut open = vec![name.clone()];
-            while let Some(one) = open.pop() {
-                self.get(&one).must_start(facts, &one);
-                let needs = facts.service(&one).into_iter().flat_map(|plan| plan.depends_on.keys());
-                open.extend(needs.filter(|on| stopped(on)).cloned());
+    /// These services start now, with what they depend on as far as that is just stopped.
+    fn start(&mut self, facts: &Facts, names: &[&ServiceName]) {
+        let cut_off = cut_off(facts);
+        let (mut open, mut seen) = (names.to_vec(), BTreeSet::new());
+        open.retain(|name| facts.run_of(name).is_none() || self.get(name).end_requested);
+        while let Some(one) = open.pop() {
+            if !seen.insert(one) {
+                continue;
             }
+            self.get(one).must_start(facts, one);
+            let needs = facts.service(one).into_iter().flat_map(|plan| plan.depends_on.keys());
+            open.extend(needs.filter(|on| facts.state(on) == StateName::Stopped && !cut_off.contains(*on)));
         }
     }
 
@@ -375,10 +378,11 @@ impl Expected {
     }
 }
 
-/// Whether a service, or something that it depends on, is disabled.
-fn cut_off(facts: &Facts, name: &ServiceName) -> bool {
-    let disabled = |name| facts.service(name).is_some_and(|plan| plan.start == StartMode::Disabled);
-    facts.with_dependencies(name).iter().any(disabled)
+/// The services that are disabled, and all that depend on one.
+fn cut_off(facts: &Facts) -> BTreeSet<ServiceName> {
+    let plans = facts.plan.services.iter();
+    let disabled = plans.filter(|(_, plan)| plan.start == StartMode::Disabled).map(|(name, _)| name);
+    facts.with_dependents(disabled)
 }
 
 /// Whether everything that a service waits for is there beyond doubt.

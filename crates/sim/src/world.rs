@@ -95,12 +95,13 @@ impl World {
         World::with(plan, seed, Some(checker), true)
     }
 
-    /// A world whose supervisor is only counted, not watched: for very large stacks.
+    /// A world of a very large stack: under all rules, but those that need the status after each step.
     ///
     /// # Errors
-    /// Never, in effect.
-    pub fn unwatched(plan: Plan, seed: u64) -> Result<World, Violation> {
-        World::with(plan, seed, None, false)
+    /// If already the first moment breaks a rule.
+    pub fn large(plan: Plan, seed: u64) -> Result<World, Violation> {
+        let checker = Checker::new(plan.clone());
+        World::with(plan, seed, Some(checker), false)
     }
 
     fn with(plan: Plan, seed: u64, checker: Option<Checker>, looks: bool) -> Result<World, Violation> {

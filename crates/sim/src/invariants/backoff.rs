@@ -138,7 +138,7 @@ impl BackOff {
     fn request(&mut self, facts: &Facts, request: &Request) {
         let wanted: BTreeSet<ServiceName> = match request {
             Request::Start(name) | Request::Restart(name) | Request::Add(name, _) => {
-                facts.with_dependencies(name)
+                facts.with_dependencies([name])
             }
             Request::Up => facts.plan.services.keys().cloned().collect(),
             _ => return,

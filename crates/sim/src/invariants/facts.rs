@@ -138,18 +138,23 @@ impl Facts {
 
     /// A service with everything that needs it to be there, directly or not.
     pub fn with_users(&self, name: &ServiceName) -> BTreeSet<ServiceName> {
-        closure(name, |one| self.users(one).cloned().collect())
+        closure([name], |one| self.users(one).collect())
     }
 
-    /// A service with everything it depends on, directly or not.
-    pub fn with_dependencies(&self, name: &ServiceName) -> BTreeSet<ServiceName> {
-        closure(name, |one| self.service(one).into_iter().flat_map(|s| s.depends_on.keys().cloned()).collect())
+    /// Services with everything that depends on them, directly or not.
+    pub fn with_dependents<'a>(
+        &'a self,
+        names: impl IntoIterator<Item = &'a ServiceName>,
+    ) -> BTreeSet<ServiceName> {
+        closure(names, |one| self.dependents(one).collect())
     }
 
-    /// Whether anything that depends on a service, directly or not, is there still.
-    pub fn waits_for_dependents(&self, name: &ServiceName) -> bool {
-        let all = closure(name, |one| self.dependents(one).cloned().collect());
-        all.iter().any(|one| one != name && self.run_of(one).is_some())
+    /// Services with everything they depend on, directly or not.
+    pub fn with_dependencies<'a>(
+        &'a self,
+        names: impl IntoIterator<Item = &'a ServiceName>,
+    ) -> BTreeSet<ServiceName> {
+        closure(names, |one| self.service(one).into_iter().flat_map(|plan| plan.depends_on.keys()).collect())
     }
 
     /// The newest run of a service, if anything of it may be left.
@@ -305,18 +310,18 @@ impl Run {
     }
 }
 
-fn closure(
-    from: &ServiceName,
-    next: impl Fn(&ServiceName) -> Vec<ServiceName>,
+fn closure<'a>(
+    from: impl IntoIterator<Item = &'a ServiceName>,
+    next: impl Fn(&'a ServiceName) -> Vec<&'a ServiceName>,
 ) -> BTreeSet<ServiceName> {
     let mut found = BTreeSet::new();
-    let mut open = vec![from.clone()];
+    let mut open: Vec<&ServiceName> = from.into_iter().collect();
     while let Some(one) = open.pop() {
-        if found.insert(one.clone()) {
-            open.extend(next(&one));
+        if found.insert(one) {
+            open.extend(next(one));
         }
     }
-    found
+    found.into_iter().cloned().collect()
 }
 
 /// The service that a request is about, if it is about one.

@@ -37,7 +37,7 @@ impl Rule for Order {
             }
             Request::Up | Request::Add(..) => self.stopping.clear(),
             Request::Start(name) | Request::Restart(name) => {
-                for name in facts.with_dependencies(name) {
+                for name in facts.with_dependencies([name]) {
                     self.stopping.remove(&name);
                 }
             }

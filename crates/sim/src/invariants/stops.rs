@@ -26,10 +26,24 @@ impl Rule for Stops {
     }
 
     fn after(&mut self, facts: &Facts, step: &Step) -> Verdict {
-        for run in facts.newest.keys().filter_map(|name| facts.run_of(name)).map(|(_, run)| run) {
+        let there: Vec<&Run> =
+            facts.newest.keys().filter_map(|name| facts.run_of(name)).map(|(_, run)| run).collect();
+        for run in &there {
             ends_in_time(facts, run, step)?;
         }
-        Ok(())
+        let waits = |run: &&&Run| {
+            let stopping = facts.state(&run.service) == StateName::Stopping;
+            stopping && run.made.is_some() && run.first_asked_to_end().is_none()
+        };
+        let Some(first) = there.iter().find(waits) else { return Ok(()) };
+        // Whoever is needed by something that is there may wait for it, through others that are not there.
+        let needed = there.iter().filter_map(|run| facts.service(&run.service));
+        let needed = facts.with_dependencies(needed.flat_map(|plan| plan.depends_on.keys()));
+        match there.iter().filter(waits).find(|run| !needed.contains(&run.service)) {
+            Some(stuck) => Err(format!("{} is stopping but nobody asked it to end", stuck.service)),
+            None if step.deadline.is_none() => Err(format!("{} waits to be stopped for ever", first.service)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -85,10 +99,7 @@ fn kill_in_time(facts: &Facts, run: &Run, at: Time) -> Verdict {
 fn ends_in_time(facts: &Facts, run: &Run, step: &Step) -> Verdict {
     let service = &run.service;
     let Some(plan) = facts.service(service) else { return Ok(()) };
-    let Some(first) = run.first_asked_to_end() else {
-        let stopping = facts.state(service) == StateName::Stopping && run.made.is_some();
-        return if stopping && !facts.waits_for_dependents(service) { Err(format!("{service} is stopping but nobody asked it to end")) } else { Ok(()) };
-    };
+    let Some(first) = run.first_asked_to_end() else { return Ok(()) };
     let Some((deadline, _)) = step.deadline else {
         return Err(format!("{service} was asked to end, but nobody will look whether it does"));
     };

@@ -30,16 +30,14 @@ impl Rule for Wishes {
         match request {
             Request::Up => {
                 let auto = facts.plan.services.iter().filter(|(_, plan)| plan.start == StartMode::Auto);
-                for (name, _) in auto {
-                    self.wanted.extend(facts.with_dependencies(name));
-                }
+                self.wanted.extend(facts.with_dependencies(auto.map(|(name, _)| name)));
             }
             Request::Start(name) | Request::Restart(name) => {
-                self.wanted.extend(facts.with_dependencies(name));
+                self.wanted.extend(facts.with_dependencies([name]));
             }
             Request::Add(name, plan) => {
                 if plan.start == StartMode::Auto {
-                    self.wanted.extend(facts.with_dependencies(name));
+                    self.wanted.extend(facts.with_dependencies([name]));
                 }
             }
             // A stop of what is down changes nothing.
