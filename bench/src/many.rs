@@ -9,7 +9,8 @@ use crate::stats::{cpu, median, pss};
 pub fn run() -> Result<(), String> {
     for count in [0, 100, 1000] {
         let bare = bare(count)?;
-        let mut config = String::new();
+        // A stack has at least one service; this one never runs.
+        let mut config = "[service.idle]\ncommand = [\"true\"]\nstart = \"manual\"\n".to_owned();
         for n in 0..count {
             config += &format!("[service.s{n}]\ncommand = [{:?}, \"sleep\"]\n", program("mainstay-fixture"));
         }

@@ -8,6 +8,7 @@
 mod processes;
 mod stack;
 
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,39 @@ pub fn program(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// The Go example, built by `cargo xtask test` to `target/go/<os>/api`.
+pub fn go_example() -> PathBuf {
+    let me = std::env::current_exe().unwrap();
+    let built = format!("go/{}/api{}", std::env::consts::OS, std::env::consts::EXE_SUFFIX);
+    me.ancestors()
+        .map(|dir| dir.join(&built))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("{built} is in no folder above {}; cargo xtask test builds it", me.display()))
+}
+
+/// A directory of the repository.
+pub fn repository(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The whole answer to a GET, head and body; empty if nobody answers.
+pub fn get(port: u16, path: &str) -> String {
+    let ask = || -> std::io::Result<String> {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().unwrap_or_default()
 }
 
 /// Whether this runs under Wine, whose gaps are named by the tests that skip them.

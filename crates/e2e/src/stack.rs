@@ -15,6 +15,8 @@ use crate::{end_all, eventually, program, running};
 pub struct Stack {
     home: tempfile::TempDir,
     name: String,
+    file: PathBuf,
+    variables: Vec<(String, String)>,
     fixture: PathBuf,
 }
 
@@ -54,8 +56,21 @@ impl Stack {
         let unique = format!("fx{}n{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let fixture = home.path().join(format!("{unique}{}", std::env::consts::EXE_SUFFIX));
         fs::copy(program("mainstay-fixture"), &fixture).unwrap();
-        let stack = Stack { home, name: "t".to_owned(), fixture };
-        stack.configure(config);
+        let file = home.path().join("mainstay.toml");
+        let stack = Stack { home, name: "t".to_owned(), file, variables: Vec::new(), fixture };
+        // No file at all, where none is wanted.
+        if !config.is_empty() {
+            stack.configure(config);
+        }
+        stack
+    }
+
+    /// A home for the stack `name` of a configuration that is there already, with variables for it.
+    pub fn of(name: &str, file: PathBuf, variables: Vec<(String, String)>) -> Stack {
+        let mut stack = Stack::new("");
+        stack.name = name.to_owned();
+        stack.file = file;
+        stack.variables = variables;
         stack
     }
 
@@ -68,8 +83,8 @@ impl Stack {
     }
 
     /// The configuration file.
-    pub fn file(&self) -> PathBuf {
-        self.home.path().join("mainstay.toml")
+    pub fn file(&self) -> &Path {
+        &self.file
     }
 
     /// The directory that holds everything.
@@ -95,6 +110,7 @@ impl Stack {
             .current_dir(self.home.path())
             .env("MAINSTAY_HOME", self.home.path())
             .env("NO_COLOR", "1")
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command
     }
@@ -118,7 +134,7 @@ impl Stack {
     /// `mainstay up -d`; panics if that fails.
     #[track_caller]
     pub fn up(&self) {
-        self.run(&["up", "-d"]).expect_success();
+        self.run(&["up", "-d", "-f", &self.file.to_string_lossy()]).expect_success();
     }
 
     /// `mainstay up` in the foreground, with its output in the file `up.out`.
@@ -130,7 +146,7 @@ impl Stack {
     /// `mainstay down`; panics if that fails or if a process of the fixture is left.
     #[track_caller]
     pub fn down(&self) {
-        self.run(&["down"]).expect_success();
+        self.run(&["down", "-s", &self.name]).expect_success();
         assert_eq!(running(&self.fixture), Vec::<u32>::new(), "processes are left after down");
     }
 
