@@ -235,6 +235,12 @@ impl Set {
                 Look::Bytes(count) => {
                     total += count;
                     sink(token, Chunk::Data(&self.large[..count]));
+                    if count < LARGE {
+                        // All that was there. Whoever writes little by little is not run after: what comes meanwhile
+                        // is read with the next wait, more of it at once.
+                        self.begin(key, sink);
+                        return true;
+                    }
                 }
                 Look::Nothing => return self.begin(key, sink) || total > 0,
                 Look::End => {

@@ -26,7 +26,7 @@ pub(super) fn stacks() -> Vec<String> {
 }
 
 fn base() -> io::Result<PathBuf> {
-    let variable = if Account::own()?.elevated { "ProgramData" } else { "LOCALAPPDATA" };
+    let variable = if Account::own()?.administrator { "ProgramData" } else { "LOCALAPPDATA" };
     match std::env::var_os(variable).filter(|value| !value.is_empty()) {
         Some(dir) => Ok(PathBuf::from(dir).join("Mainstay")),
         None => Err(io::Error::new(
@@ -45,7 +45,7 @@ pub(super) fn create_private(path: &Path) -> io::Result<()> {
     let account = Account::own()?;
     let descriptor = account.private(Object::Directory)?;
     let missing: Vec<&Path> = path.ancestors().take_while(|dir| !dir.is_dir()).collect();
-    if let (true, Some(parent)) = (account.elevated, missing.last().and_then(|dir| dir.parent())) {
+    if let (true, Some(parent)) = (account.administrator, missing.last().and_then(|dir| dir.parent())) {
         check_parent(parent, &account)
             .map_err(|e| explain(format_args!("{} is not safe", parent.display()), &e))?;
     }
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn an_administrators_stack_does_not_trust_just_any_parent() {
         let dir = tempfile::tempdir().expect("a directory");
-        let stranger = Account { sid: "S-1-5-21-9-9-9-1".to_owned(), elevated: true };
+        let stranger = Account { sid: "S-1-5-21-9-9-9-1".to_owned(), administrator: true };
         let owner = owner_of(dir.path()).expect("an owner");
         if stranger.trusts(&owner) {
             return; // The tests run as an administrator, whom everybody trusts.

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::windows::named_pipe::{ClientOptions, NamedPipeClient, NamedPipeServer, ServerOptions};
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_NO_DATA, ERROR_PIPE_BUSY, HANDLE};
 use windows_sys::Win32::Security::Authorization::SE_KERNEL_OBJECT;
-use windows_sys::Win32::System::Pipes::GetNamedPipeClientProcessId;
+use windows_sys::Win32::System::Pipes::{GetNamedPipeClientProcessId, GetNamedPipeServerProcessId};
 
 use crate::dirs::Dirs;
 use crate::win::security::{self, Account, Object};
@@ -104,7 +104,7 @@ impl Listener {
         // SAFETY: the handle is open, and `pid` outlives the call.
         check(unsafe { GetNamedPipeClientProcessId(connected.as_raw_handle(), &mut pid) }).ok()?;
         match Account::of_pid(pid) {
-            Ok(peer) => (self.account.trusts(&peer.sid) || peer.elevated).then(|| peer.name()),
+            Ok(peer) => (self.account.trusts(&peer.sid) || peer.administrator).then(|| peer.name()),
             // One that we may not look at has more rights than we, and passed the descriptor.
             Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Some("an administrator".to_owned()),
             // It is gone.
@@ -147,7 +147,9 @@ pub(super) async fn connect(address: &Address) -> io::Result<(Stream, String)> {
         match ClientOptions::new().open(&address.0) {
             Ok(client) => {
                 let owner = check_owner(client.as_raw_handle(), address, &account)?;
-                return Ok((Stream::Client(client), owner));
+                // The owner may be a group; the process tells the person.
+                let server = server(&client).unwrap_or(owner);
+                return Ok((Stream::Client(client), server));
             }
             Err(e) if e.raw_os_error() == Some(ERROR_PIPE_BUSY.cast_signed()) => {
                 if start.elapsed() >= PATIENCE {
@@ -161,6 +163,14 @@ pub(super) async fn connect(address: &Address) -> io::Result<(Stream, String)> {
             Err(e) => return Err(explain(format_args!("cannot connect to {address}"), &e)),
         }
     }
+}
+
+/// The account of the process at the other end.
+fn server(client: &NamedPipeClient) -> Option<String> {
+    let mut pid = 0;
+    // SAFETY: the handle is open, and `pid` outlives the call.
+    check(unsafe { GetNamedPipeServerProcessId(client.as_raw_handle(), &mut pid) }).ok()?;
+    Account::of_pid(pid).ok().map(|account| account.name())
 }
 
 /// Either end of a connection.

@@ -1,8 +1,8 @@
 //! Accounts and security descriptors.
 //!
 //! Every object of Mainstay's that has a name (pipes, jobs, directories) gets an explicit descriptor: the default
-//! ones let others read. An elevated process leaves its own account out, so that the same person's ordinary
-//! programs cannot steer what runs elevated.
+//! ones let others read. A process with an administrator's full rights leaves its own account out, so that the same
+//! person's ordinary programs cannot steer it.
 
 use std::ffi::c_void;
 use std::io;
@@ -15,8 +15,9 @@ use windows_sys::Win32::Security::Authorization::{
     SDDL_REVISION_1, SE_OBJECT_TYPE,
 };
 use windows_sys::Win32::Security::{
-    GetTokenInformation, LookupAccountSidW, OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID,
-    SECURITY_ATTRIBUTES, TOKEN_ELEVATION, TOKEN_QUERY, TOKEN_USER, TokenElevation, TokenUser,
+    CheckTokenMembership, CreateWellKnownSid, DuplicateToken, GetTokenInformation, LookupAccountSidW,
+    OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, SecurityIdentification,
+    TOKEN_DUPLICATE, TOKEN_QUERY, TOKEN_USER, TokenUser, WinBuiltinAdministratorsSid,
 };
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, OpenProcess, OpenProcessToken, PROCESS_QUERY_LIMITED_INFORMATION,
@@ -48,8 +49,8 @@ pub(crate) enum Object {
 pub(crate) struct Account {
     /// Its SID as text, `S-1-5-21-…`.
     pub(crate) sid: String,
-    /// Whether the process has an administrator's full rights.
-    pub(crate) elevated: bool,
+    /// Whether the process has an administrator's full rights, and not only a user's who could get them.
+    pub(crate) administrator: bool,
 }
 
 impl Account {
@@ -75,9 +76,9 @@ impl Account {
     fn of(process: HANDLE) -> io::Result<Self> {
         let mut token: HANDLE = std::ptr::null_mut();
         // SAFETY: `process` is open, and `token` outlives the call.
-        check(unsafe { OpenProcessToken(process, TOKEN_QUERY, &mut token) })?;
+        check(unsafe { OpenProcessToken(process, TOKEN_QUERY | TOKEN_DUPLICATE, &mut token) })?;
         let token = owned(token)?;
-        Ok(Self { sid: user_of(&token)?, elevated: is_elevated(&token)? })
+        Ok(Self { sid: user_of(&token)?, administrator: is_administrator(&token)? })
     }
 
     /// `DOMAIN\name`, or the SID if it has no name.
@@ -99,8 +100,8 @@ impl Account {
         };
         let entry = |account: &str| format!("(A;{inherit};{right};;;{account})");
         let mut entries = entry("SY") + &entry("BA");
-        let owner = if self.elevated { "BA" } else { &self.sid };
-        if !self.elevated && self.sid != SYSTEM {
+        let owner = if self.administrator { "BA" } else { &self.sid };
+        if !self.administrator && self.sid != SYSTEM {
             entries += &entry(&self.sid);
         }
         format!("O:{owner}D:P{entries}")
@@ -130,20 +131,29 @@ fn user_of(token: &OwnedHandle) -> io::Result<String> {
     unsafe { sid_text((*buffer.as_ptr().cast::<TOKEN_USER>()).User.Sid) }
 }
 
-fn is_elevated(token: &OwnedHandle) -> io::Result<bool> {
-    let mut elevation = TOKEN_ELEVATION { TokenIsElevated: 0 };
-    let mut length = 0;
-    // SAFETY: the structure is the one that this class fills, and its size is passed.
+/// Whether the group Administrators counts for this token. Not whether it is "elevated": that is also said of service
+/// accounts with some privilege, which could neither give an object to the group nor open it then.
+fn is_administrator(token: &OwnedHandle) -> io::Result<bool> {
+    let mut group = [0_usize; 16];
+    let mut length = u32::try_from(std::mem::size_of_val(&group)).unwrap_or(0);
+    // SAFETY: the buffer is as long as said; no domain is needed for this one.
     check(unsafe {
-        GetTokenInformation(
-            raw(token),
-            TokenElevation,
-            std::ptr::from_mut(&mut elevation).cast(),
-            size_of::<TOKEN_ELEVATION>(),
+        CreateWellKnownSid(
+            WinBuiltinAdministratorsSid,
+            std::ptr::null_mut(),
+            group.as_mut_ptr().cast(),
             &mut length,
         )
     })?;
-    Ok(elevation.TokenIsElevated != 0)
+    // The question is answered for impersonation tokens alone.
+    let mut copy: HANDLE = std::ptr::null_mut();
+    // SAFETY: the token is open with the right to be duplicated, and `copy` outlives the call.
+    check(unsafe { DuplicateToken(raw(token), SecurityIdentification, &mut copy) })?;
+    let copy = owned(copy)?;
+    let mut member = 0;
+    // SAFETY: the token is open, the SID was made above, and `member` outlives the call.
+    check(unsafe { CheckTokenMembership(raw(&copy), group.as_mut_ptr().cast(), &mut member) })?;
+    Ok(member != 0)
 }
 
 /// # Safety
@@ -267,8 +277,8 @@ impl Descriptor {
 mod tests {
     use super::*;
 
-    fn account(sid: &str, elevated: bool) -> Account {
-        Account { sid: sid.to_owned(), elevated }
+    fn account(sid: &str, administrator: bool) -> Account {
+        Account { sid: sid.to_owned(), administrator }
     }
 
     #[test]
@@ -280,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn an_elevated_account_keeps_its_own_ordinary_programs_out() {
+    fn an_administrator_keeps_its_own_ordinary_programs_out() {
         assert_eq!(
             account("S-1-5-21-1-2-3-1000", true).private_sddl(Object::Directory),
             "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
@@ -289,9 +299,10 @@ mod tests {
 
     #[test]
     fn the_text_is_one_that_windows_takes() {
-        for (sid, elevated) in [("S-1-5-21-1-2-3-1000", false), (SYSTEM, true), ("S-1-5-19", false)] {
+        for (sid, administrator) in [("S-1-5-21-1-2-3-1000", false), (SYSTEM, true), ("S-1-5-19", false)] {
             for object in [Object::Kernel, Object::File, Object::Directory] {
-                Descriptor::parse(&account(sid, elevated).private_sddl(object)).expect("a valid descriptor");
+                Descriptor::parse(&account(sid, administrator).private_sddl(object))
+                    .expect("a valid descriptor");
             }
         }
     }
