@@ -209,6 +209,24 @@ impl fmt::Display for StopAction {
     }
 }
 
+impl StopAction {
+    /// Whether it does something on Windows, or else on Linux.
+    pub const fn works(self, on_windows: bool) -> bool {
+        match self {
+            StopAction::CtrlC | StopAction::Kill => true,
+            StopAction::CloseWindow => on_windows,
+            StopAction::Signal(_) => !on_windows,
+        }
+    }
+}
+
+impl StopPlan {
+    /// Drops the steps that do nothing on a platform, so that nobody waits for their effect.
+    pub fn fit(&mut self, on_windows: bool) {
+        self.steps.retain(|step| step.action.works(on_windows));
+    }
+}
+
 /// One step of a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopStep {
@@ -287,5 +305,24 @@ pub struct LogPlan {
 impl Default for LogPlan {
     fn default() -> Self {
         LogPlan { rotate_size: 100_000_000, keep_files: 10 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_that_do_nothing_on_a_platform_are_dropped() {
+        let step = |action| StopStep { action, wait: Duration::from_secs(1) };
+        let all =
+            [StopAction::CtrlC, StopAction::CloseWindow, StopAction::Signal(1), StopAction::Kill].map(step);
+        let on = |on_windows| {
+            let mut plan = StopPlan { steps: all.to_vec(), ..StopPlan::default() };
+            plan.fit(on_windows);
+            plan.steps.into_iter().map(|step| step.action).collect::<Vec<_>>()
+        };
+        assert_eq!(on(true), [StopAction::CtrlC, StopAction::CloseWindow, StopAction::Kill]);
+        assert_eq!(on(false), [StopAction::CtrlC, StopAction::Signal(1), StopAction::Kill]);
     }
 }

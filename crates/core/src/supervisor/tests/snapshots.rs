@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::Condition::Started;
-use crate::testing::{Bench, SEED, name, needs, notify, plan, probe, secs, service};
+use crate::testing::{Bench, SEED, ms, name, needs, notify, plan, probe, secs, service};
 use crate::{ProbeKind, Request, RunId, ServicePlan, StateName, Supervisor, Time};
 
 fn probed() -> ServicePlan {
@@ -85,6 +85,8 @@ fn questions_in_flight_are_asked_again_under_their_numbers() {
     bench.take_over();
     assert_eq!(bench.look(), ["ask s live"]);
     assert_eq!(bench.asked, asked);
+    bench.pass(ms(2_999));
+    assert_eq!(bench.status("s").probes[1].failures, 0, "it has all its time again");
     bench.answer("s", ProbeKind::Live, true);
     assert_eq!(bench.state("s"), StateName::Ready);
 }
