@@ -82,7 +82,7 @@ fn relay(new_session: bool) {
                 }
             }
             -1 => std::thread::sleep(Duration::from_millis(1)),
-            _ => std::process::exit(0),
+            _ => return,
         }
     }
 }
@@ -102,7 +102,7 @@ fn pump() {
                 libc::fork();
             }
             std::thread::sleep(Duration::from_millis(50));
-            std::process::exit(0);
+            return;
         }
     }
 }

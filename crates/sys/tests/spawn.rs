@@ -473,4 +473,3 @@ fn what_is_closed_to_an_account_is_named() {
     assert_eq!(error.kind, Error::WorkingDirectory);
     assert!(error.message.contains(" is closed to nobody"), "{error}");
 }
-

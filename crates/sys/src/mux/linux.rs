@@ -252,4 +252,3 @@ impl<T> Mux<T> {
         Ok(true)
     }
 }
-

@@ -1,5 +1,10 @@
 //! What the tests share.
-#![allow(dead_code, clippy::allow_attributes, reason = "each test program uses a part of it")]
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    clippy::print_stderr,
+    reason = "each test program uses a part of it"
+)]
 
 pub mod trees;
 

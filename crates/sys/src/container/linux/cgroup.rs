@@ -288,3 +288,78 @@ fn directories(dir: &Path) -> io::Result<Vec<PathBuf>> {
 fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::*;
+    use crate::container::linux::{cgroup_for, locate};
+
+    /// `None`, with the reason on standard error, where there are none.
+    fn cgroup(name: &str) -> Option<Cgroup> {
+        let stack = format!("unit{}-{name}", std::process::id());
+        match cgroup_for(&stack) {
+            Ok(cgroup) => {
+                assert!(cgroup.path.ends_with(locate::name_of(&stack)));
+                Some(cgroup)
+            }
+            Err(error) => {
+                eprintln!("{name} skipped: no cgroups here: {error}");
+                None
+            }
+        }
+    }
+
+    /// A shell with a child in a session of its own.
+    fn tree_in(cgroup: &Cgroup) -> Child {
+        let procs = cgroup.path.join("cgroup.procs");
+        let script = format!("echo $$ > '{}'; setsid sleep 600 & exec sleep 600", procs.display());
+        Command::new("sh").args(["-c", &script]).spawn().expect("it starts")
+    }
+
+    fn until(what: &str, mut is: impl FnMut() -> bool) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while !is() {
+            assert!(Instant::now() < end, "not in time: {what}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// As on kernels without `cgroup.kill`.
+    #[test]
+    fn killed_one_by_one() {
+        let Some(root) = cgroup("one-by-one") else { return };
+        for frozen in [false, true] {
+            let cgroup = root.child("c-x").expect("it can be made");
+            let mut child = tree_in(&cgroup);
+            until("both are there", || cgroup.processes().is_ok_and(|all| all.len() == 2));
+            if frozen {
+                cgroup.freeze().expect("it can be frozen");
+            }
+            cgroup.kill_one_by_one().expect("it can be killed");
+            until("it is empty", || cgroup.is_empty().expect("it can be asked"));
+            child.wait().expect("it ends");
+            assert!(!cgroup.event("frozen").expect("it can be asked"), "it can be used again");
+            cgroup.remove().expect("it can be removed");
+        }
+        root.remove().expect("it can be removed");
+    }
+
+    /// A service may make cgroups of its own.
+    #[test]
+    fn those_below_count_too() {
+        let Some(root) = cgroup("below") else { return };
+        let cgroup = root.child("c-x").expect("it can be made");
+        let inner = cgroup.child("a").and_then(|a| a.child("b")).expect("it can be made");
+        let mut child = tree_in(&inner);
+        until("both are there", || cgroup.processes().is_ok_and(|all| all.len() == 2));
+        assert!(!cgroup.is_empty().expect("it can be asked"));
+        assert_eq!(cgroup.hold_all().expect("they can be held").len(), 2);
+        assert!(cgroup.remove().is_err(), "it is in use");
+        cgroup.kill().expect("it can be killed");
+        until("it is empty", || cgroup.is_empty().expect("it can be asked"));
+        child.wait().expect("it ends");
+        root.remove().expect("it can be removed with all below it");
+    }
+}

@@ -279,3 +279,77 @@ fn set_mask(mask: u64) -> u64 {
     }
     before
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::capture::{Chunk, Set, pipe};
+    use crate::container::{Kind, Root};
+    use crate::spawn::{Request, SpawnErrorKind, spawn};
+
+    /// As in a sandbox that refuses `clone3`: everything works the other way too. It holds for the whole process, so
+    /// that other tests beside this one may go that way.
+    #[test]
+    fn without_clone3() {
+        REFUSED.store(true, Ordering::Relaxed);
+        for kind in [Kind::Cgroup, Kind::Session] {
+            let root = match Root::open(&format!("clone{}", std::process::id()), Some(kind)) {
+                Ok(root) => root,
+                Err(error) => {
+                    eprintln!("without_clone3 skipped for cgroups: {error}");
+                    continue;
+                }
+            };
+            let container = root.container("x").expect("it can be made");
+            let environment = BTreeMap::new();
+            let (reader, writer) = pipe().expect("a pipe can be had");
+            let mut request = Request {
+                command: &["cat", "/proc/self/cgroup", "/proc/self/status"].map(str::to_owned),
+                working_dir: None,
+                environment: &environment,
+                remove: &[],
+                user: None,
+                container: &container,
+                run: 1,
+                output: Some(&writer),
+            };
+            spawn(&request).expect("it starts");
+            let missing = ["/no/such/program".to_owned()];
+            request.command = &missing;
+            assert_eq!(spawn(&request).expect_err("it cannot").kind, SpawnErrorKind::NotFound);
+            drop(writer);
+            let text = read_all(reader);
+            if kind == Kind::Cgroup {
+                assert!(text.contains("/c-x\n"), "{text}");
+            }
+            assert!(text.contains("SigBlk:\t0000000000000000\n"), "{text}");
+            assert!(text.contains("SigIgn:\t0000000000000000\n"), "{text}");
+            let end = Instant::now() + Duration::from_secs(60);
+            while !container.is_empty().expect("it can be asked") {
+                assert!(Instant::now() < end, "it does not end");
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            container.remove().expect("it can be removed");
+            root.remove().expect("it can be removed");
+        }
+        REFUSED.store(false, Ordering::Relaxed);
+    }
+
+    fn read_all(reader: crate::capture::OutputReader) -> String {
+        let mut set = Set::new().expect("a set can be had");
+        set.add(1, reader).expect("it can be added");
+        let mut text = Vec::new();
+        let mut open = true;
+        while open {
+            set.wait(Some(Duration::from_secs(60)), &mut |_, chunk| match chunk {
+                Chunk::Data(data) => text.extend_from_slice(data),
+                _ => open = false,
+            })
+            .expect("it can be waited");
+        }
+        String::from_utf8(text).expect("it is text")
+    }
+}
