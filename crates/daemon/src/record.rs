@@ -153,3 +153,92 @@ impl Recorder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainstay_core::Plan;
+    use mainstay_core::record::Recording as Recorded;
+
+    fn core() -> Supervisor {
+        Supervisor::new(Plan { stack: "shop".into(), ..Plan::default() }, 7, Time::ZERO)
+    }
+
+    fn recorded(recorder: &Recorder) -> Recorded {
+        Recorded::parse(&std::fs::read_to_string(&recorder.path).unwrap()).unwrap()
+    }
+
+    fn saved(recorder: &mut Recorder) -> String {
+        recorder.flush().unwrap().unwrap()
+    }
+
+    #[test]
+    fn nothing_is_written_before_somebody_wants_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut recorder = Recorder::new(dir.path());
+        recorder.input(Time::ZERO, &Input::Tick);
+        assert_eq!(recorder.flush(), None);
+        assert!(!recorder.path.exists() && !recorder.state().on);
+    }
+
+    #[test]
+    fn each_start_begins_a_new_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut recorder = Recorder::new(dir.path());
+        for _ in 0..2 {
+            recorder.start(&core(), 0, Time::ZERO).unwrap();
+            recorder.input(Time::from_nanos(5), &Input::Tick);
+            saved(&mut recorder);
+            assert_eq!(recorded(&recorder).inputs.len(), 1);
+        }
+        assert_eq!(recorder.flush(), None);
+        recorder.stop();
+        // The next daemon does not go on with it.
+        assert_eq!(recorder.flush(), Some(None));
+        recorder.input(Time::from_nanos(6), &Input::Tick);
+        assert_eq!((recorder.state().on, recorder.state().inputs), (false, 1));
+    }
+
+    #[test]
+    fn what_came_to_nothing_is_not_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut recorder = Recorder::new(dir.path());
+        recorder.start(&core(), 0, Time::ZERO).unwrap();
+        recorder.input(Time::from_nanos(1), &Input::Tick);
+        let held = saved(&mut recorder);
+        recorder.input(Time::from_nanos(2), &Input::Tick);
+        // Written, but the keeper never had it.
+        saved(&mut recorder);
+
+        let mut next = Recorder::new(dir.path());
+        next.resume(&held, Takeover { before: 0, at: Time::from_nanos(3), last_run: 9 });
+        next.input(Time::from_nanos(4), &Input::Tick);
+        next.made(RunId(10));
+        next.input(Time::from_nanos(5), &Input::Tick);
+        next.made(RunId(13));
+        next.made(RunId(14));
+        saved(&mut next);
+        let recording = recorded(&next);
+        let times: Vec<u64> = recording.inputs.iter().map(|input| input.at.as_nanos()).collect();
+        assert_eq!(times, [1, 4, 5]);
+        let takeovers: Vec<_> = recording.takeovers.iter().map(|t| (t.before, t.last_run)).collect();
+        assert_eq!(takeovers, [(1, 9), (2, 12)]);
+        assert_eq!(next.state().inputs, 3);
+    }
+
+    #[test]
+    fn it_ends_at_its_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut recorder = Recorder::new(dir.path());
+        recorder.start(&core(), 0, Time::ZERO).unwrap();
+        let text = "x".repeat(1 << 20);
+        for _ in 0..80 {
+            recorder.input(Time::ZERO, &Input::Notify { run: RunId(1), text: text.clone() });
+            recorder.flush();
+        }
+        assert!(!recorder.state().on);
+        let length = std::fs::metadata(&recorder.path).unwrap().len();
+        assert!(length <= MAX_FILE && length > MAX_FILE - (2 << 20));
+        assert!(!recorded(&recorder).torn);
+    }
+}

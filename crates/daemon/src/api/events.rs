@@ -113,3 +113,109 @@ fn missed(count: u64, last: u64) -> Option<Bytes> {
     json.push(b'\n');
     Some(json.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use mainstay_api::types::Process;
+    use mainstay_core::Time;
+    use mainstay_sys::mux::Mux;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::api::Facts;
+    use crate::events_log::EventsLog;
+
+    fn context(state: &std::path::Path, log: &EventsLog) -> Arc<Context> {
+        let facts = Facts {
+            stack: "shop".into(),
+            config: None,
+            keeper: Process::default(),
+            keeper_started: Time::ZERO,
+            daemon: Process::default(),
+            daemon_started: Time::ZERO,
+            daemons_before: 0,
+            daemon_reason: String::new(),
+            containment: "session".into(),
+        };
+        Arc::new(Context {
+            driver: Mux::new().unwrap().sender(),
+            revision: watch::channel(0).1,
+            plan_written: watch::channel(0).1,
+            live: log.live(),
+            state_dir: state.to_owned(),
+            facts,
+        })
+    }
+
+    fn tell(log: &mut EventsLog, text: &str) {
+        log.stage_own(text);
+        log.take_leave();
+        log.flush();
+    }
+
+    /// Reads until the event of this number.
+    async fn read_to(body: &mut Body, seq: u64) -> Vec<EventRecord> {
+        let mut bytes = Vec::new();
+        loop {
+            let frame = body.frame().await.unwrap().unwrap();
+            bytes.extend_from_slice(frame.data_ref().unwrap());
+            let text = std::str::from_utf8(&bytes).unwrap();
+            let records: Vec<EventRecord> =
+                text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            if records.last().is_some_and(|record| record.seq >= seq) {
+                return records;
+            }
+        }
+    }
+
+    fn seqs(records: &[EventRecord]) -> Vec<u64> {
+        records.iter().map(|record| record.seq).collect()
+    }
+
+    #[tokio::test]
+    async fn what_happens_while_somebody_follows_comes_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = EventsLog::open(dir.path(), None);
+        (0..3).for_each(|_| tell(&mut log, "old"));
+        let context = context(dir.path(), &log);
+        let mut body = body(Arc::clone(&context), EventsQuery { since: 1, follow: true, limit: 0 });
+        assert_eq!(seqs(&read_to(&mut body, 3).await), [2, 3]);
+        (0..20).for_each(|_| tell(&mut log, "new"));
+        assert_eq!(seqs(&read_to(&mut body, 23).await), (4..=23).collect::<Vec<_>>());
+        // The one who follows has gone: nothing is kept for it.
+        assert_eq!(context.live.receiver_count(), 1);
+        drop(body);
+        while context.live.receiver_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_falls_behind_reads_the_files_and_is_told_what_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = EventsLog::open(dir.path(), None);
+        tell(&mut log, "first");
+        let context = context(dir.path(), &log);
+        let mut body = body(context, EventsQuery { since: 0, follow: true, limit: 0 });
+        assert_eq!(seqs(&read_to(&mut body, 1).await), [1]);
+        // More than the live queue holds, less than the files do.
+        (0..1000).for_each(|_| tell(&mut log, "more"));
+        assert_eq!(seqs(&read_to(&mut body, 1001).await), (2..=1001).collect::<Vec<_>>());
+        // More than the files hold, too.
+        let text = "x".repeat(4000);
+        (0..4000).for_each(|_| tell(&mut log, &text));
+        let records = read_to(&mut body, 5001).await;
+        let gap = records
+            .iter()
+            .position(|record| matches!(&record.event, EventBody::Own { message } if message.contains("no longer kept")))
+            .unwrap();
+        let (before, after) = records.split_at(gap);
+        let missed = &after[0];
+        let last = before.last().map_or(1001, |record| record.seq);
+        let EventBody::Own { message } = &missed.event else { panic!("{missed:?}") };
+        assert_eq!(*message, format!("{} events before this are no longer kept", missed.seq - last));
+        assert_eq!(seqs(&after[1..]), (missed.seq + 1..=5001).collect::<Vec<_>>());
+        assert!(after.len() > 1000);
+    }
+}
