@@ -56,8 +56,11 @@ fn ours() -> Result<Vec<f64>, String> {
     let file = dir.path().join("stamps");
     // Default settings. A hand restart between the rounds sets the count of crashes back, so that each one is the
     // first in a row; the default is to restart that one at once.
-    let config =
-        format!("[service.app]\ncommand = [{:?}, \"stamp\", {:?}, \"--then\", \"sleep\"]\n", program("mainstay-fixture"), file);
+    let config = format!(
+        "[service.app]\ncommand = [{:?}, \"stamp\", {:?}, \"--then\", \"sleep\"]\n",
+        program("mainstay-fixture"),
+        file
+    );
     let (stack, _) = Stack::up(&config)?;
     let mut times = Vec::with_capacity(ROUNDS);
     let mut seen = 0;

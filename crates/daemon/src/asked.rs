@@ -71,7 +71,10 @@ impl Driver {
         Ok(())
     }
 
-    fn request(&mut self, by: String, request: Request) {
+    fn request(&mut self, by: String, mut request: Request) {
+        if let Request::Add(_, plan) = &mut request {
+            plan.stop.fit(mainstay_sys::IS_WINDOWS);
+        }
         let added = if let Request::Add(name, _) = &request { Some(name.clone()) } else { None };
         self.input(Input::Request { by, request });
         if let Some(name) = added

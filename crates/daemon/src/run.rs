@@ -117,7 +117,10 @@ impl Daemon {
     /// From the hello to everything in its place.
     fn begin(args: &Args, mut mux: Mux<ToDriver>) -> Result<Daemon, DaemonError> {
         let (welcome, first) = say_hello(&mut mux)?;
-        let stored = read_plan(&args.dirs.state)?;
+        let mut stored = read_plan(&args.dirs.state)?;
+        for service in stored.plan.services.values_mut() {
+            service.stop.fit(mainstay_sys::IS_WINDOWS);
+        }
         let started = now();
         let restored = welcome::restore(&welcome, stored, &args.dirs.state, started);
 

@@ -51,10 +51,9 @@ pub fn program(name: &str) -> PathBuf {
 pub fn go_example() -> PathBuf {
     let me = std::env::current_exe().unwrap();
     let built = format!("go/{}/api{}", std::env::consts::OS, std::env::consts::EXE_SUFFIX);
-    me.ancestors()
-        .map(|dir| dir.join(&built))
-        .find(|path| path.is_file())
-        .unwrap_or_else(|| panic!("{built} is in no folder above {}; cargo xtask test builds it", me.display()))
+    me.ancestors().map(|dir| dir.join(&built)).find(|path| path.is_file()).unwrap_or_else(|| {
+        panic!("{built} is in no folder above {}; cargo xtask test builds it", me.display())
+    })
 }
 
 /// A directory of the repository.

@@ -35,7 +35,8 @@ fn go_etcd_and_redis_in_order() {
 
     // The daemon dies: nobody notices.
     kill(stack.status().daemon.pid);
-    let status = eventually("the next daemon answers", || stack.status_of("go").filter(|s| s.daemons_before == 1));
+    let status =
+        eventually("the next daemon answers", || stack.status_of("go").filter(|s| s.daemons_before == 1));
     let pids: Vec<_> = status.services.iter().map(|service| service.pid).collect();
     assert_eq!(pids, [api.pid, etcd.pid, redis.pid]);
 

@@ -22,6 +22,10 @@ pub mod spawn;
 #[cfg(windows)]
 mod win;
 
+/// Whether this is the Windows side, for the few who must know: what does nothing on a platform is left out of its
+/// plans.
+pub const IS_WINDOWS: bool = cfg!(windows);
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {

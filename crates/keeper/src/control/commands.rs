@@ -38,6 +38,8 @@ impl Keeper {
     pub(super) fn accept(&mut self, command: Command) {
         match command {
             Command::Pong { n } => self.life.pong(n, now()),
+            // At once too: a spawn or a new daemon after it must not find the run still known.
+            Command::Forget { run } => self.state.forget(run.0),
             Command::Spawn(spawn) => match self.state.begin(spawn.run, &spawn.container) {
                 Begin::New => self.todo.push_back(Command::Spawn(spawn)),
                 Begin::Known => {}
@@ -51,13 +53,12 @@ impl Keeper {
     pub(super) fn command(&mut self, command: Command) {
         match command {
             // Said once, before anything else; a second time it means nothing. An answer was taken at once.
-            Command::Hello { .. } | Command::Pong { .. } => {}
+            Command::Hello { .. } | Command::Pong { .. } | Command::Forget { .. } => {}
             Command::Spawn(spawn) => self.spawn(*spawn),
             Command::Signal { run, action } => self.signal(run.0, action),
             Command::Kill { run } => self.kill(run.0),
             Command::Freeze { run } => self.freeze(run.0, Wish::Freeze),
             Command::Thaw { run } => self.freeze(run.0, Wish::Thaw),
-            Command::Forget { run } => self.state.forget(run.0),
             Command::Replace { exe } => self.replace(PathBuf::from(exe)),
             Command::Exit => self.end = Some(End::Down),
         }

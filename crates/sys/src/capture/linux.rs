@@ -20,8 +20,16 @@ mod notify;
 
 pub(crate) use notify::NotifySocket;
 
-/// The largest read. A pipe gives at most its own size, 64 KiB unless it was made larger.
-const BUFFER: usize = 256 << 10;
+/// The largest read. Twice this, for what is read and where it is written to, stays in a core's own cache: with twice
+/// as much each byte costs a third more.
+const BUFFER: usize = 128 << 10;
+
+/// What a pipe holds as the system makes it.
+const PIPE: usize = 64 << 10;
+
+/// What one holds once it was found full: its writer has to wait less often. Not for all of them from the beginning,
+/// because an account's pipes together may only be so large.
+const FULL_PIPE: usize = 256 << 10;
 
 /// So many are served by one call, in the order in which they became ready.
 const EVENTS: usize = 128;
@@ -62,7 +70,7 @@ impl Waker {
 
 #[derive(Debug)]
 enum Source {
-    Pipe(OwnedFd),
+    Pipe { fd: OwnedFd, grown: bool },
     Notify(NotifySocket),
 }
 
@@ -112,7 +120,7 @@ impl Set {
     pub(super) fn add(&mut self, token: u64, reader: OutputReader) -> io::Result<()> {
         self.check_free(token)?;
         epoll::add(&self.epoll, &reader.fd, EventData::new_u64(token), EventFlags::IN)?;
-        self.sources.insert(token, Source::Pipe(reader.fd));
+        self.sources.insert(token, Source::Pipe { fd: reader.fd, grown: false });
         Ok(())
     }
 
@@ -163,11 +171,16 @@ impl Set {
     }
 
     fn read_once(&mut self, token: u64, sink: &mut dyn FnMut(u64, Chunk<'_>)) -> Outcome {
-        let Some(source) = self.sources.get(&token) else { return Outcome::End };
+        let Some(source) = self.sources.get_mut(&token) else { return Outcome::End };
         let outcome = match source {
-            Source::Pipe(fd) => match rustix::io::read(fd, &mut self.buffer[..]) {
+            Source::Pipe { fd, grown } => match rustix::io::read(&*fd, &mut self.buffer[..]) {
                 Ok(0) => Outcome::End,
                 Ok(length) => {
+                    if length >= PIPE && !*grown {
+                        // Refused where the account has too many already: then it stays as it is.
+                        let _ = rustix::pipe::fcntl_setpipe_size(&*fd, FULL_PIPE);
+                        *grown = true;
+                    }
                     sink(token, Chunk::Data(&self.buffer[..length]));
                     Outcome::Some(length)
                 }
