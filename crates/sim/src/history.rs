@@ -135,7 +135,8 @@ impl Maker {
                 }
                 let mut plan = plans::service(&mut self.rng, &known);
                 // Those known may have no end of their own.
-                plan.depends_on.retain(|on, condition| *condition != Condition::Completed || self.jobs.contains(on));
+                plan.depends_on
+                    .retain(|on, condition| *condition != Condition::Completed || self.jobs.contains(on));
                 if new == plans::name(number) {
                     self.names.push(new.clone());
                 }
@@ -171,7 +172,7 @@ impl Maker {
     }
 
     fn text(&mut self) -> &'static str {
-        *self.rng.pick(&[
+        self.rng.pick::<&'static str>(&[
             "READY=1",
             "READY=1\nSTATUS=up",
             "STATUS=READY=1",
@@ -185,8 +186,7 @@ impl Maker {
 
     fn conduct(&mut self, name: &ServiceName) -> Conduct {
         let rng = &mut self.rng;
-        let mut conduct =
-            if self.jobs.contains(name) { Conduct::perfect_job() } else { Conduct::perfect() };
+        let mut conduct = if self.jobs.contains(name) { Conduct::perfect_job() } else { Conduct::perfect() };
         conduct.spawns = !rng.chance(12);
         let longest = *rng.weighted(&[(90, 20), (10, 3_000)]);
         conduct.spawn_takes = rng.skewed_millis(longest);

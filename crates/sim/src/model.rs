@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_core::{
-    Check, Condition, Effect, EventKind, Exit, ExitAction, Input, ProbeKind, Request, RestartPolicy, RunId, ServiceName, ServicePlan,
-    StartMode, StateName, Time,
+    Check, Condition, Effect, EventKind, Exit, ExitAction, Input, ProbeKind, Request, RestartPolicy, RunId,
+    ServiceName, ServicePlan, StartMode, StateName, Time,
 };
 
 use crate::invariants::{Facts, Rule, Verdict, plan_of};
@@ -71,7 +71,9 @@ impl Rule for Model {
         }
         self.lost_answers(facts, step.at);
         match &step.cause {
-            Cause::Input(Input::Request { request, .. }) if !step.is_refusal() => self.request(facts, request),
+            Cause::Input(Input::Request { request, .. }) if !step.is_refusal() => {
+                self.request(facts, request)
+            }
             Cause::Input(input) if !facts.idle_input => self.happened(facts, step.at, input),
             _ => {}
         }
@@ -90,7 +92,8 @@ impl Rule for Model {
             }
             Effect::Signal { run, .. } | Effect::Kill { run } => self.may_end(facts, *run),
             Effect::Tell(event) => {
-                if let (Some(name), EventKind::State { to: StateName::Pausing, .. }) = (&event.service, &event.kind)
+                if let (Some(name), EventKind::State { to: StateName::Pausing, .. }) =
+                    (&event.service, &event.kind)
                     && let Some(expected) = self.services.get_mut(name)
                 {
                     expected.health.pause();
@@ -234,7 +237,11 @@ impl Model {
     fn may_end(&self, facts: &Facts, run: RunId) -> Verdict {
         let Some(run) = facts.runs.get(&run) else { return Ok(()) };
         let Some(expected) = self.services.get(&run.service) else { return Ok(()) };
-        if expected.end_requested || !run.main_is_there() || expected.health.is_lost() || expected.health.unsure {
+        if expected.end_requested
+            || !run.main_is_there()
+            || expected.health.is_lost()
+            || expected.health.unsure
+        {
             return Ok(());
         }
         Err(format!("{} is asked to end for no reason", run.service))
@@ -251,7 +258,9 @@ impl Expected {
     fn may_start(&mut self, facts: &Facts, name: &ServiceName) {
         match facts.run_of(name) {
             // A stop may be taken back or be followed by a start, an end that nobody asked for counts by hand.
-            Some((_, run)) => self.unsure |= self.end_requested || !run.main_is_there() || self.health.is_lost(),
+            Some((_, run)) => {
+                self.unsure |= self.end_requested || !run.main_is_there() || self.health.is_lost()
+            }
             None => self.at_rest.extend(UP),
         }
         self.by_hand = self.restarts.len();
@@ -328,7 +337,8 @@ impl Expected {
             Some(limit) => {
                 let most = usize::try_from(limit.starts).unwrap_or(usize::MAX);
                 // A restart counts from when it was due, which is up to a back-off after it was decided on.
-                let sure = self.restarts[self.by_hand..].iter().filter(|then| at.since(**then) < limit.window);
+                let sure =
+                    self.restarts[self.by_hand..].iter().filter(|then| at.since(**then) < limit.window);
                 let longest = limit.window + plan.restart.max_delay;
                 let perhaps = self.restarts.iter().filter(|then| at.since(**then) <= longest);
                 let (at_least, at_most) = (sure.count(), perhaps.count());

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mainstay_core::{
-    Check, Condition, ExitAction, Launch, Plan, ProbePlan, RestartPlan, RestartPolicy, ServiceName, ServicePlan,
-    StartLimit, StartMode, StopAction, StopPlan, StopStep,
+    Check, Condition, ExitAction, Launch, Plan, ProbePlan, RestartPlan, RestartPolicy, ServiceName,
+    ServicePlan, StartLimit, StartMode, StopAction, StopPlan, StopStep,
 };
 
 use crate::rng::Rng;
@@ -58,11 +58,8 @@ pub fn service(rng: &mut Rng, known: &[ServiceName]) -> ServicePlan {
     let mut depends_on = BTreeMap::new();
     for dependency in known {
         if rng.chance(if known.len() > 3 { 25 } else { 45 }) {
-            let condition = rng.weighted(&[
-                (40, Condition::Started),
-                (40, Condition::Ready),
-                (20, Condition::Completed),
-            ]);
+            let condition =
+                rng.weighted(&[(40, Condition::Started), (40, Condition::Ready), (20, Condition::Completed)]);
             depends_on.insert(dependency.clone(), *condition);
         }
     }
@@ -86,8 +83,7 @@ fn http() -> Check {
 }
 
 fn restart(rng: &mut Rng) -> RestartPlan {
-    let policies =
-        [(60, RestartPolicy::Always), (25, RestartPolicy::OnFailure), (15, RestartPolicy::Never)];
+    let policies = [(60, RestartPolicy::Always), (25, RestartPolicy::OnFailure), (15, RestartPolicy::Never)];
     let mut on_exit = BTreeMap::new();
     let actions = [ExitAction::Restart, ExitAction::RestartNow, ExitAction::Stop, ExitAction::Fail];
     for (code, action) in CODES[2..].iter().zip(actions) {
@@ -113,8 +109,13 @@ fn restart(rng: &mut Rng) -> RestartPlan {
 }
 
 fn stop(rng: &mut Rng) -> StopPlan {
-    let actions =
-        [StopAction::CtrlC, StopAction::CtrlC, StopAction::CloseWindow, StopAction::Signal(1), StopAction::Kill];
+    let actions = [
+        StopAction::CtrlC,
+        StopAction::CtrlC,
+        StopAction::CloseWindow,
+        StopAction::Signal(1),
+        StopAction::Kill,
+    ];
     let steps = (0..rng.below(4))
         .map(|_| StopStep { action: *rng.pick(&actions), wait: rng.skewed_millis(4_000) })
         .collect();

@@ -1,7 +1,7 @@
 //! From a trace to a recording in the core's form, which `mainstay debug replay` reads, and back.
 
-use mainstay_core::record::{Header, Recorded, Recording, Takeover};
 use mainstay_core::Supervisor;
+use mainstay_core::record::{Header, Recorded, Recording, Takeover};
 
 use crate::history::History;
 use crate::invariants::{Checker, Violation};

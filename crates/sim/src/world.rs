@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use mainstay_core::{Effect, Input, Plan, ProbeKind, ProbeOutcome, Request, RunId, ServiceName, StateName, Time};
+use mainstay_core::{
+    Effect, Input, Plan, ProbeKind, ProbeOutcome, Request, RunId, ServiceName, StateName, Time,
+};
 
 use crate::invariants::{Checker, Violation};
 use crate::trace::Step;
@@ -230,11 +232,12 @@ impl World {
         let index = usize::try_from(back).unwrap_or(usize::MAX);
         let again = self.delivered.iter().rev().nth(index).cloned();
         match again {
-            Some(Input::Notify { .. } | Input::Frozen { .. } | Input::Thawed { .. } | Input::FreezeFailed { .. })
-                if back > 0 =>
-            {
-                Ok(())
-            }
+            Some(
+                Input::Notify { .. }
+                | Input::Frozen { .. }
+                | Input::Thawed { .. }
+                | Input::FreezeFailed { .. },
+            ) if back > 0 => Ok(()),
             Some(input) => self.batch(vec![(None, input)]),
             None => Ok(()),
         }
@@ -247,7 +250,7 @@ impl World {
     pub fn stale(&mut self, service: &ServiceName, stale: Stale) -> Moved {
         let present = self.os.run_of(service);
         let run = match present {
-            Some(run) if self.now.as_nanos() % 2 == 0 => RunId(run.0.saturating_sub(1)),
+            Some(run) if self.now.as_nanos().is_multiple_of(2) => RunId(run.0.saturating_sub(1)),
             _ => RunId(self.os.last_run() + 1_000),
         };
         // The one before may be another service's, and alive.

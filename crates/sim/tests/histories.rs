@@ -1,8 +1,9 @@
 //! Random histories. `SIM_SEED=7` plays the history of that seed, `SIM_SEED=7 SIM_HISTORIES=100` the hundred from
 //! there on. A failing one is shrunk, written down and named.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -47,7 +48,10 @@ fn random_histories() {
     assert_eq!(played, many);
     if many >= HISTORIES {
         // What never happens is not tested.
-        assert!(total.daemons > many && total.spawns > 10 * many && total.crash_loops > many / 10, "{total:?}");
+        assert!(
+            total.daemons > many && total.spawns > 10 * many && total.crash_loops > many / 10,
+            "{total:?}"
+        );
     }
 }
 
@@ -112,7 +116,7 @@ fn explain(seed: u64, failure: Failure) -> String {
     text
 }
 
-fn again(seed: u64, path: &PathBuf) -> String {
+fn again(seed: u64, path: &Path) -> String {
     format!(
         "Again:  SIM_SEED={seed} cargo test -p mainstay-sim --test histories\n\
          Look:   mainstay debug replay {}\n\

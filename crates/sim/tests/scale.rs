@@ -1,5 +1,6 @@
 //! Large stacks come up and go down under all rules, and what has to be done about it stays proportional to their
 //! size. Counted in inputs and effects, which do not depend on the machine.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::time::Duration;
 

@@ -64,7 +64,9 @@ impl Rule for BackOff {
 
     fn input(&mut self, facts: &Facts, step: &Step) -> Verdict {
         match &step.cause {
-            Cause::Input(Input::Request { request, .. }) if !step.is_refusal() => self.request(facts, request),
+            Cause::Input(Input::Request { request, .. }) if !step.is_refusal() => {
+                self.request(facts, request)
+            }
             Cause::Input(Input::Exited { run, .. }) if !facts.idle_input => {
                 if let Some(run) = facts.runs.get(run)
                     && let Some(plan) = facts.service(&run.service)
@@ -92,7 +94,9 @@ impl Rule for BackOff {
                     EventKind::BackOff { delay, attempt } => {
                         let at_once = ended_by_itself(facts, name)
                             && facts.last_exit(name).is_some_and(|exit| restarts_now(plan, exit));
-                        count.told(plan, at, *delay, *attempt, at_once).map_err(|what| format!("{name}: {what}"))
+                        count
+                            .told(plan, at, *delay, *attempt, at_once)
+                            .map_err(|what| format!("{name}: {what}"))
                     }
                     EventKind::CrashLoop { attempt } if *attempt < CRASH_LOOP => {
                         Err(format!("{name} is said to loop after {attempt} restarts in a row"))
@@ -173,7 +177,10 @@ impl BackOff {
             return Err(format!("{} is not shown as looping after {least} restarts in a row", status.name));
         }
         if status.state == StateName::Backoff && status.next_start != count.due {
-            return Err(format!("{} shows {:?}, not {:?}, as its start", status.name, status.next_start, count.due));
+            return Err(format!(
+                "{} shows {:?}, not {:?}, as its start",
+                status.name, status.next_start, count.due
+            ));
         }
         Ok(())
     }
@@ -236,7 +243,14 @@ impl Count {
     }
 
     /// A back-off is told.
-    fn told(&mut self, plan: &ServicePlan, at: Time, delay: Duration, attempt: u32, at_once: bool) -> Verdict {
+    fn told(
+        &mut self,
+        plan: &ServicePlan,
+        at: Time,
+        delay: Duration,
+        attempt: u32,
+        at_once: bool,
+    ) -> Verdict {
         self.count_one(plan, at)?;
         self.counted = true;
         if !self.in_a_row.contains(&attempt) {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mainstay_core::{
-    Condition, Effect, EventKind, Exit, Input, Plan, ProbeKind, Request, RunId, ServiceName, ServicePlan, StateName,
-    StopAction, Time,
+    Condition, Effect, EventKind, Exit, Input, Plan, ProbeKind, Request, RunId, ServiceName, ServicePlan,
+    StateName, StopAction, Time,
 };
 
 use crate::trace::Cause;

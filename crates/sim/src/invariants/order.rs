@@ -59,7 +59,10 @@ impl Rule for Order {
                 let Some(run) = facts.runs.get(run) else { return Ok(()) };
                 // What is left of a tree whose main process has ended serves nobody any more; and an end that was
                 // under way for another reason goes on.
-                if run.main_is_there() && run.first_asked_to_end().is_none() && self.stopping.contains(&run.service) {
+                if run.main_is_there()
+                    && run.first_asked_to_end().is_none()
+                    && self.stopping.contains(&run.service)
+                {
                     return self.may_stop(facts, &run.service);
                 }
                 Ok(())
@@ -96,7 +99,9 @@ impl Order {
                 Condition::Completed => state == StateName::Completed,
             };
             if !holds {
-                return Err(format!("{service} is started while {on}, to be {condition:?} first, is {state}"));
+                return Err(format!(
+                    "{service} is started while {on}, to be {condition:?} first, is {state}"
+                ));
             }
         }
         Ok(())

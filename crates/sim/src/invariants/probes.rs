@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use mainstay_core::{Check, Effect, Input, ProbeKind, ProbePlan, RunId, ServiceName, ServicePlan, StateName, Time};
+use mainstay_core::{
+    Check, Effect, Input, ProbeKind, ProbePlan, RunId, ServiceName, ServicePlan, StateName, Time,
+};
 
 use super::{Facts, Rule, Verdict};
 use crate::trace::{Cause, Step};
@@ -104,12 +106,16 @@ impl Probes {
         let asked = self.runs.get(&run);
         let started = asked.and_then(|asked| asked.started);
         let turn = match (&plan.startup, kind) {
-            (Some(_), ProbeKind::Startup) if started.is_some() => return Err("after it had succeeded".to_owned()),
+            (Some(_), ProbeKind::Startup) if started.is_some() => {
+                return Err("after it had succeeded".to_owned());
+            }
             (None, _) | (_, ProbeKind::Startup) => there.made,
             (Some(_), _) => started,
         };
         let Some(turn) = turn else { return Err("before its turn".to_owned()) };
-        if at.since(turn) < probe.initial_delay && !there.thaw_asked_or_failed() /* TODO-9 */ {
+        if at.since(turn) < probe.initial_delay && !there.thaw_asked_or_failed()
+        /* TODO-9 */
+        {
             return Err(format!("{:?} after its turn, not {:?}", at.since(turn), probe.initial_delay));
         }
         let Some((last, last_seq)) = asked.and_then(|asked| asked.last.get(&kind)) else { return Ok(()) };

@@ -26,7 +26,8 @@ impl Rule for OneInstance {
                 if facts.last_run.is_some_and(|last| *run <= last) {
                     return Err(format!("run number {run} does not rise"));
                 }
-                let unforgotten = facts.newest.get(service).and_then(|id| facts.runs.get(id)).filter(|r| !r.forgotten);
+                let unforgotten =
+                    facts.newest.get(service).and_then(|id| facts.runs.get(id)).filter(|r| !r.forgotten);
                 if unforgotten.is_some() {
                     return Err(format!("{service} is started before its last run was forgotten"));
                 }

@@ -52,7 +52,8 @@ impl Health {
 
     /// The service said something about itself.
     pub(super) fn notified(&mut self, plan: &ServicePlan, line: &str) {
-        let says_itself = |probe: &Option<ProbePlan>| probe.as_ref().is_some_and(|p| p.check == Check::Notify);
+        let says_itself =
+            |probe: &Option<ProbePlan>| probe.as_ref().is_some_and(|p| p.check == Check::Notify);
         match line {
             "READY=1" => {
                 if says_itself(&plan.startup) && self.startup.verdict.is_none() {

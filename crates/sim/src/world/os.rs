@@ -253,7 +253,9 @@ impl Os {
             Asked::Signal(_) => {
                 process.asked_to_end = true;
                 let after = match (process.main, process.conduct.leftovers) {
-                    (Main::Alive, _) => process.conduct.obeys.map(|d| (d, Later::MainEnds(process.conduct.obeys_with))),
+                    (Main::Alive, _) => {
+                        process.conduct.obeys.map(|d| (d, Later::MainEnds(process.conduct.obeys_with)))
+                    }
                     (_, Leftovers::EndWhenAsked(d)) if process.leftovers => Some((d, Later::LeftoversEnd)),
                     _ => None,
                 };

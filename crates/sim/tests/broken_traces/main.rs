@@ -1,8 +1,10 @@
 //! Traces made wrong by hand: each rule must see what it is there for. Otherwise the checker could rot, and ten
 //! thousand histories would go well whatever the core does.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use mainstay_core::{
-    Condition, Effect, EventKind, Exit, ExitAction, Input, ProbeKind, Request, StartLimit, StateName, StopAction,
+    Condition, Effect, EventKind, Exit, ExitAction, Input, ProbeKind, Request, StartLimit, StateName,
+    StopAction,
 };
 use std::time::Duration;
 
@@ -112,7 +114,9 @@ fn a_start_while_going_down_is_seen() {
 #[test]
 fn a_stack_that_is_down_too_early_twice_or_never_is_seen() {
     let going = || {
-        up().at(500).request(Request::Down).does(&[state("a", Running, Stopping), signal(1, StopAction::CtrlC)])
+        up().at(500)
+            .request(Request::Down)
+            .does(&[state("a", Running, Stopping), signal(1, StopAction::CtrlC)])
     };
     let early = up().at(500).request(Request::Down);
     early.does(&[state("a", Running, Stopping), Effect::StackDown]).breaks("nothing starts unwanted");

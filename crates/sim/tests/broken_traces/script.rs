@@ -101,10 +101,7 @@ impl Script {
             .then_due(10_900)
             .at(1_000)
             .input(Input::Exited { run: run(id), exit: Exit::Code(0), tree_empty: true })
-            .does(&[
-                Effect::Forget { run: run(id) },
-                state(service, StateName::Stopping, StateName::Stopped),
-            ])
+            .does(&[Effect::Forget { run: run(id) }, state(service, StateName::Stopping, StateName::Stopped)])
     }
 
     /// A second later `a` ends for the `attempt`th time in a row and waits.
@@ -159,7 +156,9 @@ impl Script {
     pub fn broken(&self) -> String {
         match self.check() {
             Err((number, violation)) if number + 1 == self.steps.len() => violation.rule.to_owned(),
-            Err((number, violation)) => panic!("{violation}\nalready in step {number}: {}", self.steps[number]),
+            Err((number, violation)) => {
+                panic!("{violation}\nalready in step {number}: {}", self.steps[number])
+            }
             Ok(()) => panic!("nobody saw anything wrong in {}", self.steps[self.steps.len() - 1]),
         }
     }
