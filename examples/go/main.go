@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,9 @@ import (
 	"time"
 )
 
+// badConfiguration is the exit code that says: starting again will not help (EX_CONFIG of sysexits.h).
+const badConfiguration = 78
+
 // config is what the configuration file may say.
 type config struct {
 	// Greeting is what /hello answers.
@@ -29,7 +33,8 @@ type config struct {
 // server is the program's state.
 type server struct {
 	config config
-	delay  time.Duration
+	// work is what /work does, until it is done or nobody waits for it any longer.
+	work func(context.Context)
 	// etcd and redis are addresses that have to answer before the server is ready; empty ones are not asked.
 	etcd, redis string
 }
@@ -44,27 +49,33 @@ func main() {
 
 	// One line a message on standard output: Mainstay keeps it.
 	logger := log.New(os.Stdout, "", 0)
-	if err := run(logger, *port, *file, *etcd, *redis, *drain); err != nil {
+	s, err := newServer(*file, *etcd, *redis)
+	if err != nil {
+		logger.Printf("bad configuration: %v", err)
+		os.Exit(badConfiguration)
+	}
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", *port))
+	if err != nil {
+		logger.Printf("fatal: %v", err)
+		os.Exit(1)
+	}
+
+	// Go turns Windows' Ctrl+C into os.Interrupt.
+	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-ctx.Done()
+		// From now on a second one ends the program at once.
+		restore()
+	}()
+	if err := serve(ctx, logger, listener, s, *drain); err != nil {
 		logger.Printf("fatal: %v", err)
 		os.Exit(1)
 	}
 }
 
-func run(logger *log.Logger, port int, file, etcd, redis string, drain time.Duration) error {
-	// Go turns Windows' Ctrl+C into os.Interrupt.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-
-	s, err := newServer(file, etcd, redis)
-	if err != nil {
-		return err
-	}
-	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		return err
-	}
+// serve answers until ctx is done, and then lets requests in flight finish.
+func serve(ctx context.Context, logger *log.Logger, listener net.Listener, s *server, drain time.Duration) error {
 	logger.Printf("listening on http://%s", listener.Addr())
-
 	httpServer := &http.Server{Handler: s.routes(), ReadHeaderTimeout: 5 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- httpServer.Serve(listener) }()
@@ -91,7 +102,9 @@ func newServer(file, etcd, redis string) (*server, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := json.Unmarshal(text, &s.config); err != nil {
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&s.config); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 	}
@@ -99,7 +112,12 @@ func newServer(file, etcd, redis string) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: delay: %w", file, err)
 	}
-	s.delay = delay
+	s.work = func(ctx context.Context) {
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+		}
+	}
 	return s, nil
 }
 
@@ -109,11 +127,8 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("/readyz", s.ready)
 	mux.HandleFunc("/hello", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, s.config.Greeting) })
 	mux.HandleFunc("/work", func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case <-time.After(s.delay):
-			fmt.Fprintln(w, "done")
-		case <-r.Context().Done():
-		}
+		s.work(r.Context())
+		fmt.Fprintln(w, "done")
 	})
 	return mux
 }

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -8,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func get(t *testing.T, s *server, path string) *httptest.ResponseRecorder {
@@ -81,10 +86,67 @@ func TestConfiguration(t *testing.T) {
 	if body := get(t, s, "/hello").Body.String(); body != "good day\n" {
 		t.Errorf("greeting: %q", body)
 	}
-	for _, wrong := range []string{`{`, `{"delay": "soon"}`} {
+	for _, wrong := range []string{`{`, `{"delay": "soon"}`, `{"greting": "x"}`} {
 		write(wrong)
 		if _, err := newServer(file, "", ""); err == nil || !strings.Contains(err.Error(), "config.json") {
 			t.Errorf("%s: %v", wrong, err)
 		}
+	}
+}
+
+// The end: a request in flight gets its answer, new ones are refused, and the log says what happens.
+func TestRequestsInFlightFinish(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var output bytes.Buffer
+	ctx, end := context.WithCancel(context.Background())
+	// The request says itself when it is under way, and ends when the test lets it.
+	underWay, goOn := make(chan struct{}), make(chan struct{})
+	s := &server{work: func(context.Context) {
+		close(underWay)
+		<-goOn
+	}}
+	served := make(chan error, 1)
+	go func() { served <- serve(ctx, log.New(&output, "", 0), listener, s, time.Minute) }()
+
+	type result struct {
+		body string
+		err  error
+	}
+	answered := make(chan result, 1)
+	go func() {
+		response, err := http.Get("http://" + listener.Addr().String() + "/work")
+		if err != nil {
+			answered <- result{"", err}
+			return
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		answered <- result{string(body), err}
+	}()
+	<-underWay
+	end()
+	// New connections are refused while the request is still under way.
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		connection, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			break
+		}
+		connection.Close()
+		if time.Now().After(deadline) {
+			t.Fatal("it still listens")
+		}
+	}
+	close(goOn)
+	if got := <-answered; got.err != nil || got.body != "done\n" {
+		t.Errorf("the request in flight: %+v", got)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	if !strings.HasSuffix(output.String(), "stopping: requests in flight may finish\nstopped\n") {
+		t.Errorf("log: %q", output.String())
 	}
 }
