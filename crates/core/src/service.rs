@@ -108,7 +108,7 @@ pub(crate) struct Machine<'a> {
     pub service: &'a mut Service,
     /// Whether all that it depends on is there.
     pub unblocked: bool,
-    /// Whether one that depends on it still has a process, and a stop has to wait for it.
+    /// Whether one that depends on it is still on its way down, and a stop has to wait for it.
     pub has_dependents: bool,
     /// Whether nothing starts any more.
     pub closed: bool,

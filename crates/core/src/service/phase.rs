@@ -233,7 +233,7 @@ pub(crate) enum On {
     Continue(String),
     /// All that it depends on is there.
     Unblocked,
-    /// No dependent has a process any more.
+    /// No dependent is on its way down any more.
     DependentsDown,
     /// Its process was made.
     Spawned(u32),

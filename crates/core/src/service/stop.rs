@@ -70,7 +70,7 @@ impl Machine<'_> {
         self.restart(run, why)
     }
 
-    /// Stops, once no dependent that stops too has a process any more.
+    /// Stops, once no dependent is on its way down any more.
     pub(super) fn hold(&mut self, run: Run, wish: Wish) -> Phase {
         if !(wish.dependents_first && self.has_dependents) {
             return self.ladder(run, wish);

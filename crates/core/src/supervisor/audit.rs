@@ -57,12 +57,13 @@ impl Supervisor {
         assert!(!self.told_down || self.not_down == 0);
     }
 
-    /// Whether any dependent, direct or not, has a process.
+    /// Whether any dependent is on its way down, or has no process and such a dependent itself.
     fn anyone_above(&self, name: &crate::ServiceName, all: bool) -> bool {
         self.nodes[name].links.dependents.iter().any(|(dependent, condition)| {
             (all || *condition != crate::Condition::Completed)
-                && (self.standing(dependent).is_some_and(|standing: Standing| standing.run.is_some())
-                    || self.anyone_above(dependent, all))
+                && self.standing(dependent).is_some_and(|standing: Standing| {
+                    standing.is_leaving() || (standing.run.is_none() && self.anyone_above(dependent, all))
+                })
         })
     }
 }

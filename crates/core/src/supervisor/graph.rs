@@ -18,7 +18,8 @@ pub(super) struct Links {
     pub unmet: usize,
     /// How many of its dependents are occupied; for each of [`Edges`].
     occupied_dependents: [usize; 2],
-    /// Whether it is occupied: it has a process, or an occupied dependent. As its dependencies count it.
+    /// Whether it is occupied: it is on its way down, or has no process and an occupied dependent. As its
+    /// dependencies count it. One that runs is not: it may have been started again since, and never stop.
     occupied: [bool; 2],
 }
 
@@ -88,8 +89,9 @@ impl Standing {
         }
     }
 
-    fn has_process(self) -> bool {
-        self.run.is_some()
+    /// Whether its process is being ended, or will be as soon as its dependents are gone.
+    pub(super) fn is_leaving(self) -> bool {
+        self.state == StateName::Stopping
     }
 }
 
@@ -157,6 +159,8 @@ impl Supervisor {
             if before.run != after.run {
                 before.run.and_then(|run| self.runs.remove(&run));
                 after.run.and_then(|run| self.runs.insert(run, name.clone()));
+            }
+            if before.run != after.run || before.is_leaving() != after.is_leaving() {
                 self.occupy(name);
             }
             self.wake_dependents(name, before, after);
@@ -245,7 +249,7 @@ impl Supervisor {
         }
     }
 
-    /// Lets the dependencies know whether the service, or one that depends on it, has a process.
+    /// Lets the dependencies know whether they have to wait for the service, or for one that depends on it, to go.
     fn occupy(&mut self, name: &ServiceName) {
         for edges in EDGES {
             self.occupy_along(name, edges);
@@ -256,11 +260,12 @@ impl Supervisor {
         let going_down = self.going_down;
         let mut changed = VecDeque::from([name.clone()]);
         while let Some(name) = changed.pop_front() {
-            let Some(has_process) = self.standing(&name).map(Standing::has_process) else { continue };
+            let Some(standing) = self.standing(&name) else { continue };
             let (Some(node), Some(plan)) = (self.nodes.get_mut(&name), self.plan.services.get(&name)) else {
                 continue;
             };
-            let occupied = has_process || node.links.occupied_dependents[edges as usize] > 0;
+            let passes_on = standing.run.is_none() && node.links.occupied_dependents[edges as usize] > 0;
+            let occupied = standing.is_leaving() || passes_on;
             if std::mem::replace(&mut node.links.occupied[edges as usize], occupied) == occupied {
                 continue;
             }

@@ -45,11 +45,14 @@ impl Supervisor {
         &self,
         name: &ServiceName,
     ) -> Result<Vec<ServiceName>, (ServiceName, ServiceName)> {
-        let (mut order, mut seen) = (Vec::new(), BTreeSet::from([name]));
+        let (mut order, mut seen) = (Vec::new(), BTreeSet::new());
         let mut open = vec![(name, false)];
         while let Some((at, done)) = open.pop() {
             if done {
                 order.push(at.clone());
+                continue;
+            }
+            if !seen.insert(at) {
                 continue;
             }
             open.push((at, true));
@@ -67,9 +70,7 @@ impl Supervisor {
                 if plan.start == StartMode::Disabled && node.service.phase.stays_down() {
                     return Err((at.clone(), dependency.clone()));
                 }
-                if seen.insert(dependency) {
-                    open.push((dependency, false));
-                }
+                open.push((dependency, false));
             }
         }
         order.retain(|at| {
@@ -80,18 +81,21 @@ impl Supervisor {
 
     /// All that has to stop before `name` does: what depends on it running, directly or not. Dependents first.
     pub(super) fn dependents_of(&self, name: &ServiceName) -> Vec<ServiceName> {
-        let (mut order, mut seen) = (Vec::new(), BTreeSet::from([name]));
+        let (mut order, mut seen) = (Vec::new(), BTreeSet::new());
         let mut open = vec![(name, false)];
         while let Some((at, done)) = open.pop() {
             if done {
                 order.push(at.clone());
                 continue;
             }
+            if !seen.insert(at) {
+                continue;
+            }
             open.push((at, true));
             for (dependent, condition) in
                 self.nodes.get(at).into_iter().flat_map(|node| &node.links.dependents)
             {
-                if Edges::Running.count(*condition) && seen.insert(dependent) {
+                if Edges::Running.count(*condition) {
                     open.push((dependent, false));
                 }
             }

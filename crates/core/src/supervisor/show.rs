@@ -68,7 +68,7 @@ impl Supervisor {
             Phase::Holding(_) => {
                 let dependents =
                     node.links.dependents.keys().filter_map(|name| Some((name, self.nodes.get(name)?)));
-                let busy = dependents.filter(|(_, node)| node.service.phase.run_id().is_some());
+                let busy = dependents.filter(|(_, node)| node.service.state() == StateName::Stopping);
                 busy.map(|(name, node)| format!("{name} is still {}", node.service.state()))
                     .take(LINES)
                     .collect()

@@ -399,3 +399,54 @@ fn a_stop_by_hand_tells_who_waits() {
     bench.exits("a", 0);
     assert_eq!(bench.deeds(), ["spawn a", "ctrl_c a", "spawn a", "spawn b"]);
 }
+
+#[test]
+fn what_is_needed_by_two_starts_before_both_and_stops_after_both() {
+    let mut bench = Bench::new([
+        ("a", service()),
+        ("b", needs([("a", Started)])),
+        ("c", start_mode(StartMode::Manual, needs([("a", Started), ("b", Started)]))),
+    ]);
+    bench.start("c");
+    let told = bench.told();
+    let stopped =
+        told.iter().find(|told| matches!(told, EventKind::Waiting { reason } if reason.contains("stop")));
+    assert_eq!(stopped, None, "a is started, and before b");
+    for service in ["a", "b", "c"] {
+        bench.made(service);
+    }
+    bench.look();
+    bench.stop("a");
+    assert_eq!(bench.deeds(), ["ctrl_c c"]);
+}
+
+#[test]
+fn a_stop_does_not_wait_for_dependents_that_were_started_again() {
+    for again in [Request::Start, Request::Restart] {
+        let mut bench = Bench::new([
+            ("a", service()),
+            ("b", job(needs([("a", Ready)]))),
+            ("c", needs([("b", Started)])),
+            ("d", needs([("c", Started)])),
+        ]);
+        bench.ask(Request::Up);
+        for service in ["a", "b", "c"] {
+            bench.made(service);
+        }
+        bench.made("d");
+        bench.exits("b", 0);
+        bench.look();
+        bench.stop("a");
+        bench.ask(again(crate::testing::name("d")));
+        assert_eq!(bench.deeds(), ["ctrl_c d"]);
+        bench.exits("d", 0);
+        assert_eq!(bench.deeds(), ["ctrl_c c"]);
+        bench.exits("c", 0);
+        assert_eq!(bench.deeds(), ["spawn c", "ctrl_c a"], "b has completed, so c does not need a");
+        bench.made("c");
+        bench.take_over();
+        bench.exits("a", 0);
+        assert_eq!((bench.state("a"), bench.state("c")), (StateName::Stopped, StateName::Running));
+        assert_eq!(bench.deeds(), ["spawn d"]);
+    }
+}
