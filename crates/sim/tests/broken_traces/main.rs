@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use mainstay_core::{
-    Condition, Effect, EventKind, Exit, ExitAction, Input, ProbeKind, Request, StartLimit, StateName,
-    StopAction,
+    Condition, Effect, EventKind, Exit, ExitAction, Input, ProbeKind, ProbePlan, Request, StartLimit,
+    StateName, StopAction,
 };
 use std::time::Duration;
 
@@ -279,7 +279,17 @@ fn a_question_too_early_or_beside_another_is_seen() {
     probed().at(50).input(Input::Tick).does(&[probe(1, ProbeKind::Ready, 1)]).breaks("probes in turn");
     let asked = || probed().at(110).input(Input::Tick).does(&[probe(1, ProbeKind::Ready, 1)]);
     asked().holds();
-    asked().at(5_000).input(Input::Tick).does(&[probe(1, ProbeKind::Ready, 2)]).breaks("probes in turn");
+    asked().at(500).input(Input::Tick).does(&[probe(1, ProbeKind::Ready, 2)]).breaks("probes in turn");
+    let patient = up_with(|plan| {
+        let probe = ProbePlan { timeout: Duration::from_secs(10), ..script::http_probe() };
+        plan.services.get_mut("a").unwrap().ready = Some(probe);
+    });
+    let asked_patiently = patient.at(110).input(Input::Tick).does(&[probe(1, ProbeKind::Ready, 1)]);
+    asked_patiently
+        .at(5_000)
+        .input(Input::Tick)
+        .does(&[probe(1, ProbeKind::Ready, 2)])
+        .breaks("probes in turn");
     asked().at(120).input(Input::Tick).does(&[probe(1, ProbeKind::Live, 2)]).breaks("probes in turn");
 }
 
