@@ -32,6 +32,8 @@ struct Expected {
     end_requested: bool,
     /// Whether it is to start again after that end.
     start_after: bool,
+    /// Whether it leaves the stack after that end.
+    removing: bool,
     /// Whether requests crossed each other in a way that leaves a choice.
     unsure: bool,
     /// What its probes say.
@@ -48,6 +50,7 @@ impl Default for Expected {
             at_rest: BTreeSet::from([StateName::Stopped]),
             end_requested: false,
             start_after: false,
+            removing: false,
             unsure: false,
             health: Health::default(),
             restarts: Vec::new(),
@@ -155,8 +158,8 @@ impl Model {
                 self.perhaps(facts, &auto);
                 let cut_off = cut_off(facts);
                 let surely = |name: &&&ServiceName| {
-                    let down = facts.run_of(name).is_none() && facts.state(name).is_down(); // TODO-4,6
-                    down && facts.state(name) != StateName::Completed && !cut_off.contains(**name)
+                    let removing = self.services.get(**name).is_some_and(|expected| expected.removing);
+                    !removing && facts.state(name) != StateName::Completed && !cut_off.contains(**name)
                 };
                 let surely: Vec<&ServiceName> = auto.iter().filter(surely).copied().collect();
                 self.start(facts, &surely);
@@ -181,7 +184,11 @@ impl Model {
                     self.get(&name).stop();
                 }
             }
-            Request::Remove(name) => self.get(name).stop(),
+            Request::Remove(name) => {
+                let expected = self.get(name);
+                expected.stop();
+                expected.removing = true;
+            }
             Request::Down => self.services.values_mut().for_each(Expected::stop),
             Request::Pause(_) | Request::Continue(_) => {}
         }

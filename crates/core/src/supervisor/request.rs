@@ -72,38 +72,42 @@ impl Supervisor {
     fn up(&mut self, why: &str) {
         let order = self.in_order();
         let cannot = self.cut_off(&order);
-        // From the dependents to the dependencies, so that what is needed is known before it is looked at.
+        // From the dependents to the dependencies, so that what is needed is known before it is looked at. What is
+        // on its way already is not started, but what it waits for is.
         let mut wanted: BTreeMap<&ServiceName, String> = BTreeMap::new();
         for name in order.iter().rev() {
             let (Some(node), Some(plan)) = (self.nodes.get(name), self.plan.services.get(name)) else {
                 continue;
             };
             let state = node.service.state();
-            let by_itself =
-                plan.start == StartMode::Auto && matches!(state, StateName::Stopped | StateName::Failed);
-            if by_itself && !node.service.removing && !cannot.contains_key(name) {
+            let there = state.is_started() || state == StateName::Completed;
+            let by_itself = plan.start == StartMode::Auto && !there && !node.service.removing;
+            if by_itself && !cannot.contains_key(name) {
                 wanted.insert(name, why.to_owned());
             }
             if wanted.contains_key(name) {
                 for (dependency, condition) in &plan.depends_on {
-                    let stays_down = self.nodes.get(dependency).is_some_and(|node| {
-                        node.service.phase.stays_down() && node.service.state() != StateName::Failed
-                    });
-                    if stays_down && !self.is_met(dependency, *condition) {
+                    let failed = self.state(dependency.as_str()) == Some(StateName::Failed);
+                    let may_start =
+                        !failed && !self.is_disabled(dependency) && !cannot.contains_key(dependency);
+                    if may_start && !self.is_met(dependency, *condition) {
                         wanted.entry(dependency).or_insert_with(|| format!("needed by {name}, {why}"));
                     }
                 }
             }
         }
+        let stays_down =
+            |name: &&ServiceName| self.nodes.get(*name).is_some_and(|node| node.service.phase.stays_down());
         let starts: Vec<(ServiceName, On)> = order
             .iter()
+            .filter(stays_down)
             .filter_map(|name| wanted.remove(name).map(|why| (name.clone(), On::Start(why))))
             .collect();
         self.queue.extend(starts);
         for (name, disabled) in cannot {
             if self.plan.services.get(&name).is_some_and(|plan| plan.start == StartMode::Auto) {
                 let reason = format!("not started: {}", super::check::depends_on_disabled(&name, &disabled));
-                if let Some(node) = self.nodes.get_mut(&name) {
+                if let Some(node) = self.nodes.get_mut(&name).filter(|node| node.service.state().is_down()) {
                     node.service.reason.clone_from(&reason);
                     self.dirty.insert(name.clone());
                 }
@@ -112,14 +116,20 @@ impl Supervisor {
         }
     }
 
-    /// The services that are down and cannot start because of one that is disabled, each with that one.
+    /// Whether a service is down and is to be left down.
+    fn is_disabled(&self, name: &ServiceName) -> bool {
+        let disabled = self.plan.services.get(name).is_some_and(|plan| plan.start == StartMode::Disabled);
+        disabled && self.nodes.get(name).is_some_and(|node| node.service.phase.stays_down())
+    }
+
+    /// The services that stay down and cannot start because of one that is disabled, each with that one.
     fn cut_off(&self, order: &[ServiceName]) -> BTreeMap<ServiceName, ServiceName> {
         let mut cut_off: BTreeMap<ServiceName, ServiceName> = BTreeMap::new();
         for name in order {
             let (Some(node), Some(plan)) = (self.nodes.get(name), self.plan.services.get(name)) else {
                 continue;
             };
-            if !node.service.state().is_down() || plan.start == StartMode::Disabled {
+            if !node.service.phase.stays_down() || plan.start == StartMode::Disabled {
                 continue;
             }
             let obstacle = plan.depends_on.iter().find_map(|(dependency, condition)| {

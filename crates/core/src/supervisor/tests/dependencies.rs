@@ -450,3 +450,42 @@ fn a_stop_does_not_wait_for_dependents_that_were_started_again() {
         assert_eq!(bench.deeds(), ["spawn d"]);
     }
 }
+
+#[test]
+fn up_starts_again_what_is_on_its_way_down() {
+    let mut bench = Bench::new([("a", service()), ("m", start_mode(StartMode::Manual, service()))]);
+    bench.ask(Request::Up);
+    bench.made("a");
+    bench.start("m");
+    bench.made("m");
+    bench.stop("a");
+    bench.stop("m");
+    bench.look();
+    bench.ask(Request::Up);
+    bench.exits("a", 0);
+    bench.exits("m", 0);
+    assert_eq!(bench.deeds(), ["spawn a"]);
+    assert_eq!(bench.state("m"), StateName::Stopped);
+}
+
+#[test]
+fn up_starts_what_is_waited_for() {
+    let mut bench = Bench::new([
+        ("a", job(start_mode(StartMode::Manual, service()))),
+        ("b", job(start_mode(StartMode::Manual, needs([("a", Completed)])))),
+        ("c", needs([("b", Completed)])),
+    ]);
+    bench.start("c");
+    bench.stop("a");
+    bench.exits("a", 0);
+    assert_eq!(bench.state("a"), StateName::Stopped);
+    assert_eq!((bench.state("b"), bench.state("c")), (StateName::Starting, StateName::Starting));
+    bench.look();
+    bench.ask(Request::Up);
+    assert_eq!(bench.deeds(), ["spawn a"]);
+    bench.made("a");
+    bench.exits("a", 0);
+    bench.made("b");
+    bench.exits("b", 0);
+    assert_eq!(bench.deeds(), ["spawn b", "spawn c"]);
+}
