@@ -36,6 +36,9 @@ struct Probe {
     kind: ProbeKind,
     /// When the next question is due, or when silence counts as a failure; none if it is not its turn.
     next: Option<Time>,
+    /// The end of the initial delay of its turn: nothing is asked before, also after a pause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first: Option<Time>,
     /// The question in flight: its number, and when its answer counts as lost.
     asked: Option<(u64, Time)>,
     verdict: Option<bool>,
@@ -63,7 +66,8 @@ enum Due {
 impl Probe {
     fn new(kind: ProbeKind) -> Self {
         let detail = String::new();
-        Probe { kind, next: None, asked: None, verdict: None, successes: 0, failures: 0, detail, at: None }
+        let (next, first, asked) = (None, None, None);
+        Probe { kind, next, first, asked, verdict: None, successes: 0, failures: 0, detail, at: None }
     }
 
     /// Takes in one answer. The change, if it makes one.
@@ -146,6 +150,8 @@ impl Probes {
             && let Some(probe) = self.get(kind)
         {
             let first = now.after(plan.initial_delay);
+            // Without a delay there is nothing to remember.
+            probe.first = Some(first).filter(|first| *first > now);
             probe.next = match (&plan.check, kind) {
                 (Check::Notify, ProbeKind::Ready) => None,
                 (Check::Notify, _) => Some(first.after(plan.interval.max(SHORTEST))),
@@ -161,13 +167,18 @@ impl Probes {
         }
     }
 
-    /// Goes on after a rest, with its counts from zero: what was before the rest says nothing of now.
+    /// Goes on after a rest, with its counts from zero: what was before the rest says nothing of now. What is left
+    /// of the initial delay still holds.
     pub(super) fn resume(&mut self, now: Time, plan: &ServicePlan) {
         for kind in [ProbeKind::Ready, ProbeKind::Live] {
-            self.begin(kind, now, plan);
             if let (Some(plan), Some(probe)) = (plan.probe(kind), self.get(kind)) {
                 (probe.successes, probe.failures) = (0, 0);
-                probe.next = probe.next.map(|_| now.after(plan.interval.max(SHORTEST)));
+                let (first, interval) = (probe.first.unwrap_or(now), plan.interval.max(SHORTEST));
+                probe.next = match (&plan.check, kind) {
+                    (Check::Notify, ProbeKind::Ready) => None,
+                    (Check::Notify, _) => Some(now.max(first).after(interval)),
+                    _ => Some(now.after(interval).max(first)),
+                };
             }
         }
     }

@@ -51,8 +51,6 @@ pub struct Run {
     pub frost_asked: VecDeque<bool>,
     /// Whether the last one asked for was a thaw.
     pub thaw_asked: bool,
-    /// TODO-9
-    pub was_paused: bool,
     /// Ways it was asked to end, and when.
     pub signals: Vec<(Time, StopAction)>,
     /// When it was killed.
@@ -70,11 +68,6 @@ impl Run {
     /// Whether its main process may be there.
     pub const fn main_is_there(&self) -> bool {
         self.ended.is_none()
-    }
-
-    /// TODO-9
-    pub fn thaw_asked_or_failed(&self) -> bool {
-        self.was_paused
     }
 
     /// When it was first asked to end, in whatever way.
@@ -283,7 +276,6 @@ impl Run {
             frozen: false,
             frost_asked: VecDeque::new(),
             thaw_asked: false,
-            was_paused: false,
             signals: Vec::new(),
             kills: Vec::new(),
             probes: BTreeMap::new(),
@@ -298,7 +290,6 @@ impl Run {
                 self.frost_asked.push_back(matches!(effect, Effect::Freeze { .. }));
                 // Probes rest while it is frozen; a question from before has no answer any more.
                 self.probes.clear();
-                self.was_paused = true;
                 self.thaw_asked = matches!(effect, Effect::Thaw { .. });
             }
             Effect::Forget { .. } => self.forgotten = true,

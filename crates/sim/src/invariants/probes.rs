@@ -113,9 +113,7 @@ impl Probes {
             (Some(_), _) => started,
         };
         let Some(turn) = turn else { return Err("before its turn".to_owned()) };
-        if at.since(turn) < probe.initial_delay && !there.thaw_asked_or_failed()
-        /* TODO-9 */
-        {
+        if at.since(turn) < probe.initial_delay {
             return Err(format!("{:?} after its turn, not {:?}", at.since(turn), probe.initial_delay));
         }
         let Some((last, last_seq)) = asked.and_then(|asked| asked.last.get(&kind)) else { return Ok(()) };

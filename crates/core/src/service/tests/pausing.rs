@@ -187,3 +187,26 @@ fn refused_where_there_is_nothing_to_freeze() {
     let refusal = paused.supervisor.check(&Request::Start(name("s"))).unwrap_err();
     assert_eq!(refusal.to_string(), "s is paused; `mainstay continue s` lets it go on");
 }
+
+#[test]
+fn a_pause_leaves_the_initial_delay() {
+    let slow = |plan| crate::ProbePlan { initial_delay: secs(10), ..plan };
+    let mut bench = Bench::up(ServicePlan { live: Some(slow(probe())), ..service() });
+    bench.pass(ms(50));
+    bench.pause("s");
+    bench.freeze_fails("s");
+    bench.take_over();
+    bench.look();
+    bench.pass(ms(9_949));
+    assert!(bench.look().is_empty(), "the delay is not over");
+    bench.pass(ms(1));
+    assert_eq!(bench.look(), ["ask s live"]);
+    let mut bench = Bench::up(ServicePlan { live: Some(slow(notify())), ..service() });
+    bench.pause("s");
+    bench.freeze_fails("s");
+    bench.look();
+    bench.pass(ms(12_999));
+    assert!(bench.look().is_empty(), "silence counts once the delay is over");
+    bench.pass(ms(1));
+    assert_eq!(bench.look(), ["ctrl_c s"]);
+}
