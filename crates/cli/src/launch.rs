@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mainstay_daemon::{StoredPlan, write_plan};
 use mainstay_sys::link::{self, ChildLink, Link};
@@ -49,6 +49,9 @@ impl Leash {
     }
 }
 
+/// A killed process is gone in this time.
+const KILLED_WITHIN: Duration = Duration::from_millis(500);
+
 /// Starts the keeper of `place` with this plan and waits until it is ready.
 ///
 /// # Errors
@@ -57,8 +60,13 @@ pub fn start(place: &Place, plan: &StoredPlan) -> Result<Started, Failure> {
     for dir in [&place.dirs.run, &place.dirs.state, &place.dirs.log] {
         dirs::create_private(dir).map_err(|e| Failure::io("make the directory", dir.display(), &e))?;
     }
-    if place.is_up() {
-        return Ok(Started::AlreadyUp(already_up(place)));
+    // A keeper that was just killed holds its lock a moment longer.
+    let until = Instant::now() + KILLED_WITHIN;
+    while place.is_up() {
+        if Instant::now() > until {
+            return Ok(Started::AlreadyUp(already_up(place)));
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
     write_plan(&place.dirs.state, plan).map_err(|e| Failure::failed(e.to_string()))?;
     for _ in 0..TRIES {

@@ -36,6 +36,8 @@ enum Message {
     Capture(Told),
     /// The leash is gone.
     LeashClosed,
+    /// Whoever holds the leash wants everything ended at once.
+    KillWanted,
     /// The system, or a person with `kill`, asks us to end.
     Terminate(&'static str),
     /// A tree was frozen or thawed, or not.
@@ -249,6 +251,9 @@ impl Keeper {
             Wake::LinkClosed => self.link_closed(),
             Wake::Message(Message::LeashClosed) => {
                 self.want_down("mainstay up, which is gone");
+            }
+            Wake::Message(Message::KillWanted) => {
+                self.end = Some(End::Forced("mainstay up was told so twice".to_owned()));
             }
             Wake::Message(Message::Terminate(name)) => self.terminated(name),
             Wake::Timeout => {}

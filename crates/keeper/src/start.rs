@@ -108,6 +108,9 @@ fn failed(what: &str, path: &Path, error: &io::Error) -> Error {
     Error::Failed(format!("cannot {what} {}: {error}", path.display()))
 }
 
+/// So long the lock is tried for.
+const LOCK_WITHIN: Duration = Duration::from_secs(1);
+
 fn lock(args: &Args) -> Result<File, Error> {
     let path = args.dirs.state.join("keeper.lock");
     let file = OpenOptions::new()
@@ -116,7 +119,14 @@ fn lock(args: &Args) -> Result<File, Error> {
         .truncate(false)
         .open(&path)
         .map_err(|error| failed("open", &path, &error))?;
-    match file.try_lock() {
+    // A keeper that was just killed holds it a moment longer, and a client's look at it takes a moment, too.
+    let until = Instant::now() + LOCK_WITHIN;
+    let mut taken = file.try_lock();
+    while matches!(taken, Err(TryLockError::WouldBlock)) && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
+        taken = file.try_lock();
+    }
+    match taken {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             let who = match KeeperFile::read(&args.dirs) {

@@ -136,7 +136,9 @@ pub fn added_and_removed_services_are_kept() {
         stored.plan.services.keys().map(|name| name.as_str()).collect::<Vec<_>>(),
         ["one", "two", "web"]
     );
-    assert_eq!(stored.plan.services["one"], job("one").plan);
+    let mut one = job("one").plan;
+    one.stop.fit(mainstay_sys::IS_WINDOWS);
+    assert_eq!(stored.plan.services["one"], one);
     keeper.wait_state("two", StateName::Running);
     keeper.ask(async |client| client.action(&name("one"), Action::Remove).await);
     keeper.until("its end", |keeper| {

@@ -190,11 +190,14 @@ impl Keeper {
     }
 }
 
-/// The leash thread: ends with `detached`, or with the leash.
+/// The leash thread: ends with `detached`, or with the leash. `kill` is a second Ctrl+C: no more patience.
 fn hold_leash(mut leash: Link, sender: &Sender<Message>) {
     loop {
         match leash.read_line(Duration::from_secs(3600)) {
             Ok(Some(text)) if text == "detached" => return,
+            Ok(Some(text)) if text == "kill" => {
+                sender.send(Message::KillWanted);
+            }
             Ok(Some(_)) => {}
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
             Ok(None) | Err(_) => break,
