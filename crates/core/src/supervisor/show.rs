@@ -36,7 +36,8 @@ impl Supervisor {
             pid: run.and_then(|run| run.pid),
             started: run.map(|run| run.started),
             restarts: service.tally.restarts,
-            crash_loop: service.tally.crash_loop,
+            // What somebody stopped does not go on ending. What failed did until then.
+            crash_loop: service.tally.crash_loop && service.state() != StateName::Stopped,
             next_start: match &service.phase {
                 Phase::Backoff(backoff) => Some(backoff.until),
                 _ => None,

@@ -165,7 +165,10 @@ impl BackOff {
         let Some(count) = self.services.get(&status.name) else { return Ok(()) };
         // A restart without a back-off is counted here when it comes, by the supervisor when it is decided on.
         let most = count.in_a_row.last().copied().unwrap_or(0) + u32::from(!count.counted);
-        // What is down may go on showing what it was.
+        if status.crash_loop && status.state == StateName::Stopped {
+            return Err(format!("{} is stopped and shown as looping", status.name));
+        }
+        // What is down for good may go on showing what it was.
         if status.crash_loop && most < CRASH_LOOP && !status.state.is_down() {
             return Err(format!("{} is shown as looping after {most} restarts in a row", status.name));
         }

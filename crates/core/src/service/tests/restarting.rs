@@ -217,3 +217,17 @@ fn one_that_was_stopped_is_never_restarted() {
         assert!(bench.look().is_empty());
     }
 }
+
+#[test]
+fn what_is_stopped_by_hand_is_not_in_a_crash_loop() {
+    let mut bench = Bench::up(service());
+    for _ in 0..3 {
+        bench.exits("s", 1);
+        bench.pass(secs(60));
+        bench.made("s");
+    }
+    assert!(bench.status("s").crash_loop);
+    bench.stop("s");
+    bench.exits("s", 0);
+    assert_eq!((bench.state("s"), bench.status("s").crash_loop), (StateName::Stopped, false));
+}
