@@ -36,7 +36,8 @@ struct Probe {
     kind: ProbeKind,
     /// When the next question is due, or when silence counts as a failure; none if it is not its turn.
     next: Option<Time>,
-    /// The end of the initial delay of its turn: nothing is asked before, also after a pause.
+    /// Nothing is asked before, also after a pause: the end of the initial delay of its turn, or when the answer to
+    /// a question from before the pause counts as lost, so that no two are open at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     first: Option<Time>,
     /// The question in flight: its number, and when its answer counts as lost.
@@ -163,12 +164,13 @@ impl Probes {
     /// Nothing is asked any more, and an answer on its way counts as late.
     pub(super) fn rest(&mut self) {
         for probe in &mut self.list {
-            (probe.next, probe.asked) = (None, None);
+            let lost = probe.asked.take().map(|(_, lost)| lost);
+            (probe.next, probe.first) = (None, probe.first.max(lost));
         }
     }
 
     /// Goes on after a rest, with its counts from zero: what was before the rest says nothing of now. What is left
-    /// of the initial delay still holds.
+    /// of the initial delay still holds, and a question from before has its time.
     pub(super) fn resume(&mut self, now: Time, plan: &ServicePlan) {
         for kind in [ProbeKind::Ready, ProbeKind::Live] {
             if let (Some(plan), Some(probe)) = (plan.probe(kind), self.get(kind)) {

@@ -57,6 +57,8 @@ pub struct Run {
     pub kills: Vec<Time>,
     /// Probes asked and not answered yet.
     pub probes: BTreeMap<ProbeKind, (Time, u64)>,
+    /// Those asked before a pause: their answers count for nothing, but whoever was asked is at it still.
+    pub probes_before_pause: BTreeMap<ProbeKind, (Time, u64)>,
 }
 
 impl Run {
@@ -171,6 +173,7 @@ impl Facts {
                 // The questions under way died with the daemon that asked them.
                 for run in self.runs.values_mut() {
                     run.probes.clear();
+                    run.probes_before_pause.clear();
                 }
                 false
             }
@@ -222,6 +225,10 @@ impl Facts {
                 }
             }
             Input::ProbeResult { probe, seq, .. } => {
+                if run.probes_before_pause.get(probe).is_some_and(|(_, asked)| asked == seq) {
+                    run.probes_before_pause.remove(probe);
+                    return false;
+                }
                 if run.probes.get(probe).is_none_or(|(_, asked)| asked != seq) {
                     return false;
                 }
@@ -279,6 +286,7 @@ impl Run {
             signals: Vec::new(),
             kills: Vec::new(),
             probes: BTreeMap::new(),
+            probes_before_pause: BTreeMap::new(),
         }
     }
 
@@ -288,8 +296,8 @@ impl Run {
             Effect::Kill { .. } => self.kills.push(at),
             Effect::Freeze { .. } | Effect::Thaw { .. } => {
                 self.frost_asked.push_back(matches!(effect, Effect::Freeze { .. }));
-                // Probes rest while it is frozen; a question from before has no answer any more.
-                self.probes.clear();
+                // Probes rest while it is frozen; the answer to a question from before comes too late.
+                self.probes_before_pause.append(&mut self.probes);
                 self.thaw_asked = matches!(effect, Effect::Thaw { .. });
             }
             Effect::Forget { .. } => self.forgotten = true,

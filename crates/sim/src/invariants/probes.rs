@@ -98,10 +98,12 @@ impl Probes {
         if state != StateName::Starting && state != StateName::Running && state != StateName::Ready {
             return Err(format!("while it is {state}"));
         }
-        if let Some((since, open)) = there.probes.get(&kind)
-            && at.since(*since) < probe.timeout
-        {
-            return Err(format!("while question {open} has no answer yet"));
+        for open in [&there.probes, &there.probes_before_pause] {
+            if let Some((since, open)) = open.get(&kind)
+                && at.since(*since) < probe.timeout
+            {
+                return Err(format!("while question {open} has no answer yet"));
+            }
         }
         let asked = self.runs.get(&run);
         let started = asked.and_then(|asked| asked.started);

@@ -210,3 +210,18 @@ fn a_pause_leaves_the_initial_delay() {
     bench.pass(ms(1));
     assert_eq!(bench.look(), ["ctrl_c s"]);
 }
+
+#[test]
+fn a_question_from_before_a_pause_has_its_time() {
+    let slow = crate::ProbePlan { timeout: secs(10), ..probe() };
+    let mut bench = Bench::up(ServicePlan { live: Some(slow), ..service() });
+    bench.tick();
+    assert_eq!(bench.look(), ["ask s live"]);
+    bench.pause("s");
+    bench.freeze_fails("s");
+    bench.look();
+    bench.pass(ms(11_999));
+    assert!(bench.look().is_empty(), "the first question may be open still");
+    bench.pass(ms(1));
+    assert_eq!(bench.look(), ["ask s live"]);
+}
