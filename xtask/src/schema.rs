@@ -11,8 +11,8 @@ pub fn run() -> Done {
     let file = root().join("schemas/mainstay.schema.json");
     fs::write(&file, schema).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     println!("wrote {}", file.display());
-    let table = output(cargo().args(["run", "-q", "-p", "mainstay-cli", "--", "debug", "table"]))
-        .ok_or("`mainstay debug table` failed")?;
+    let table = output(cargo().args(["run", "-q", "-p", "mainstay-cli", "--", "debug", "explain-table"]))
+        .ok_or("`mainstay debug explain-table` failed")?;
     let file = root().join("docs/lifecycle.md");
     let old =
         fs::read_to_string(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;

@@ -54,6 +54,8 @@ pub fn windows(args: &[&str]) -> Done {
     }
     let me = std::env::current_exe().map_err(|error| format!("cannot find myself: {error}"))?;
     test.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", format!("{} wine-run", me.display()));
+    // insta would ask cargo for it, which is not there on the Windows side.
+    test.env("INSTA_WORKSPACE_ROOT", root());
     let done = run(&mut test);
     wine::finish(&wine);
     done

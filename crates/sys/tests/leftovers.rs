@@ -54,7 +54,8 @@ impl Keeper {
     fn kill(&mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it ends");
-        assert!(tagged(&self.tag).len() >= 6, "it leaves its services behind");
+        // The processes in the middle of the forks may be gone by now.
+        assert!(tagged(&self.tag).len() >= 4, "it leaves its services behind");
     }
 
     fn all_gone(&self) -> bool {

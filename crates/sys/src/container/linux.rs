@@ -239,9 +239,14 @@ impl Container {
             && proc::stat(main.pid).is_some_and(|stat| stat.start == main.id.start && !stat.is_dead())
             && let Some(group) = raw(main.pid)
         {
-            rustix::process::kill_process_group(group, number)?;
+            // A group that ended meanwhile has got what it was asked for.
+            let send = |number| match rustix::process::kill_process_group(group, number) {
+                Err(rustix::io::Errno::SRCH) => Ok(()),
+                sent => sent,
+            };
+            send(number)?;
             if wake {
-                rustix::process::kill_process_group(group, Number::CONT)?;
+                send(Number::CONT)?;
             }
             return Ok(());
         }
