@@ -134,9 +134,11 @@ impl Journal {
             text.push(b'\n');
         }
         let new = self.path.with_extension("journal.new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&new)?;
-        file.write_all(&text)?;
+        // Windows neither replaces nor renames a file that somebody has open.
+        self.file = None;
+        std::fs::write(&new, &text)?;
         std::fs::rename(&new, &self.path)?;
+        let file = OpenOptions::new().append(true).open(&self.path)?;
         // What still counts may itself be more than the limit; twice that is then the next time.
         self.size = (text.len() as u64).saturating_sub(MAX_SIZE);
         self.file = Some(file);

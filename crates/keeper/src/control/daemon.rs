@@ -7,7 +7,7 @@ use std::{io, thread};
 use mainstay_link::{Command, ToDaemon, ToKeeper, VERSION, Welcome};
 use mainstay_sys as sys;
 use mainstay_sys::link::{self, Link};
-use mainstay_sys::mux::Sender;
+use mainstay_sys::mux::{Sender, Wake};
 use mainstay_sys::{own, process};
 
 use super::{End, Keeper, Message, line, now};
@@ -17,6 +17,9 @@ use crate::start::containment;
 /// If so many daemons in a row do not even start when the keeper is new, it gives up: nothing runs that it would have
 /// to look after. Later it never does.
 const GIVE_UP_AFTER: u32 = 3;
+
+/// A dead daemon has said so many things at the most that were not yet heard: one frame is in flight.
+const MAX_LAST_WORDS: usize = 1024;
 
 impl Keeper {
     pub(super) fn fulfil(&mut self, wish: Wish) {
@@ -72,10 +75,28 @@ impl Keeper {
 
     pub(super) fn daemon_gone(&mut self, exit: sys::Exit) {
         self.daemon = None;
+        let later = self.last_words();
         self.mux.set_link(None);
         self.greeted = false;
         let wish = self.life.gone(&format!("it ended with {}", super::trees::exit_of(exit)), now());
         self.daemon_is_gone(wish);
+        for wake in later {
+            self.handle(wake);
+        }
+    }
+
+    /// Takes what a dead daemon has said to its end: a client may have its answer already. What else comes is for
+    /// later.
+    fn last_words(&mut self) -> Vec<Wake<Message>> {
+        let mut later = Vec::new();
+        for _ in 0..MAX_LAST_WORDS {
+            match self.mux.next(Some(Duration::ZERO)) {
+                Ok(Wake::Frame(frame)) => self.frame(&frame),
+                Ok(Wake::LinkClosed | Wake::Timeout) | Err(_) => break,
+                Ok(wake) => later.push(wake),
+            }
+        }
+        later
     }
 
     fn daemon_is_gone(&mut self, wish: Option<Wish>) {
