@@ -189,7 +189,8 @@ fn freezing_and_thawing_are_answered() {
 
 #[test]
 fn a_thousand_runs_at_once() {
-    const RUNS: u64 = 1000;
+    // A process costs a hundred times as much under Wine.
+    const RUNS: u64 = if cfg!(windows) { 50 } else { 1000 };
     let home = Home::new();
     let (keeper, mut daemon) = home.ready();
     let began = Instant::now();
@@ -248,9 +249,10 @@ fn output_that_cannot_be_written_is_counted_and_told() {
     assert!(error.contains("web.log"), "{error}");
     let mut lost = bytes;
     while lost < 797 {
+        // The next is told when this one is acknowledged.
+        daemon.ack();
         let more = daemon.until(|event| matches!(event, Event::LogDropped { .. }));
         let Event::LogDropped { bytes, .. } = more else { unreachable!() };
-        daemon.ack();
         assert!(bytes > lost);
         lost = bytes;
     }
