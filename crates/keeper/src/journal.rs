@@ -176,6 +176,8 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         assert_eq!(Journal::read(dir.path()).unwrap(), left());
 
+        // The keeper before is dead, and has it open no longer.
+        drop(journal);
         Journal::start(dir.path()).unwrap().clear().unwrap();
         assert_eq!(Journal::read(dir.path()).unwrap(), Left::default());
     }
