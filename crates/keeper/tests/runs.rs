@@ -126,6 +126,12 @@ fn a_grandchild_that_holds_the_output_is_read_until_it_is_gone() {
 
 #[test]
 fn a_stop_by_signal_reaches_the_tree() {
+    if cfg!(windows) {
+        println!(
+            "SKIPPED on Windows: Ctrl+C is sent by mainstay.exe itself, which is not here; see mainstay-sys, -e2e"
+        );
+        return;
+    }
     let home = Home::new();
     let (keeper, mut daemon) = home.ready();
     let (main, _) = daemon.spawn(service(1, "web", &["tree"]));
