@@ -10,7 +10,7 @@ use crate::stats::{cpu, median};
 
 /// What one pass writes.
 const BYTES: u64 = 2_000_000_000;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 7;
 
 /// Large writes, then line by line.
 pub fn run() -> Result<(), String> {

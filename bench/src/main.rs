@@ -8,6 +8,7 @@ mod capture;
 mod many;
 mod restart;
 mod stack;
+mod stamps;
 mod stats;
 
 use std::process::ExitCode;

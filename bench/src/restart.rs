@@ -1,13 +1,9 @@
 //! From the death of a process to the first instruction of the next one, beside a bare spawn.
-//!
-//! `mainstay-fixture stamp FILE` appends its monotonic time in nanoseconds as its first act, then sleeps.
 
-use std::fs;
-use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::stack::{Stack, program};
+use crate::stamps::{now, wait_for_stamp};
 use crate::stats::{median, percentile};
 
 const ROUNDS: usize = 200;
@@ -88,26 +84,4 @@ fn kill(pid: u32) -> Result<(), String> {
     let raw = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).ok_or("not a pid")?;
     rustix::process::kill_process(raw, rustix::process::Signal::KILL)
         .map_err(|error| format!("cannot kill {pid}: {error}"))
-}
-
-fn now() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
-}
-
-/// The stamp number `index` (from 0) of the file, once it is there.
-fn wait_for_stamp(file: &Path, index: usize) -> Result<u64, String> {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        if let Ok(text) = fs::read_to_string(file)
-            && let Some(line) = text.lines().nth(index)
-            && text.ends_with('\n')
-        {
-            return line.trim().parse().map_err(|_| format!("not a stamp: {line}"));
-        }
-        if Instant::now() > deadline {
-            return Err(format!("stamp {index} did not come in 20 s"));
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }

@@ -30,6 +30,7 @@ impl Stack {
         let status = stack
             .mainstay(&["up", "-d", "-f", &file.to_string_lossy()])
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .status()
             .map_err(|error| format!("cannot start mainstay: {error}"))?;
         if status.success() { Ok((stack, started.elapsed())) } else { Err(format!("mainstay up: {status}")) }

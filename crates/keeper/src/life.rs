@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use mainstay_core::Time;
 
-/// A daemon is asked so often whether it is well.
-const PING_EVERY: Duration = Duration::from_secs(2);
+/// A daemon that has answered is asked again after this. Asking is most of what an idle stack costs.
+const PING_EVERY: Duration = Duration::from_secs(4);
+
+/// One that has not answered is asked again after this.
+const PING_AGAIN: Duration = Duration::from_secs(2);
 
 /// So many questions in a row without an answer, and it is given up. Counted rather than timed, so that a machine
 /// that stood still (suspend, a stopped keeper) does not look like a daemon that hangs.
@@ -155,11 +158,11 @@ impl Life {
                 ))
             }
             Phase::Up { unanswered, .. } if unanswered >= UNANSWERED => {
-                let silence = PING_EVERY * (UNANSWERED + 1);
+                let silence = PING_EVERY + PING_AGAIN * UNANSWERED;
                 Some(self.give_up(format!("it did not answer for {} s", silence.as_secs()), now))
             }
             Phase::Up { unanswered, .. } => {
-                self.phase = Phase::Up { next_ping: now.after(PING_EVERY), unanswered: unanswered + 1 };
+                self.phase = Phase::Up { next_ping: now.after(PING_AGAIN), unanswered: unanswered + 1 };
                 self.ping += 1;
                 Some(Wish::Ping(self.ping))
             }
@@ -183,17 +186,15 @@ impl Life {
     pub(crate) fn hello(&mut self, now: Time) -> u64 {
         self.ping += 1;
         self.greeted = true;
-        self.phase = Phase::Up { next_ping: now.after(PING_EVERY), unanswered: 1 };
+        self.phase = Phase::Up { next_ping: now.after(PING_AGAIN), unanswered: 1 };
         self.ping
     }
 
     /// It answered a ping.
     pub(crate) fn pong(&mut self, n: u64, now: Time) {
         // An answer to an earlier question is as good; one to a question never asked is none.
-        if let Phase::Up { next_ping, .. } = self.phase
-            && n <= self.ping
-        {
-            self.phase = Phase::Up { next_ping, unanswered: 0 };
+        if matches!(self.phase, Phase::Up { .. }) && n <= self.ping {
+            self.phase = Phase::Up { next_ping: now.after(PING_EVERY), unanswered: 0 };
             self.answered = true;
             self.last_answer = Some(now);
             self.stillborn = 0;

@@ -227,7 +227,7 @@ mod linux {
         let mut found = Vec::new();
         while found.len() < 16 {
             set.wait(None, &mut |token, chunk| {
-                if let (true, Chunk::Data(data)) = (token == wanted, chunk) {
+                if let (true, Chunk::Data(data, _)) = (token == wanted, chunk) {
                     found.extend_from_slice(data);
                 }
             })

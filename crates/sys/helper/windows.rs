@@ -234,7 +234,7 @@ fn keeper(file: &str, with_guard: Option<&str>) {
     let mut seen = Vec::new();
     while !seen.ends_with(b"complete\n") {
         set.wait(Some(LONGEST), &mut |_, chunk| {
-            if let mainstay_sys::capture::Chunk::Data(bytes) = chunk {
+            if let mainstay_sys::capture::Chunk::Data(bytes, _) = chunk {
                 seen.extend_from_slice(bytes);
             }
         })

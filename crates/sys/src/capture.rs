@@ -53,8 +53,8 @@ impl NotifySocket {
 /// What was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chunk<'a> {
-    /// Output, exactly as written.
-    Data(&'a [u8]),
+    /// Output, exactly as written; and how many bytes its pipe holds.
+    Data(&'a [u8], usize),
     /// One message to a [`NotifySocket`].
     Datagram(&'a [u8]),
     /// Nobody can write any more. The reader is gone from the set.

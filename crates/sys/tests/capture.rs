@@ -52,7 +52,7 @@ fn drain_takes_what_is_there_and_tells_the_end() {
     let mut sink = |token, chunk: Chunk<'_>| {
         assert_eq!(token, 5);
         match chunk {
-            Chunk::Data(data) => bytes.extend_from_slice(data),
+            Chunk::Data(data, _) => bytes.extend_from_slice(data),
             Chunk::Eof => ends += 1,
             Chunk::Datagram(_) => panic!("no datagrams here"),
         }
@@ -121,7 +121,7 @@ fn a_flood_does_not_drown_the_others() {
     while open > 0 {
         assert!(Instant::now() < end, "{open} are still open");
         set.wait(Some(Duration::from_millis(100)), &mut |token, chunk| match chunk {
-            Chunk::Data(data) if token == 0 => {
+            Chunk::Data(data, _) if token == 0 => {
                 flood += data.len();
                 part.extend_from_slice(data);
                 let whole = part.len() / 8 * 8;
@@ -131,7 +131,7 @@ fn a_flood_does_not_drown_the_others() {
                 }
                 part.drain(..whole);
             }
-            Chunk::Data(data) => seen.entry(token).or_default().extend_from_slice(data),
+            Chunk::Data(data, _) => seen.entry(token).or_default().extend_from_slice(data),
             Chunk::Eof => open -= 1,
             Chunk::Datagram(_) => panic!("no datagrams here"),
         })

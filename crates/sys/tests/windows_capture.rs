@@ -75,8 +75,8 @@ fn many_are_read_at_once_and_none_starves() {
     while ended < QUIET {
         assert!(Instant::now() < end, "{ended} of {QUIET} ended while one floods with {flood} bytes");
         set.wait(Some(Duration::from_millis(100)), &mut |token, chunk| match chunk {
-            Chunk::Data(data) if token == 0 => flood += data.len(),
-            Chunk::Data(data) => read.entry(token).or_default().extend_from_slice(data),
+            Chunk::Data(data, _) if token == 0 => flood += data.len(),
+            Chunk::Data(data, _) => read.entry(token).or_default().extend_from_slice(data),
             Chunk::Eof => ended += 1,
             Chunk::Datagram(_) => panic!("no notify socket here"),
         })
@@ -114,7 +114,7 @@ fn draining_reads_what_is_there_and_does_not_wait() {
         if round % 2 == 0 {
             // A read is under way or not.
             set.wait(Some(Duration::from_millis(1)), &mut |_, chunk| {
-                if let Chunk::Data(data) = chunk {
+                if let Chunk::Data(data, _) = chunk {
                     total.extend_from_slice(data);
                 }
             })
@@ -123,7 +123,7 @@ fn draining_reads_what_is_there_and_does_not_wait() {
         exit_of(&process);
         let ended = set
             .drain(7, &mut |token, chunk| match chunk {
-                Chunk::Data(data) => {
+                Chunk::Data(data, _) => {
                     assert_eq!(token, 7);
                     total.extend_from_slice(data);
                 }
@@ -216,7 +216,7 @@ fn nothing_written_is_not_the_end() {
     }
     let mut bytes = Vec::new();
     set.drain(1, &mut |_, chunk| {
-        if let Chunk::Data(data) = chunk {
+        if let Chunk::Data(data, _) = chunk {
             bytes.extend_from_slice(data);
         }
     })
@@ -258,7 +258,7 @@ fn throughput() {
             output
                 .set
                 .wait(Some(PATIENCE), &mut |_, chunk| match chunk {
-                    Chunk::Data(data) => {
+                    Chunk::Data(data, _) => {
                         start.get_or_insert_with(Instant::now);
                         total += data.len();
                         reads += 1;

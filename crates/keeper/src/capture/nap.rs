@@ -15,16 +15,19 @@ const LONGEST_OF_ALL: Duration = Duration::from_millis(40);
 /// The first nap after a time without; each later one is at most twice as long.
 const FIRST: Duration = Duration::from_micros(50);
 
-/// A read so large comes from a pipe that was full: its writer may be waiting.
-const FULL: usize = 60 << 10;
+/// Shares of what a pipe holds are counted in these.
+const WHOLE: usize = 1024;
 
-/// While we sleep, no pipe should get more than this: half of what it holds.
-const FILL: u64 = 32 << 10;
+/// While we sleep, no pipe should get more than this share of what it holds.
+const FILL: usize = WHOLE * 3 / 8;
+
+/// A read of more than this share may have left something, and the pipe's writer may be waiting.
+const FULL: usize = WHOLE * 7 / 16;
 
 /// Decides about naps from how fast the fastest pipe fills.
 #[derive(Debug, Default)]
 pub(crate) struct Nap {
-    /// The largest read of this round, and how many there were.
+    /// The largest share read from a pipe in this round, at least 1 if anything was; and how many reads there were.
     largest: usize,
     reads: u32,
     last: Duration,
@@ -33,9 +36,10 @@ pub(crate) struct Nap {
 }
 
 impl Nap {
-    /// Something was read.
-    pub(crate) fn read(&mut self, bytes: usize) {
-        self.largest = self.largest.max(bytes);
+    /// So much was read from a pipe that has room for so much.
+    pub(crate) fn read(&mut self, bytes: usize, room: usize) {
+        let share = bytes.saturating_mul(WHOLE).div_ceil(room.max(1));
+        self.largest = self.largest.max(share);
         self.reads = self.reads.saturating_add(1);
     }
 
@@ -51,13 +55,14 @@ impl Nap {
             self.last = if largest == 0 { self.last } else { Duration::ZERO };
             return Duration::ZERO;
         }
-        // At the pace of this round the fastest pipe gets FILL bytes in this time.
-        let nanos = since_last_round.as_nanos().saturating_mul(u128::from(FILL)) / largest as u128;
+        // At the pace of this round the fastest pipe is filled up to FILL in this time.
+        let nanos = since_last_round.as_nanos().saturating_mul(FILL as u128) / largest as u128;
         let room = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
         let longest = FOR_EACH.saturating_mul(reads).clamp(LONGEST, LONGEST_OF_ALL);
-        let wanted = longest.min(self.last.saturating_mul(2).max(FIRST)).min(room);
+        let wanted =
+            longest.min(self.last.saturating_mul(2).max(FIRST)).min(room.saturating_sub(self.overshoot));
         self.last = wanted;
-        if wanted.saturating_add(self.overshoot) > room || wanted < FIRST { Duration::ZERO } else { wanted }
+        if wanted < FIRST { Duration::ZERO } else { wanted }
     }
 
     /// A nap that was not cut short took so long.
@@ -88,7 +93,7 @@ mod tests {
                 held = 1.0;
             }
             let read = (held as usize).max(1);
-            nap.read(read);
+            nap.read(read, pipe as usize);
             if now >= 2.0 {
                 written += read as f64;
                 rounds += 1.0;
@@ -133,13 +138,13 @@ mod tests {
     fn a_burst_after_a_quiet_time_ends_the_naps() {
         let mut nap = Nap::default();
         for _ in 0..20 {
-            nap.read(100);
+            nap.read(100, 65_536);
             nap.after_round(Duration::from_millis(12));
         }
         assert_eq!(nap.last, LONGEST);
-        nap.read(65_536);
+        nap.read(65_536, 65_536);
         assert_eq!(nap.after_round(Duration::from_millis(12)), Duration::ZERO);
-        nap.read(8_000);
+        nap.read(8_000, 65_536);
         let next = nap.after_round(40 * MICRO);
         assert!(next <= 200 * MICRO, "{next:?}");
     }

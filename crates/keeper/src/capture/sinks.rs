@@ -120,8 +120,8 @@ impl Sinks {
     pub(super) fn take(&mut self, token: u64, chunk: Chunk<'_>, nap: &mut Nap) {
         let run = run_of(token);
         match chunk {
-            Chunk::Data(data) => {
-                nap.read(data.len());
+            Chunk::Data(data, room) => {
+                nap.read(data.len(), room);
                 let Some(place) = self.streams.get(&run).copied() else { return };
                 let Some(log) = self.logs.get_mut(place).and_then(Option::as_mut) else { return };
                 log.written = true;

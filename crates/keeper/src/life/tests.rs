@@ -76,12 +76,12 @@ fn one_that_does_not_answer_is_killed_and_replaced() {
         }
         assert!(now < 60_000);
     };
-    assert_eq!((killed, now, pings.len()), (Wish::Kill, 10_000, 4));
+    assert_eq!((killed, now, pings.len()), (Wish::Kill, 12_000, 4));
     assert!(!life.is_up());
     // It is stuck in the kernel: killed again, until it is gone.
     assert_eq!(life.tick(at(now + 1000)), Some(Wish::Kill));
     assert_eq!(life.gone("signal SIGKILL", at(now + 1100)), None);
-    assert_eq!(life.reason(), "it did not answer for 10 s");
+    assert_eq!(life.reason(), "it did not answer for 12 s");
     assert_eq!(next_start(&life), now + 1100);
 }
 

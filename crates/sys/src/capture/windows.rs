@@ -174,7 +174,7 @@ impl Set {
             match pipe.take_back() {
                 Look::Bytes(count) => {
                     total += count;
-                    sink(token, Chunk::Data(&pipe.buffer[..count]));
+                    sink(token, Chunk::Data(&pipe.buffer[..count], PIPE_BUFFER as usize));
                 }
                 Look::Nothing => {}
                 Look::End => {
@@ -188,7 +188,7 @@ impl Set {
             match self.read_large(key) {
                 Look::Bytes(count) => {
                     total += count;
-                    sink(token, Chunk::Data(&self.large[..count]));
+                    sink(token, Chunk::Data(&self.large[..count], PIPE_BUFFER as usize));
                 }
                 Look::Nothing => break,
                 Look::End => {
@@ -206,7 +206,7 @@ impl Set {
         // It is done, so this takes nothing back.
         match pipe.take_back() {
             Look::Bytes(count) => {
-                sink(pipe.token, Chunk::Data(&pipe.buffer[..count]));
+                sink(pipe.token, Chunk::Data(&pipe.buffer[..count], PIPE_BUFFER as usize));
                 // More may have come since: whoever looks seldom must get it all at once.
                 self.ready.push_back(key);
             }
@@ -234,7 +234,7 @@ impl Set {
             match self.read_large(key) {
                 Look::Bytes(count) => {
                     total += count;
-                    sink(token, Chunk::Data(&self.large[..count]));
+                    sink(token, Chunk::Data(&self.large[..count], PIPE_BUFFER as usize));
                     if count < LARGE {
                         // All that was there. Whoever writes little by little is not run after: what comes meanwhile
                         // is read with the next wait, more of it at once.

@@ -139,7 +139,7 @@ impl Output {
     pub fn pump(&mut self, timeout: Duration) {
         let Output { set, bytes, ended } = self;
         set.wait(Some(timeout), &mut |_, chunk| match chunk {
-            Chunk::Data(data) => bytes.extend_from_slice(data),
+            Chunk::Data(data, _) => bytes.extend_from_slice(data),
             Chunk::Eof => *ended = true,
             Chunk::Datagram(_) => panic!("no notify socket here"),
         })

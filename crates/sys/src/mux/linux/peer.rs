@@ -140,14 +140,13 @@ impl Peer {
     fn fill(&mut self) {
         self.incoming.drain(..self.taken);
         self.taken = 0;
-        let old = self.incoming.len();
-        self.incoming.resize(old + READ, 0);
-        let outcome = rustix::net::recv(&self.link.fd, &mut self.incoming[old..], RecvFlags::DONTWAIT);
-        let length = match outcome {
-            Ok((_, length)) => length,
-            Err(_) => 0,
-        };
-        self.incoming.truncate(old + length);
+        // Not filled with zeros first: for a ping that would be most of its cost.
+        self.incoming.reserve(READ);
+        let outcome = rustix::net::recv(
+            &self.link.fd,
+            rustix::buffer::spare_capacity(&mut self.incoming),
+            RecvFlags::DONTWAIT,
+        );
         match outcome {
             Ok((_, 0)) => self.closed = true,
             Ok(_) | Err(Errno::INTR | Errno::AGAIN) => {}

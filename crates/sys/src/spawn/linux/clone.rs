@@ -345,7 +345,7 @@ mod tests {
         let mut open = true;
         while open {
             set.wait(Some(Duration::from_secs(60)), &mut |_, chunk| match chunk {
-                Chunk::Data(data) => text.extend_from_slice(data),
+                Chunk::Data(data, _) => text.extend_from_slice(data),
                 _ => open = false,
             })
             .expect("it can be waited");
