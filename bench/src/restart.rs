@@ -1,5 +1,6 @@
 //! From the death of a process to the first instruction of the next one, beside a bare spawn.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::stack::{Stack, program};
@@ -9,8 +10,7 @@ use crate::stats::{median, percentile};
 const ROUNDS: usize = 200;
 
 pub fn run() -> Result<(), String> {
-    let mut bare = bare()?;
-    let mut ours = ours()?;
+    let (mut bare, mut ours) = measure()?;
     let (bare_median, ours_median) = (median(&mut bare), median(&mut ours));
     println!(
         "bare spawn to first instruction   median {bare_median:8.3} ms  p90 {:8.3} ms",
@@ -24,32 +24,10 @@ pub fn run() -> Result<(), String> {
     Ok(())
 }
 
-/// std's spawn (posix_spawn) of the same program with its output into a pipe.
-fn bare() -> Result<Vec<f64>, String> {
+/// Milliseconds of bare spawns and of restarts, in turn, so that both meet the machine in the same mood.
+fn measure() -> Result<(Vec<f64>, Vec<f64>), String> {
     let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let file = dir.path().join("stamps");
-    let mut times = Vec::with_capacity(ROUNDS);
-    for round in 0..ROUNDS {
-        let before = now();
-        let mut child = Command::new(program("mainstay-fixture"))
-            .arg("stamp")
-            .arg(&file)
-            .args(["--then", "sleep"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| error.to_string())?;
-        let stamp = wait_for_stamp(&file, round)?;
-        times.push(stamp.saturating_sub(before) as f64 / 1e6);
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-    Ok(times)
-}
-
-fn ours() -> Result<Vec<f64>, String> {
-    let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let file = dir.path().join("stamps");
+    let (file, bare_file) = (dir.path().join("stamps"), dir.path().join("bare"));
     // Default settings. A hand restart between the rounds sets the count of crashes back, so that each one is the
     // first in a row; the default is to restart that one at once.
     let config = format!(
@@ -58,9 +36,9 @@ fn ours() -> Result<Vec<f64>, String> {
         file
     );
     let (stack, _) = Stack::up(&config)?;
-    let mut times = Vec::with_capacity(ROUNDS);
+    let (mut bare, mut ours) = (Vec::with_capacity(ROUNDS), Vec::with_capacity(ROUNDS));
     let mut seen = 0;
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         wait_for_stamp(&file, seen)?;
         let status = stack
             .mainstay(&["restart", "app", "-s", "bench"])
@@ -71,13 +49,31 @@ fn ours() -> Result<Vec<f64>, String> {
         seen += 1;
         wait_for_stamp(&file, seen)?;
         let pid = stack.pid("app")?.ok_or("the service has no pid")?;
+        bare.push(bare_spawn(&bare_file, round)?);
         let before = now();
         kill(pid)?;
         seen += 1;
         let stamp = wait_for_stamp(&file, seen)?;
-        times.push(stamp.saturating_sub(before) as f64 / 1e6);
+        ours.push(stamp.saturating_sub(before) as f64 / 1e6);
     }
-    Ok(times)
+    Ok((bare, ours))
+}
+
+/// std's spawn (posix_spawn) of the same program with its output into a pipe.
+fn bare_spawn(file: &Path, round: usize) -> Result<f64, String> {
+    let before = now();
+    let mut child = Command::new(program("mainstay-fixture"))
+        .arg("stamp")
+        .arg(file)
+        .args(["--then", "sleep"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    let stamp = wait_for_stamp(file, round)?;
+    let _ = child.kill();
+    let _ = child.wait();
+    Ok(stamp.saturating_sub(before) as f64 / 1e6)
 }
 
 fn kill(pid: u32) -> Result<(), String> {
