@@ -82,12 +82,24 @@ pub struct Service {
 pub struct Probe {
     /// Which probe.
     pub probe: ProbeKind,
-    /// Its verdict; none while it has none.
+    /// What it asks: `http http://127.0.0.1:8080/healthz`.
+    #[serde(default)]
+    pub check: String,
+    /// Its verdict, after thresholds; none while it has none.
     pub ok: Option<bool>,
-    /// What it saw, in words.
+    /// Its last answer, whatever the thresholds made of it; none before the first.
+    #[serde(default)]
+    pub last: Option<bool>,
+    /// What it saw last, in words; at most 500 bytes.
     pub detail: String,
-    /// How long ago, in milliseconds.
+    /// When that was: so many milliseconds ago.
     pub ago_ms: Option<u64>,
+    /// How long that answer took, in milliseconds; none for what the service said itself.
+    #[serde(default)]
+    pub took_ms: Option<u64>,
+    /// Successes in a row.
+    #[serde(default)]
+    pub successes: u32,
     /// Failures in a row.
     pub failures: u32,
 }

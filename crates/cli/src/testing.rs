@@ -28,7 +28,17 @@ pub fn service(name: &str, state: StateName) -> Service {
 
 /// What a probe saw.
 pub fn probe(probe: ProbeKind, ok: Option<bool>, detail: &str, failures: u32) -> Probe {
-    Probe { probe, ok, detail: detail.to_owned(), ago_ms: Some(1_200), failures }
+    Probe {
+        probe,
+        check: "http http://127.0.0.1:8080/healthz".to_owned(),
+        ok,
+        last: Some(failures == 0),
+        detail: detail.to_owned(),
+        ago_ms: Some(1_200),
+        took_ms: Some(3),
+        successes: u32::from(failures == 0),
+        failures,
+    }
 }
 
 /// A stack of these services.

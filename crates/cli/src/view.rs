@@ -145,7 +145,11 @@ pub fn service(stack: &str, service: &Service, log: &str, paint: Paint) -> Strin
         };
         let detail =
             if probe.detail.is_empty() { "no answer so far".into() } else { words::printable(&probe.detail) };
-        lines.push(("probe", format!("{}, {verdict}: {detail}{row}{ago}", probe.probe)));
+        let took = probe.took_ms.map(|ms| format!(" in {}", words::millis(ms))).unwrap_or_default();
+        lines.push(("probe", format!("{}, {verdict}: {detail}{took}{row}{ago}", probe.probe)));
+        if !probe.check.is_empty() {
+            lines.push(("", format!("  asks {}", words::printable(&probe.check))));
+        }
     }
     if service.log_dropped_bytes > 0 {
         lines.push(("log lost", words::bytes(service.log_dropped_bytes)));

@@ -292,6 +292,19 @@ pub enum Check {
     Notify,
 }
 
+/// In words, for people: what is asked, without anything that may be secret.
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Check::Http(url) => write!(f, "http {url}"),
+            Check::Tcp(address) => write!(f, "tcp {address}"),
+            Check::Exec(command) => write!(f, "exec {}", command.join(" ")),
+            Check::Log(pattern) => write!(f, "log {pattern}"),
+            Check::Notify => f.write_str("notify"),
+        }
+    }
+}
+
 /// Where a service's output goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -128,12 +128,20 @@ pub struct ServiceStatus {
 pub struct ProbeStatus {
     /// Which probe.
     pub probe: ProbeKind,
+    /// What it asks, in words: "http http://127.0.0.1:8080/healthz".
+    pub check: String,
     /// Its verdict, after thresholds; none while it has none.
     pub ok: Option<bool>,
-    /// What it saw, in words.
+    /// Its last answer, whatever the thresholds made of it.
+    pub last: Option<bool>,
+    /// What it saw last, in words.
     pub detail: String,
     /// When.
     pub at: Option<Time>,
+    /// How long that answer took; none for what the service said itself.
+    pub took: Option<std::time::Duration>,
+    /// Successes in a row.
+    pub successes: u32,
     /// Failures in a row.
     pub failures: u32,
 }

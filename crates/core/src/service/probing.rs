@@ -42,6 +42,9 @@ struct Probe {
     first: Option<Time>,
     /// The question in flight: its number, and when its answer counts as lost.
     asked: Option<(u64, Time)>,
+    /// When the question in flight was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked_at: Option<Time>,
     verdict: Option<bool>,
     /// Successes in a row.
     successes: u32,
@@ -49,6 +52,12 @@ struct Probe {
     failures: u32,
     detail: String,
     at: Option<Time>,
+    /// What the last answer was, whatever the thresholds made of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last: Option<bool>,
+    /// How long that answer took; none for what the service said itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    took: Option<Duration>,
 }
 
 /// A probe whose verdict changed.
@@ -68,7 +77,9 @@ impl Probe {
     fn new(kind: ProbeKind) -> Self {
         let detail = String::new();
         let (next, first, asked) = (None, None, None);
-        Probe { kind, next, first, asked, verdict: None, successes: 0, failures: 0, detail, at: None }
+        let (asked_at, verdict, at, last, took) = (None, None, None, None, None);
+        let (successes, failures) = (0, 0);
+        Probe { kind, next, first, asked, asked_at, verdict, successes, failures, detail, at, last, took }
     }
 
     /// Takes in one answer. The change, if it makes one.
@@ -83,7 +94,7 @@ impl Probe {
         *run = run.saturating_add(1);
         let reached = *run >= threshold.max(1);
         self.detail = clip(outcome.detail);
-        self.at = Some(now);
+        self.seen(outcome.ok, now);
         if reached { self.decide(outcome.ok) } else { None }
     }
 
@@ -91,8 +102,13 @@ impl Probe {
     fn word(&mut self, ok: bool, detail: &str, now: Time) -> Option<Change> {
         (self.successes, self.failures) = (u32::from(ok), u32::from(!ok));
         self.detail = detail.to_owned();
-        self.at = Some(now);
+        self.seen(ok, now);
         self.decide(ok)
+    }
+
+    fn seen(&mut self, ok: bool, now: Time) {
+        (self.at, self.last) = (Some(now), Some(ok));
+        self.took = self.asked_at.take().map(|asked| now.since(asked));
     }
 
     fn decide(&mut self, ok: bool) -> Option<Change> {
@@ -118,6 +134,7 @@ impl Probe {
         }
         *seq += 1;
         self.asked = Some((*seq, now.after(plan.timeout).after(GRACE)));
+        self.asked_at = Some(now);
         Some(Due::Ask(self.kind, *seq))
     }
 
@@ -165,6 +182,7 @@ impl Probes {
     pub(super) fn rest(&mut self) {
         for probe in &mut self.list {
             let lost = probe.asked.take().map(|(_, lost)| lost);
+            probe.asked_at = None;
             (probe.next, probe.first) = (None, probe.first.max(lost));
         }
     }
@@ -198,6 +216,7 @@ impl Probes {
         for probe in &mut self.list {
             if let (Some((seq, lost)), Some(plan)) = (probe.asked, plan.probe(probe.kind)) {
                 probe.asked = Some((seq, lost.max(now.after(plan.timeout).after(GRACE))));
+                probe.asked_at = Some(now);
                 again.push((probe.kind, seq));
             }
         }
@@ -205,10 +224,15 @@ impl Probes {
     }
 
     /// As people see it.
-    pub(crate) fn status(&self) -> Vec<ProbeStatus> {
+    pub(crate) fn status(&self, plan: Option<&ServicePlan>) -> Vec<ProbeStatus> {
+        let check = |kind| plan.and_then(|plan| plan.probe(kind)).map(|probe| clip(probe.check.to_string()));
         let status = |probe: &Probe| ProbeStatus {
             probe: probe.kind,
+            check: check(probe.kind).unwrap_or_default(),
             ok: probe.verdict,
+            last: probe.last,
+            took: probe.took,
+            successes: probe.successes,
             detail: probe.detail.clone(),
             at: probe.at,
             failures: probe.failures,

@@ -44,7 +44,7 @@ impl Supervisor {
             },
             last_exit: service.last_exit,
             waiting_for: self.waiting_for(name, node),
-            probes: run.map(|run| run.probes.status()).unwrap_or_default(),
+            probes: run.map(|run| run.probes.status(self.plan.services.get(name))).unwrap_or_default(),
         }
     }
 

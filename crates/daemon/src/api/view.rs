@@ -33,9 +33,13 @@ pub(super) fn service(view: ServiceView, now: Time) -> Service {
             .into_iter()
             .map(|probe| Probe {
                 probe: probe.probe,
+                check: probe.check,
                 ok: probe.ok,
+                last: probe.last,
                 detail: probe.detail,
                 ago_ms: probe.at.map(|at| millis(at, now)),
+                took_ms: probe.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+                successes: probe.successes,
                 failures: probe.failures,
             })
             .collect(),

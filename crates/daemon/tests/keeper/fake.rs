@@ -1,6 +1,6 @@
 //! A keeper that makes no processes, only says so; and remembers everything that it was told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -54,6 +54,8 @@ pub struct Keeper {
     pub state: BTreeMap<String, String>,
     pub runs: BTreeMap<u64, Run>,
     last_run: u64,
+    /// Came while the welcome was being written, and not handled.
+    early: VecDeque<ToKeeper>,
     /// Not acknowledged.
     events: BTreeMap<u64, Event>,
     last_event: u64,
@@ -108,6 +110,7 @@ impl Keeper {
             state: BTreeMap::new(),
             runs: BTreeMap::new(),
             last_run: 0,
+            early: VecDeque::new(),
             events: BTreeMap::new(),
             last_event: 0,
             sent: 0,
@@ -169,13 +172,22 @@ impl Keeper {
         self.sent = 0;
         let events = self.unsent();
         self.send(&ToDaemon { welcome: Some(welcome), events, ping: None });
-        self.until("the welcome", |keeper| keeper.mux.queued() == 0);
+        // On Windows a write is over only when the mux was asked. The answer may have come by then: it is for whoever
+        // waits for it, and must not be handled here.
+        let end = Instant::now() + LONG;
+        while self.mux.queued() > 0 {
+            assert!(Instant::now() < end, "the daemon does not read its welcome");
+            if let Wake::Frame(bytes) = self.mux.next(Some(Duration::from_millis(5))).unwrap() {
+                self.early.push_back(serde_json::from_slice(&bytes).unwrap());
+            }
+        }
     }
 
     /// With `kill -9`. What it has said counts, as with the real keeper.
     pub fn kill_daemon(&mut self) {
         let Some(daemon) = self.daemon.take() else { return };
         process::kill(&daemon.id).unwrap();
+        self.handle_early();
         let (mut ended, mut closed) = (false, false);
         let end = Instant::now() + LONG;
         while !(ended && closed) {
@@ -192,6 +204,7 @@ impl Keeper {
 
     /// What it has said and nobody has read is lost with it.
     pub fn lose_daemon(&mut self) {
+        self.early.clear();
         self.mux.set_link(None);
         let daemon = self.daemon.take().unwrap();
         process::kill(&daemon.id).unwrap();
@@ -266,6 +279,9 @@ impl Keeper {
 
     /// The next transaction, not handled.
     pub fn frame(&mut self) -> ToKeeper {
+        if let Some(frame) = self.early.pop_front() {
+            return frame;
+        }
         let end = Instant::now() + LONG;
         loop {
             match self.mux.next(Some(end.saturating_duration_since(Instant::now()))).unwrap() {
@@ -275,6 +291,12 @@ impl Keeper {
                 Wake::ChildExited { pid, exit } => panic!("the daemon {pid} ended: {exit:?}"),
                 Wake::Message(()) => {}
             }
+        }
+    }
+
+    fn handle_early(&mut self) {
+        while let Some(frame) = self.early.pop_front() {
+            self.handle(frame);
         }
     }
 
@@ -331,6 +353,7 @@ impl Keeper {
     /// Handles transactions until `done`.
     pub fn until(&mut self, what: &str, mut done: impl FnMut(&mut Keeper) -> bool) {
         let end = Instant::now() + LONG;
+        self.handle_early();
         while !done(self) {
             assert!(Instant::now() < end, "never: {what}");
             match self.mux.next(Some(Duration::from_millis(5))).unwrap() {

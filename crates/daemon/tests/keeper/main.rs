@@ -63,14 +63,6 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some("exit") => ExitCode::SUCCESS,
-        _ if cfg!(windows) => {
-            println!(
-                "SKIPPED {} daemon scenarios on Windows: the pretended keeper's side of the link stalls there; whole \
-                 stacks with the real keeper are tested instead (mainstay-e2e, mainstay-cli)",
-                TESTS.len()
-            );
-            ExitCode::SUCCESS
-        }
         _ => tests(&arguments),
     }
 }

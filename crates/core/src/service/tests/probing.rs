@@ -95,6 +95,31 @@ fn a_failing_readiness_probe_only_marks() {
 }
 
 #[test]
+fn what_a_probe_saw_last_is_there_and_outlives_a_daemon() {
+    let ready = ProbePlan { successes: 2, failures: 2, ..probe() };
+    let mut bench = Bench::up(ServicePlan { ready: Some(ready), ..service() });
+    let seen = |bench: &Bench| bench.supervisor.service_status("s").unwrap().probes.remove(0);
+    let first = seen(&bench);
+    assert_eq!(
+        (first.check.as_str(), first.last, first.took, first.at),
+        ("tcp localhost:1", None, None, None)
+    );
+    for ok in [true, true, false] {
+        bench.tick();
+        bench.pass(ms(250));
+        bench.answer("s", ProbeKind::Ready, ok);
+        bench.pass(ms(750));
+    }
+    let last = seen(&bench);
+    assert_eq!((last.ok, last.last), (Some(true), Some(false)), "the verdict and the last answer differ");
+    assert_eq!((last.took, last.failures, last.successes), (Some(ms(250)), 1, 0));
+    assert_eq!(last.at.map(|at| bench.now.since(at)), Some(ms(750)));
+    let (plan, snapshots) = (bench.supervisor.plan().clone(), bench.supervisor.snapshots());
+    bench.supervisor = crate::Supervisor::restore(plan, crate::testing::SEED, &snapshots, bench.now);
+    assert_eq!(seen(&bench), last);
+}
+
+#[test]
 fn a_lost_answer_counts_as_a_failure() {
     let mut bench = Bench::up(live(probe()));
     bench.pass(secs(20));
