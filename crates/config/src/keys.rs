@@ -48,6 +48,8 @@ pub(crate) enum Form {
     Size,
     /// A whole number, at least and at most.
     Count(u32, u32),
+    /// A whole number that may be negative, at least and at most.
+    Number(i32, i32),
     /// Only `true`.
     True,
     /// A list of strings, or a string that is split at blanks.
@@ -121,6 +123,7 @@ impl Form {
             | Form::Duration
             | Form::Size
             | Form::Count(..)
+            | Form::Number(..)
             | Form::True
             | Form::Command
             | Form::Url

@@ -59,6 +59,7 @@ fn describe(form: &Form) -> String {
         Form::Size => "size".to_owned(),
         Form::Count(least, u32::MAX) => format!("number, at least {least}"),
         Form::Count(least, most) => format!("number from {least} to {most}"),
+        Form::Number(least, most) => format!("number from {least} to {most}"),
         Form::True => "`true`".to_owned(),
         Form::Command => "list of strings, or a string".to_owned(),
         Form::Url => "http address".to_owned(),

@@ -148,6 +148,7 @@ fn form(form: &Form) -> Value {
             }
             number
         }
+        Form::Number(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Form::True => json!({ "const": true }),
         Form::Command => reference("command"),
         Form::Url => reference("url"),

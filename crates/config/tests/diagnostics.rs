@@ -28,6 +28,27 @@ macro_rules! cases {
 }
 
 cases! {
+    process_settings: r#"
+name = "shop"
+
+[service.api]
+command = ["./api"]
+user = "api:www"
+group = "data"
+supplementary_groups = "video"
+priority = 20
+cpu_affinity = ["0-3", "b", "3-1"]
+umask = 27
+stdin = "file.txt"
+
+[service.web]
+command = ["./web"]
+priority = "low"
+cpu_affinity = []
+umask = "888"
+stdin = {}
+rlimits = { nofile = "many", core = 5, cpu = 10, nfile = 1, stack = { soft = "2MB", hard = "1MB" }, as = { hard = 0 } }
+"#;
     unknown_keys: r#"
 name = "shop"
 colour = "red"

@@ -103,6 +103,11 @@ fn wrap(place: &str, example: &str) -> String {
             service(&format!("restart.limit = {{ {example}, window = \"1m\" }}"))
         }
         "service.NAME.restart.limit" => service(&format!("restart.limit = {{ {example}, starts = 1 }}")),
+        // A hard limit does not stand alone; the other one may be nothing.
+        limit if limit.starts_with("service.NAME.rlimits.") && example.starts_with("hard") => {
+            let limit = limit.trim_start_matches("service.NAME.");
+            service(&format!("{limit} = {{ soft = 0, {example} }}"))
+        }
         "service.NAME.startup" => {
             let is_check =
                 ["http", "tcp", "exec", "log", "notify"].iter().any(|check| example.starts_with(check));

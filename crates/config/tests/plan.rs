@@ -9,8 +9,8 @@ use std::time::Duration;
 use common::{base_dir, parse_for, parse_in};
 use mainstay_config::System;
 use mainstay_core::{
-    Check, Condition, ExitAction, Launch, LogPlan, Plan, ProbePlan, RestartPlan, RestartPolicy, ServiceName,
-    ServicePlan, StartLimit, StartMode, StopAction, StopPlan, StopStep,
+    Check, Condition, ExitAction, Launch, LogPlan, Plan, ProbePlan, RestartPlan, RestartPolicy, Rlimit,
+    ServiceName, ServicePlan, Settings, StartLimit, StartMode, StopAction, StopPlan, StopStep,
 };
 
 const KITCHEN_SINK: &str = include_str!("good.toml");
@@ -59,6 +59,7 @@ fn api() -> ServicePlan {
                 .map(|(k, v)| (k.to_owned(), v.to_owned())),
             ),
             user: Some("api".into()),
+            ..Launch::default()
         },
         start: StartMode::Manual,
         depends_on: BTreeMap::from([(name("db"), Condition::Ready), (name("migrate"), Condition::Completed)]),
@@ -257,4 +258,59 @@ fn variables_do_not_explode() {
     }
     let loaded = parse_in(&text, &[], &[]);
     assert!(loaded.diagnostics.to_string().contains("too long"), "{}", loaded.diagnostics);
+}
+
+#[test]
+fn what_a_process_is_given() {
+    let text = r#"
+[service.a]
+command = ["a"]
+user = "ann"
+group = "data"
+supplementary_groups = ["video", "44"]
+priority = "below_normal"
+cpu_affinity = ["4-6, 9", 0, "5"]
+umask = "0o027"
+stdin = { file = "in.txt" }
+rlimits = { nofile = 4096, core = "unlimited", cpu = "90m", stack = { soft = "1MiB", hard = "2MiB" }, as = { soft = "1GB" }, rttime = "5ms" }
+
+[service.b]
+command = ["b"]
+nice = 1
+"#;
+    let text = text.replace("nice = 1", "priority = -3\ncpu_affinity = 2\nstdin = 'null'");
+    let both = |value| Rlimit { soft: value, hard: Some(value) };
+    let limits = [
+        ("as", Rlimit { soft: 1_000_000_000, hard: None }),
+        ("core", both(Rlimit::UNLIMITED)),
+        ("cpu", both(5_400)),
+        ("nofile", both(4096)),
+        ("rttime", both(5_000)),
+        ("stack", Rlimit { soft: 1 << 20, hard: Some(2 << 20) }),
+    ];
+    let wanted = Settings {
+        group: Some("data".into()),
+        supplementary_groups: Some(strings(["video", "44"])),
+        nice: Some(10),
+        cpus: vec![0, 4, 5, 6, 9],
+        rlimits: limits.map(|(name, limit)| (name.to_owned(), limit)).into(),
+        umask: Some(0o27),
+        stdin: Some(below("in.txt")),
+    };
+    let loaded = parse_in(&text, &[], &[]);
+    assert_eq!(loaded.diagnostics.to_string(), "");
+    let plan = loaded.plan.unwrap();
+    assert_eq!(plan.services[&name("a")].launch.settings, wanted);
+    let small = Settings { nice: Some(-3), cpus: vec![2], ..Settings::default() };
+    assert_eq!(plan.services[&name("b")].launch.settings, small);
+    // On Windows what does nothing is told and left out.
+    let loaded = parse_for(System::Windows, &text, &[], &[]);
+    for key in ["user", "group", "supplementary_groups", "umask", "rlimits"] {
+        let told = format!("warning: `{key}` has no effect on Windows");
+        assert!(loaded.diagnostics.to_string().contains(&told), "{key}: {}", loaded.diagnostics);
+    }
+    let there = &loaded.plan.unwrap().services[&name("a")].launch.settings;
+    let left =
+        Settings { nice: wanted.nice, cpus: wanted.cpus, stdin: there.stdin.clone(), ..Settings::default() };
+    assert_eq!((there, there.stdin.is_some()), (&left, true));
 }

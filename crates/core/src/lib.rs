@@ -35,6 +35,7 @@ mod plan;
 pub mod record;
 mod refusal;
 mod service;
+mod settings;
 mod status;
 mod supervisor;
 #[cfg(test)]
@@ -51,6 +52,7 @@ pub use plan::{
     StartLimit, StartMode, StopAction, StopPlan, StopStep,
 };
 pub use refusal::{Refusal, RefusalKind};
+pub use settings::{Rlimit, Settings};
 pub use status::{ProbeStatus, ServiceStatus, StateName};
 pub use supervisor::{Supervisor, table};
 pub use time::Time;

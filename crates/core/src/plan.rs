@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ProbeKind, ServiceName, signal_name};
+use crate::{ProbeKind, ServiceName, Settings, signal_name};
 
 /// All services of a stack.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -85,6 +85,9 @@ pub struct Launch {
     pub environment: BTreeMap<String, String>,
     /// The account it runs under; Mainstay's own if absent.
     pub user: Option<String>,
+    /// What else it is given of the system.
+    #[serde(skip_serializing_if = "Settings::is_default")]
+    pub settings: Settings,
 }
 
 /// When a service starts.

@@ -52,6 +52,7 @@ fn spawn(service: &ServiceName, run: RunId, plan: &ServicePlan) -> Spawn {
         working_dir: launch.working_dir,
         environment: launch.environment,
         user: launch.user,
+        settings: launch.settings,
         log: Some(Log {
             name: service.to_string(),
             rotate_size: plan.log.rotate_size,

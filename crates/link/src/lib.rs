@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 
-use mainstay_core::{Exit, RunId, StopAction, Time};
+use mainstay_core::{Exit, RunId, Settings, StopAction, Time};
 use serde::{Deserialize, Serialize};
 
 /// The protocol's version. It rises only when an old keeper could no longer work with a new daemon.
@@ -107,6 +107,9 @@ pub struct Spawn {
     pub environment: BTreeMap<String, String>,
     /// The account it runs under.
     pub user: Option<String>,
+    /// What else it is given of the system.
+    #[serde(skip_serializing_if = "Settings::is_default")]
+    pub settings: Settings,
     /// The service's name for its log `<name>.log`; output goes nowhere if absent.
     pub log: Option<Log>,
     /// Whether it gets a `NOTIFY_SOCKET` (Linux).

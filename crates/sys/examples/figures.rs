@@ -138,6 +138,7 @@ mod linux {
             environment: &BTreeMap::new(),
             remove: &[],
             user: None,
+            settings: None,
             container,
             run: token,
             output: Some(&writer),

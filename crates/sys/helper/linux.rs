@@ -15,6 +15,7 @@ pub fn main() {
     let mode = arguments.get(1).map_or("", String::as_str);
     match mode {
         "show" => show(),
+        "cat" => drop(std::io::copy(&mut std::io::stdin(), &mut std::io::stdout())),
         "relay" => relay(arguments.iter().any(|argument| argument == "setsid")),
         "pump" => pump(),
         "deaf" => deaf(),
@@ -46,7 +47,7 @@ fn show() {
     let _ = writeln!(text, "cwd {}", hex(cwd.as_os_str().as_bytes()));
     let status = std::fs::read_to_string("/proc/self/status").expect("there is a status");
     for line in status.lines() {
-        let wanted = ["SigBlk:", "SigIgn:", "Uid:", "Gid:", "Groups:"];
+        let wanted = ["SigBlk:", "SigIgn:", "Uid:", "Gid:", "Groups:", "Umask:", "Cpus_allowed_list:"];
         if wanted.iter().any(|name| line.starts_with(name)) {
             let _ = writeln!(text, "{line}");
         }
@@ -56,6 +57,14 @@ fn show() {
             let _ = writeln!(text, "fd {} {}", entry.file_name().display(), target.display());
         }
     }
+    let limits = std::fs::read_to_string("/proc/self/limits").expect("there are limits");
+    for line in limits.lines().skip(1) {
+        // Columns: the name, the soft and the hard limit, the unit.
+        let words: Vec<&str> = line.split("  ").map(str::trim).filter(|word| !word.is_empty()).collect();
+        if let [name, soft, hard, ..] = words.as_slice() {
+            let _ = writeln!(text, "{name}: {soft} {hard}");
+        }
+    }
     let adjust = std::fs::read_to_string("/proc/self/oom_score_adj").expect("there is a score");
     let _ = writeln!(text, "oom {}", adjust.trim());
     // SAFETY: no arguments, no failures; and a structure that is written to.
@@ -63,6 +72,7 @@ fn show() {
         let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
         let _ = writeln!(text, "nofile {} {}", limit.rlim_cur, limit.rlim_max);
+        let _ = writeln!(text, "nice {}", libc::getpriority(libc::PRIO_PROCESS, 0));
         let _ = writeln!(text, "group {} session {}", libc::getpgrp(), libc::getsid(0));
     }
     let _ = std::io::stdout().write_all(text.as_bytes());
@@ -184,6 +194,7 @@ fn keeper(arguments: &[String]) {
             environment: &environment,
             remove: &[],
             user: None,
+            settings: None,
             container: &container,
             run,
             output: None,

@@ -31,6 +31,9 @@ pub fn main() {
             entry
         })),
         "cwd" => say(&std::env::current_dir().expect("a directory").display().to_string()),
+        "class" => say(&format!("{}", priority_class())),
+        "cpus" => say(&format!("{}", own_affinity())),
+        "cat" => drop(std::io::copy(&mut std::io::stdin(), &mut std::io::stdout())),
         "exit" => exit(u32::try_from(number(1)).expect("32 bits").cast_signed()),
         "sleep" => sleep(),
         // A chain of so many processes, each the child of the one before; the last says that it is there.
@@ -223,6 +226,7 @@ fn keeper(file: &str, with_guard: Option<&str>) {
         environment: &BTreeMap::new(),
         remove: &[],
         user: None,
+        settings: None,
         container: &container,
         run: 1,
         output: Some(&writer),
@@ -308,6 +312,7 @@ fn ignoring() {
         environment: &BTreeMap::new(),
         remove: &[],
         user: None,
+        settings: None,
         container: &container,
         run: 1,
         output: Some(&writer),
@@ -344,4 +349,18 @@ fn echo() {
             other => panic!("unexpected: {other:?}"),
         }
     }
+}
+
+fn priority_class() -> u32 {
+    use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetPriorityClass};
+    // SAFETY: the pseudo handle is always valid.
+    unsafe { GetPriorityClass(GetCurrentProcess()) }
+}
+
+fn own_affinity() -> usize {
+    use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetProcessAffinityMask};
+    let (mut own, mut all) = (0, 0);
+    // SAFETY: the pseudo handle is always valid, and both numbers outlive the call.
+    unsafe { GetProcessAffinityMask(GetCurrentProcess(), &mut own, &mut all) };
+    own
 }

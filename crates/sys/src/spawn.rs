@@ -8,6 +8,8 @@ use crate::capture::OutputWriter;
 use crate::container::Container;
 use crate::process::ProcessId;
 
+mod settings;
+
 #[cfg(target_os = "linux")]
 pub(crate) mod linux;
 #[cfg(target_os = "linux")]
@@ -17,10 +19,12 @@ pub(crate) mod windows;
 #[cfg(windows)]
 use windows as platform;
 
+pub use settings::{RLIMITS, Rlimit, Settings};
+
 /// Every process of a run finds in this variable whose it is: `<stack id>/<container>/<run>`. Set by [`spawn`].
 pub const MARKER_VARIABLE: &str = "MAINSTAY_RUN";
 
-/// What to run, and how. Standard input is empty (the null device).
+/// What to run, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// Program and arguments, passed exactly. A program without a slash is looked for in the service's own `PATH`;
@@ -34,6 +38,8 @@ pub struct Request<'a> {
     pub remove: &'a [&'a str],
     /// The account it runs under; ours if absent. Linux: `name`, `uid`, `name:group` or `uid:gid`.
     pub user: Option<&'a str>,
+    /// What else it is given; as we have it if absent.
+    pub settings: Option<&'a Settings>,
     /// Where its whole tree is kept together.
     pub container: &'a Container,
     /// The run's number: the last part of the [`MARKER_VARIABLE`].
@@ -87,6 +93,8 @@ pub enum SpawnErrorKind {
     WorkingDirectory,
     /// The account is unknown, or we may not become it.
     User,
+    /// One of its [`Settings`] cannot be had.
+    Setting,
     /// Arguments and environment are longer than the system takes.
     TooLong,
     /// Something cannot be passed at all: a NUL inside, an empty command, an argument that a `.bat` would misread.

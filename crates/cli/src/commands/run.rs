@@ -203,7 +203,7 @@ fn service(args: &Run, output: &Output) -> Result<ServicePlan, Failure> {
             command: args.command.iter().map(unicode).collect::<Result<_, _>>()?,
             working_dir: Some(unicode(&cwd.into_os_string())?),
             environment: environment(&args.env, output)?,
-            user: None,
+            ..Launch::default()
         },
         restart: RestartPlan { policy, ..RestartPlan::default() },
         ..ServicePlan::default()

@@ -3,7 +3,7 @@
 use mainstay_core::{Launch, ProbeKind, ServicePlan, StartMode};
 
 use super::depends_on::{self, Dependency};
-use super::{command, environment, limits, log, path, probe, restart, stop, user};
+use super::{command, environment, limits, log, path, probe, process, restart, rlimits, stop, user};
 use crate::context::{Context, Field, Scope};
 use crate::keys::{Form, Key, Section};
 use crate::reader::Reader;
@@ -56,6 +56,49 @@ pub(crate) static SERVICE: Section = Section {
         Key::new("user", Form::Text, "\"api\"", "The Linux account it runs under. No effect on Windows in this version.")
             .default("Mainstay's own account")
             .also(&["run_as", "account", "username", "uid"]),
+        Key::new("group", Form::Text, "\"www-data\"", "Its group, by name or number. Linux.")
+            .default("the account's own group")
+            .also(&["gid", "run_as_group"]),
+        Key::new(
+            "supplementary_groups",
+            Form::List(&Form::Text),
+            "[\"video\", \"docker\"]",
+            "Its further groups, by name or number; they replace those of the account. Linux.",
+        )
+        .default("the account's own groups")
+        .also(&["groups", "group_add", "extra_groups"]),
+        Key::new(
+            "priority",
+            process::PRIORITY,
+            "\"below_normal\"",
+            "How it gets the processor where there is too little: a name, or a nice value from -20 (first) to 19 \
+             (last). On Linux the names are the nice values 19, 10, 0, -7 and -14. On Windows it is the priority \
+             class of this name, numbers the class they lie in (at most -14 is high, -7 above_normal, 9 normal, 18 \
+             below_normal, 19 idle).",
+        )
+        .default("Mainstay's own")
+        .also(&["nice", "niceness", "priority_class", "cpu_priority", "renice"]),
+        Key::new(
+            "cpu_affinity",
+            process::CPUS,
+            "\"0-3,6\"",
+            "The processors that it may run on, the first is 0. Those that are not there are passed over; a start \
+             fails if none is left. On Windows of the first 64.",
+        )
+        .default("all processors")
+        .also(&["affinity", "cpus", "cpuset", "cpu_set", "processors"]),
+        Key::new("rlimits", rlimits::FORM, "{ nofile = 65536 }", "Limits of the kernel for each process. Linux.")
+            .also(&["rlimit", "ulimit", "ulimits"]),
+        Key::new("umask", Form::Text, "\"027\"", "The bits that new files do not get, octal, in quotes. Linux.")
+            .default("Mainstay's own"),
+        Key::new(
+            "stdin",
+            process::STDIN,
+            "{ file = \"commands.txt\" }",
+            "What it reads from standard input: nothing (`\"null\"`) or a file.",
+        )
+        .default("`\"null\"`")
+        .also(&["input", "standard_input", "stdin_file"]),
         Key::new(
             "depends_on",
             depends_on::FORM,
@@ -103,7 +146,7 @@ pub(crate) static SERVICE: Section = Section {
         Key::new("log", log::FORM, "{ keep = { files = 5 } }", "Where its output goes.")
             .also(&["logs", "logging", "stdout", "output"]),
         Key::new("limits", limits::FORM, "{ memory = \"512MB\" }", "What it may use.")
-            .also(&["limit", "resources", "rlimits"]),
+            .also(&["limit", "resources"]),
     ],
 };
 
@@ -139,7 +182,9 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, name_span: Span) -> D
         working_dir: working_dir(cx, reader.get("working_dir")),
         environment,
         user: reader.get("user").and_then(|name| user::read(cx, name)),
+        ..Launch::default()
     };
+    plan.launch.settings = process::read(cx, plan.launch.user.as_deref(), |name| reader.get(name));
     if let Some(dependencies) = reader.get("depends_on") {
         draft.depends_on = depends_on::read(cx, dependencies);
     }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mainstay_core::{Exit, Launch, ProbeKind, ProbeOutcome, RunId, ServiceName, Time};
+use mainstay_core::{Exit, Launch, ProbeKind, ProbeOutcome, RunId, ServiceName, Settings, Time};
 use mainstay_link::{Command, Spawn};
 
 use super::{Answer, Question, in_words, no, yes};
@@ -57,7 +57,9 @@ struct Pending {
 impl Exec {
     /// Asks a question that has to be answered by `deadline`.
     pub fn ask(&mut self, deadline: Time, question: &Question<'_>, command: &[String], timeout: Duration) {
-        let Launch { working_dir, environment, user, .. } = question.plan.launch.clone();
+        let Launch { working_dir, environment, user, settings, .. } = question.plan.launch.clone();
+        // What the service reads is not for others to read.
+        let settings = Settings { stdin: None, ..settings };
         let spawn = Spawn {
             run: 0,
             container: format!("{}.probe-{}", question.service, question.probe),
@@ -65,6 +67,7 @@ impl Exec {
             working_dir,
             environment,
             user,
+            settings,
             log: None,
             notify: false,
         };

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_core::{RunId, StopAction, Time};
+use mainstay_core::{RunId, Settings, StopAction, Time};
 use mainstay_link::{Command, Event, LogPos, Spawn};
-use mainstay_logs::{Settings, is_valid_name};
+use mainstay_logs::is_valid_name;
 use mainstay_sys::capture::{self, NotifySocket};
 use mainstay_sys::container::{Container, Signal};
-use mainstay_sys::spawn::{self, Process, Request};
+use mainstay_sys::spawn::{self, Process, Request, Rlimit};
 
 use super::freezer::Wish;
 use super::{ANNOUNCE_WITHIN, End, Keeper, Live, Slot, Waiting, now};
@@ -132,12 +132,14 @@ impl Keeper {
         if let Some(socket) = &socket {
             spawn.environment.insert("NOTIFY_SOCKET".into(), socket.address());
         }
+        let settings = (!spawn.settings.is_default()).then(|| settings_of(&spawn.settings));
         let request = Request {
             command: &spawn.command,
             working_dir: spawn.working_dir.as_deref().map(Path::new),
             environment: &spawn.environment,
             remove: &NOT_INHERITED,
             user: spawn.user.as_deref(),
+            settings: settings.as_ref(),
             container: &container,
             run,
             output: writer.as_ref(),
@@ -148,7 +150,8 @@ impl Keeper {
             return Err(format!("its end could not have been noticed: {error}"));
         }
         let log = spawn.log.map(|log| {
-            let settings = Settings { rotate_size: log.rotate_size, keep_files: log.keep_files };
+            let settings =
+                mainstay_logs::Settings { rotate_size: log.rotate_size, keep_files: log.keep_files };
             (log.name, settings)
         });
         self.made(run, &spawn.container, process, log.as_ref().map(|(name, _)| name.clone()));
@@ -256,5 +259,23 @@ impl Keeper {
             Ok(_) => self.state.replace_failed(format!("{} is not a file", exe.display())),
             Err(error) => self.state.replace_failed(format!("cannot use {}: {error}", exe.display())),
         }
+    }
+}
+
+/// As `sys` takes them.
+fn settings_of(settings: &Settings) -> spawn::Settings {
+    let limit = |(name, limit): (&String, &mainstay_core::Rlimit)| Rlimit {
+        name: name.clone(),
+        soft: limit.soft,
+        hard: limit.hard,
+    };
+    spawn::Settings {
+        group: settings.group.clone(),
+        supplementary_groups: settings.supplementary_groups.clone(),
+        nice: settings.nice,
+        cpus: settings.cpus.clone(),
+        rlimits: settings.rlimits.iter().map(limit).collect(),
+        umask: settings.umask,
+        stdin: settings.stdin.as_ref().map(PathBuf::from),
     }
 }

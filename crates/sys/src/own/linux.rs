@@ -13,6 +13,7 @@ use crate::container::Root;
 use crate::link::ChildLink;
 use crate::linux::fd;
 use crate::process::ProcessId;
+use crate::spawn::linux::details::Details;
 use crate::spawn::linux::environment::Environment;
 use crate::spawn::linux::finish;
 use crate::spawn::linux::launch::{self, Launch, ORIGINALS, Originals};
@@ -74,6 +75,7 @@ fn spawn(
         cgroup: None,
         insist: false,
         original_limits: false,
+        details: Details::default(),
     };
     let launched = launch.run().map_err(|failure| {
         let error = failure.error;

@@ -77,6 +77,7 @@ fn start(
         handles,
         jobs: &[],
         flags: DETACHED_PROCESS | flags,
+        affinity: None,
     })
 }
 

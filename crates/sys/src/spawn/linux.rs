@@ -11,21 +11,19 @@ use crate::process::ProcessId;
 pub(crate) mod account;
 pub(crate) mod child;
 mod clone;
+pub(crate) mod details;
 pub(crate) mod environment;
 mod explain;
 pub(crate) mod launch;
 mod slots;
 
+use details::Details;
 use environment::Environment;
 use launch::Launch;
 
 pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
-    let account = match request.user {
-        None => None,
-        Some(user) => {
-            Some(account::look_up(user).map_err(|text| SpawnError::new(SpawnErrorKind::User, text))?)
-        }
-    };
+    let account = account::wanted(request.user, request.settings)
+        .map_err(|text| SpawnError::new(SpawnErrorKind::User, text))?;
     let container = &request.container.0;
     container.check_open()?;
     let output = match request.output {
@@ -47,6 +45,7 @@ pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
         cgroup: cgroup.as_deref(),
         insist: false,
         original_limits: true,
+        details: Details::of(request.settings)?,
     };
     let mut outcome = launch.run();
     if outcome.as_ref().is_err_and(|failure| failure.step == child::Step::Unborn) {

@@ -7,6 +7,7 @@ mod batch;
 mod command_line;
 mod environment;
 mod look_up;
+mod settings;
 mod words;
 
 use std::ffi::{OsStr, OsString};
@@ -44,15 +45,20 @@ pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
     let null = win::open_null().and_then(|null| inheritable(&null)).map_err(failed)?;
     let output = request.output.map(|writer| inheritable(&writer.0.0)).transpose().map_err(failed)?;
     let output = output.as_ref().unwrap_or(&null);
+    let wanted = request.settings.cloned().unwrap_or_default();
+    let stdin = wanted.stdin.as_deref().map(settings::stdin).transpose()?;
+    let stdin = stdin.as_ref().map(inheritable).transpose().map_err(failed)?;
+    let affinity = settings::affinity(&wanted.cpus)?;
     let made = launch(Launch {
         application: &application,
         command_line,
         environment: Some(&environment.block()),
         working_dir: Some(&directory),
-        stdio: [&null, output, output],
+        stdio: [stdin.as_ref().unwrap_or(&null), output, output],
         handles: &[],
         jobs: &request.container.0.jobs(),
-        flags: CREATE_NO_WINDOW,
+        flags: CREATE_NO_WINDOW | settings::priority_class(wanted.nice),
+        affinity,
     })
     .map_err(failed)?;
     let id = crate::process::windows::of_handle(made.pid, &made.process).map_err(failed)?;

@@ -8,10 +8,11 @@ use std::os::windows::io::OwnedHandle;
 
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::Threading::{
-    CREATE_UNICODE_ENVIRONMENT, CreateProcessW, DeleteProcThreadAttributeList, EXTENDED_STARTUPINFO_PRESENT,
+    CREATE_SUSPENDED, CREATE_UNICODE_ENVIRONMENT, CreateProcessW, DeleteProcThreadAttributeList,
+    EXTENDED_STARTUPINFO_PRESENT, GetCurrentProcess, GetProcessAffinityMask,
     InitializeProcThreadAttributeList, LPPROC_THREAD_ATTRIBUTE_LIST, PROC_THREAD_ATTRIBUTE_HANDLE_LIST,
-    PROC_THREAD_ATTRIBUTE_JOB_LIST, PROCESS_INFORMATION, STARTF_USESTDHANDLES, STARTUPINFOEXW,
-    UpdateProcThreadAttribute,
+    PROC_THREAD_ATTRIBUTE_JOB_LIST, PROCESS_INFORMATION, ResumeThread, STARTF_USESTDHANDLES, STARTUPINFOEXW,
+    SetProcessAffinityMask, TerminateProcess, UpdateProcThreadAttribute,
 };
 
 use super::{check, owned, raw, size_of};
@@ -34,6 +35,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) jobs: &'a [HANDLE],
     /// Creation flags beside those that are always set.
     pub(crate) flags: u32,
+    /// A bit for each processor that it may run on, of the first 64; all of ours if absent.
+    pub(crate) affinity: Option<usize>,
 }
 
 /// A process that was made. The handle is valid however fast the process ends.
@@ -63,6 +66,8 @@ pub(crate) fn launch(mut launch: Launch<'_>) -> io::Result<Launched> {
     startup.StartupInfo.hStdError = raw(launch.stdio[2]);
     startup.lpAttributeList = attributes.list();
 
+    // The processors are set before its first instruction.
+    let suspended = if launch.affinity.is_some() { CREATE_SUSPENDED } else { 0 };
     let mut made = PROCESS_INFORMATION::default();
     // SAFETY: all texts end with a NUL (the environment with two) and outlive the call; the command line is ours to be
     // written to; the start-up information is the extended one that the flag announces, and its list, with the two
@@ -74,15 +79,40 @@ pub(crate) fn launch(mut launch: Launch<'_>) -> io::Result<Launched> {
             std::ptr::null(),
             std::ptr::null(),
             1,
-            launch.flags | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT,
+            launch.flags | suspended | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT,
             launch.environment.map_or(std::ptr::null(), |block| block.as_ptr().cast()),
             launch.working_dir.map_or(std::ptr::null(), <[u16]>::as_ptr),
             &raw const startup.StartupInfo,
             &mut made,
         )
     })?;
-    drop(owned(made.hThread)?);
-    Ok(Launched { pid: made.dwProcessId, process: owned(made.hProcess)? })
+    let (thread, process) = (owned(made.hThread)?, owned(made.hProcess)?);
+    if let Some(mask) = launch.affinity
+        && let Err(error) = set_going(&process, &thread, mask)
+    {
+        // SAFETY: the handle is open and has all rights. It has run nothing yet.
+        unsafe { TerminateProcess(raw(&process), super::job::KILLED) };
+        return Err(error);
+    }
+    Ok(Launched { pid: made.dwProcessId, process })
+}
+
+fn set_going(process: &OwnedHandle, thread: &OwnedHandle, mask: usize) -> io::Result<()> {
+    // SAFETY: the handle is open and has all rights.
+    check(unsafe { SetProcessAffinityMask(raw(process), mask) })?;
+    // SAFETY: as before.
+    if unsafe { ResumeThread(raw(thread)) } == u32::MAX {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// The processors that we may use, of the first 64, a bit for each.
+pub(crate) fn own_affinity() -> io::Result<usize> {
+    let (mut own, mut all) = (0, 0);
+    // SAFETY: the pseudo handle is always valid, and both numbers outlive the call.
+    check(unsafe { GetProcessAffinityMask(GetCurrentProcess(), &mut own, &mut all) })?;
+    Ok(own)
 }
 
 /// An attribute list. What it is set to must outlive its use.

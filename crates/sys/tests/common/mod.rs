@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use mainstay_sys::capture::{Chunk, OutputReader, OutputWriter, Set};
 use mainstay_sys::container::{Container, Kind, Root};
 use mainstay_sys::process;
-use mainstay_sys::spawn::{Process, Request, SpawnError, spawn};
+use mainstay_sys::spawn::{Process, Request, Settings, SpawnError, spawn};
 
 /// Long enough for the slowest machine; nothing waits so long if all is well.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -96,6 +96,7 @@ pub struct Run<'a> {
     pub remove: Vec<&'static str>,
     pub working_dir: Option<PathBuf>,
     pub user: Option<String>,
+    pub settings: Settings,
 }
 
 impl<'a> Run<'a> {
@@ -107,6 +108,7 @@ impl<'a> Run<'a> {
             remove: Vec::new(),
             working_dir: None,
             user: None,
+            settings: Settings::default(),
         }
     }
 
@@ -123,6 +125,7 @@ impl<'a> Run<'a> {
             environment: &self.environment,
             remove: &self.remove,
             user: self.user.as_deref(),
+            settings: Some(&self.settings),
             container: self.container,
             run: 7,
             output,

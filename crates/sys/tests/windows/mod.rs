@@ -11,7 +11,7 @@ use mainstay_sys::Exit;
 use mainstay_sys::capture::{Chunk, OutputReader, Set, pipe};
 use mainstay_sys::container::{Container, Root};
 use mainstay_sys::mux::{Mux, Wake};
-use mainstay_sys::spawn::{Process, Request, SpawnError, spawn};
+use mainstay_sys::spawn::{Process, Request, Settings, SpawnError, spawn};
 
 /// Long enough for the slowest machine; nothing waits so long if all is well.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -72,12 +72,20 @@ pub struct Run<'a> {
     pub environment: BTreeMap<String, String>,
     pub remove: Vec<&'a str>,
     pub working_dir: Option<PathBuf>,
+    pub settings: Settings,
 }
 
 impl<'a> Run<'a> {
     pub fn new(container: &'a Container, command: &[&str]) -> Self {
         let command = command.iter().map(|&part| part.to_owned()).collect();
-        Run { command, container, environment: BTreeMap::new(), remove: Vec::new(), working_dir: None }
+        Run {
+            command,
+            container,
+            environment: BTreeMap::new(),
+            remove: Vec::new(),
+            working_dir: None,
+            settings: Settings::default(),
+        }
     }
 
     pub fn helper(container: &'a Container, arguments: &[&str]) -> Self {
@@ -94,6 +102,7 @@ impl<'a> Run<'a> {
             environment: &self.environment,
             remove: &self.remove,
             user: None,
+            settings: Some(&self.settings),
             container: self.container,
             run: 7,
             output,

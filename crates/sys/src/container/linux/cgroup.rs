@@ -16,6 +16,7 @@ use super::sweep::PATIENCE;
 use crate::linux::{fd, proc};
 use crate::process::linux::Held;
 use crate::spawn::linux::child::Step;
+use crate::spawn::linux::details::Details;
 use crate::spawn::linux::launch::Launch;
 
 /// How deep cgroups that a service made itself are followed.
@@ -96,6 +97,7 @@ impl Cgroup {
             cgroup: Some(&inner),
             insist: true,
             original_limits: false,
+            details: Details::default(),
         };
         let outcome = match launch.run() {
             Err(failure) if failure.step == Step::Exec => Ok(()),

@@ -104,6 +104,7 @@ fn help(pids: impl Iterator<Item = u32>) -> io::Result<()> {
         handles: &[],
         jobs: &[],
         flags: DETACHED_PROCESS,
+        affinity: None,
     })?;
     if !wait_ended(&made.process, HELPER_MILLISECONDS) {
         // SAFETY: the handle is open and has all rights.

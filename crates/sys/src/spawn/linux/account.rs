@@ -3,6 +3,7 @@
 use std::ffi::{CStr, CString};
 
 use crate::linux::users;
+use crate::spawn::Settings;
 
 /// Ready for a new process to become.
 #[derive(Debug)]
@@ -10,6 +11,8 @@ pub(crate) struct Account {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) groups: Vec<u32>,
+    /// Whether the groups were asked for, and are not just those that come with the user.
+    pub(crate) insist: bool,
     /// As the user wrote it.
     pub(crate) text: String,
     entry: Option<users::Account>,
@@ -59,7 +62,48 @@ pub(crate) fn look_up(text: &str) -> Result<Account, String> {
         Some(entry) => users::groups_of(&entry.name, gid).map_err(broken)?,
         None => vec![gid],
     };
-    Ok(Account { uid, gid, groups, text: text.to_owned(), entry })
+    Ok(Account { uid, gid, groups, insist: false, text: text.to_owned(), entry })
+}
+
+/// The account that user, group and further groups ask for; none if it is just ours. The error is in words.
+pub(crate) fn wanted(user: Option<&str>, settings: Option<&Settings>) -> Result<Option<Account>, String> {
+    let group = settings.and_then(|settings| settings.group.as_deref());
+    let further = settings.and_then(|settings| settings.supplementary_groups.as_deref());
+    let mut account = match (user, group) {
+        (Some(user), Some(group)) if user.contains(':') => {
+            return Err(format!("user {user:?} names a group, and `group` another one, {group:?}"));
+        }
+        (Some(user), Some(group)) => look_up(&format!("{user}:{group}"))?,
+        (Some(user), None) => look_up(user)?,
+        (None, None) if further.is_none() => return Ok(None),
+        (None, group) => own(group)?,
+    };
+    if let Some(further) = further {
+        account.groups = further.iter().map(|group| group_number(group)).collect::<Result<_, _>>()?;
+        account.insist = true;
+        account.text = format!("{} with the groups {}", account.text, further.join(", "));
+    }
+    Ok(Some(account))
+}
+
+/// Our own user, perhaps in another group.
+fn own(group: Option<&str>) -> Result<Account, String> {
+    let gid = match group {
+        Some(group) => group_number(group)?,
+        None => rustix::process::getegid().as_raw(),
+    };
+    let groups =
+        rustix::process::getgroups().map_err(|error| format!("cannot tell our own groups: {error}"))?;
+    let uid = rustix::process::geteuid().as_raw();
+    let name = users::name_of(uid);
+    Ok(Account {
+        uid,
+        gid,
+        groups: groups.into_iter().map(rustix::process::Gid::as_raw).collect(),
+        insist: false,
+        text: group.map_or(name.clone(), |group| format!("{name}:{group}")),
+        entry: None,
+    })
 }
 
 fn group_number(group: &str) -> Result<u32, String> {

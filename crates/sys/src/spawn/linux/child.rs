@@ -22,10 +22,24 @@ pub(crate) enum Step {
     Session,
     Cgroup,
     Limits,
+    /// The limit of the place in [`Orders::which`].
+    Rlimit,
+    Nice,
+    Cpus,
     Stdio,
     Account,
     Directory,
+    /// The file for standard input.
+    Stdin,
     Exec,
+}
+
+/// One limit of the kernel.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(super) struct Limit {
+    pub(super) resource: u32,
+    pub(super) value: libc::rlimit,
 }
 
 /// The account to become.
@@ -35,6 +49,8 @@ pub(super) struct Become {
     pub(super) gid: u32,
     pub(super) groups: *const u32,
     pub(super) group_count: usize,
+    /// Whether the groups were asked for, and are not just those that come with the user.
+    pub(super) insist: bool,
 }
 
 /// Everything it needs, and where it says what went wrong. All pointers outlive the new process's use of them,
@@ -58,6 +74,17 @@ pub(super) struct Orders {
     pub(super) cgroup_procs: c_int,
     pub(super) open_files: *const libc::rlimit,
     pub(super) oom_score_adj: (*const u8, usize),
+    pub(super) limits: (*const Limit, usize),
+    /// Above 19: as it is.
+    pub(super) nice: c_int,
+    /// The mask of processors and its length in bytes; null for all.
+    pub(super) cpus: (*const u64, usize),
+    /// Negative: as it is.
+    pub(super) umask: c_int,
+    /// The path of standard input; null for what `stdio` says.
+    pub(super) stdin: *const c_char,
+    /// Which of several, if `step` says that there are several.
+    pub(super) which: usize,
     pub(super) step: Step,
     pub(super) errno: c_int,
 }
@@ -72,7 +99,9 @@ pub(super) unsafe extern "C" fn run(orders: *mut c_void) -> c_int {
     // SAFETY: the caller's promise; volatile, because another process reads it.
     unsafe {
         (&raw mut (*orders).step).write_volatile(Step::Born);
-        let (step, errno) = prepare_and_execute(&*orders);
+        let mut which = 0;
+        let (step, errno) = prepare_and_execute(&*orders, &mut which);
+        (&raw mut (*orders).which).write_volatile(which);
         (&raw mut (*orders).step).write_volatile(step);
         (&raw mut (*orders).errno).write_volatile(errno);
         libc::syscall(libc::SYS_exit_group, 127);
@@ -82,7 +111,7 @@ pub(super) unsafe extern "C" fn run(orders: *mut c_void) -> c_int {
 }
 
 /// Returns only if it cannot be done.
-unsafe fn prepare_and_execute(orders: &Orders) -> (Step, c_int) {
+unsafe fn prepare_and_execute(orders: &Orders, which: &mut usize) -> (Step, c_int) {
     // SAFETY: only system calls, with pointers that `Orders` promises to be valid.
     unsafe {
         if libc::syscall(libc::SYS_setsid) < 0 {
@@ -99,6 +128,10 @@ unsafe fn prepare_and_execute(orders: &Orders) -> (Step, c_int) {
         if let Err(errno) = set_limits(orders) {
             return (Step::Limits, errno);
         }
+        // What needs rights that the account may not have comes before the account.
+        if let Err(failure) = set_details(orders, which) {
+            return failure;
+        }
         if let Err(errno) = set_stdio(orders) {
             return (Step::Stdio, errno);
         }
@@ -109,6 +142,11 @@ unsafe fn prepare_and_execute(orders: &Orders) -> (Step, c_int) {
         }
         if !orders.directory.is_null() && libc::syscall(libc::SYS_chdir, orders.directory) < 0 {
             return (Step::Directory, errno());
+        }
+        if !orders.stdin.is_null()
+            && let Err(errno) = set_stdin(orders.stdin)
+        {
+            return (Step::Stdin, errno);
         }
         let nothing: u64 = 0;
         libc::syscall(
@@ -192,6 +230,67 @@ unsafe fn set_limits(orders: &Orders) -> Result<(), c_int> {
     Ok(())
 }
 
+unsafe fn set_details(orders: &Orders, which: &mut usize) -> Result<(), (Step, c_int)> {
+    // SAFETY: numbers, and pointers of `orders` with the lengths that stand beside them.
+    unsafe {
+        let (limits, count) = orders.limits;
+        for place in 0..count {
+            let limit = limits.add(place);
+            if libc::syscall(libc::SYS_setrlimit, (*limit).resource, &raw const (*limit).value) < 0 {
+                *which = place;
+                return Err((Step::Rlimit, errno()));
+            }
+        }
+        if orders.nice < 20 && libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, orders.nice) < 0 {
+            return Err((Step::Nice, errno()));
+        }
+        let (cpus, length) = orders.cpus;
+        if !cpus.is_null() && libc::syscall(libc::SYS_sched_setaffinity, 0, length, cpus) < 0 {
+            return Err((Step::Cpus, errno()));
+        }
+        if orders.umask >= 0 {
+            libc::syscall(libc::SYS_umask, orders.umask);
+        }
+    }
+    Ok(())
+}
+
+/// Opened without waiting: a named pipe whose other end nobody has would hold up the keeper for ever.
+unsafe fn set_stdin(path: *const c_char) -> Result<(), c_int> {
+    // SAFETY: a path that ends with a NUL, and a structure to be written to.
+    unsafe {
+        let open = |access: c_int| {
+            let flags = access | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+            let fd = libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path, flags);
+            c_int::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(errno)
+        };
+        let mut fd = open(libc::O_RDONLY)?;
+        let mut found = std::mem::MaybeUninit::<libc::stat>::uninit();
+        if libc::fstat(fd, found.as_mut_ptr()) < 0 {
+            return Err(errno());
+        }
+        match found.assume_init_ref().st_mode & libc::S_IFMT {
+            libc::S_IFDIR => return Err(libc::EISDIR),
+            // With a writer of its own it does not end when another one closes it.
+            libc::S_IFIFO => {
+                if let Ok(both) = open(libc::O_RDWR) {
+                    libc::syscall(libc::SYS_close, fd);
+                    fd = both;
+                }
+            }
+            _ => {}
+        }
+        // The flag belongs to the opened file; the program expects to wait.
+        if libc::syscall(libc::SYS_fcntl, fd, libc::F_SETFL, 0) < 0
+            || libc::syscall(libc::SYS_dup3, fd, 0, 0) < 0
+        {
+            return Err(errno());
+        }
+        libc::syscall(libc::SYS_close, fd);
+    }
+    Ok(())
+}
+
 /// A table of our own, of the lowest part only: the rest need be neither copied nor closed.
 unsafe fn own_descriptors(highest: c_int) -> Result<(), c_int> {
     // SAFETY: numbers only.
@@ -241,7 +340,7 @@ unsafe fn set_account(account: &Become) -> Result<(), c_int> {
     unsafe {
         // Where it is ours already, an ordinary user may name it too.
         let same = libc::geteuid() == account.uid && libc::getegid() == account.gid;
-        if same && account.uid != 0 {
+        if same && account.uid != 0 && !account.insist {
             return Ok(());
         }
         if libc::syscall(libc::SYS_setgroups, account.group_count, account.groups) < 0

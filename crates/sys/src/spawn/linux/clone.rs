@@ -101,8 +101,13 @@ pub(super) fn run_entering(
 
 fn outcome(pid: i32, orders: &Orders) -> Result<u32, Failure> {
     // SAFETY: `orders` is ours; volatile, because another process wrote it.
-    let (step, errno) =
-        unsafe { ((&raw const orders.step).read_volatile(), (&raw const orders.errno).read_volatile()) };
+    let (step, errno, which) = unsafe {
+        (
+            (&raw const orders.step).read_volatile(),
+            (&raw const orders.errno).read_volatile(),
+            (&raw const orders.which).read_volatile(),
+        )
+    };
     if step == Step::Born {
         return Ok(pid.cast_unsigned());
     }
@@ -112,7 +117,7 @@ fn outcome(pid: i32, orders: &Orders) -> Result<u32, Failure> {
             rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty())
         {}
     }
-    Err(Failure { step, error: io::Error::from_raw_os_error(errno) })
+    Err(Failure { step, error: io::Error::from_raw_os_error(errno), which })
 }
 
 fn make(place: &mut Workplace, orders: &mut Orders, cgroup: Option<&Cgroup>) -> Result<i32, Failure> {
@@ -126,7 +131,7 @@ fn make(place: &mut Workplace, orders: &mut Orders, cgroup: Option<&Cgroup>) -> 
                 // The cgroup did not want it this way; the other way has the better error.
                 Some(libc::EBUSY | libc::EOPNOTSUPP | libc::EACCES | libc::EBADF | libc::EINVAL)
                     if cgroup.is_some() => {}
-                _ => return Err(Failure { step: Step::Clone, error }),
+                _ => return Err(Failure { step: Step::Clone, error, which: 0 }),
             },
         }
     }
@@ -202,7 +207,7 @@ fn by_clone3(stack: &Stack, orders: &mut Orders, cgroup: Option<&Cgroup>) -> io:
 
 /// The child enters its cgroup by itself, before anything else.
 fn by_clone(place: &mut Workplace, orders: &mut Orders, cgroup: Option<&Cgroup>) -> Result<i32, Failure> {
-    let told = |step| move |error| Failure { step, error };
+    let told = |step| move |error| Failure { step, error, which: 0 };
     orders.ignored = u64::MAX;
     let procs = cgroup.map(Cgroup::open_procs).transpose().map_err(told(Step::Cgroup))?;
     if let Some(procs) = &procs {
@@ -312,6 +317,7 @@ mod tests {
                 environment: &environment,
                 remove: &[],
                 user: None,
+                settings: None,
                 container: &container,
                 run: 1,
                 output: Some(&writer),

@@ -15,17 +15,22 @@ use crate::linux::users;
 use crate::spawn::{Request, SpawnError, SpawnErrorKind as Kind};
 
 mod format;
+mod settings;
 
 /// The kernel takes no single argument or variable longer than this.
 const MAX_STRING: usize = 128 << 10;
 
 pub(super) fn explain(request: &Request<'_>, launch: &Launch<'_>, failure: &Failure) -> SpawnError {
-    let context = Context { request, launch, code: failure.error.raw_os_error().unwrap_or(0) };
+    let code = failure.error.raw_os_error().unwrap_or(0);
+    let context = Context { request, launch, code };
     let error = &failure.error;
     let (kind, message) = match failure.step {
         Step::Exec => context.exec(),
         Step::Directory => context.directory(),
         Step::Account => context.account(),
+        Step::Rlimit | Step::Nice | Step::Cpus | Step::Stdin => {
+            (Kind::Setting, settings::explain(request, failure.step, failure.which, code, &context.who()))
+        }
         Step::Cgroup => (Kind::Containment, format!("the process could not be put into its cgroup: {error}")),
         Step::Unborn => (Kind::Other, "the process was killed before it began".to_owned()),
         Step::Clone | Step::Born => context.clone(),
@@ -183,7 +188,8 @@ impl Context<'_> {
         let wanted = self.launch.account.map_or("", |account| account.text.as_str());
         let text = match self.code {
             libc::EPERM => format!(
-                "cannot run as {wanted:?}: only root may start programs as another user, and this is {}",
+                "cannot run as {wanted:?}: only root may start programs as another user or \
+                 in another group, and this is {}",
                 users::name_of(rustix::process::geteuid().as_raw())
             ),
             libc::EAGAIN => format!("cannot run as {wanted:?}: the user's limit of processes is reached"),

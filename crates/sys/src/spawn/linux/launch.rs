@@ -10,6 +10,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use super::account::Account;
 use super::child::{Become, NONE, Orders, Step};
 use super::clone::{self, Stack};
+use super::details::Details;
 use super::slots::Slots;
 use crate::container::linux::Cgroup;
 
@@ -30,6 +31,7 @@ pub(crate) struct Launch<'a> {
     pub(crate) insist: bool,
     /// It gets the limit of open files that the keeper found, not the one the keeper has set for itself.
     pub(crate) original_limits: bool,
+    pub(crate) details: Details,
 }
 
 /// How far the process came instead of running its program.
@@ -37,6 +39,8 @@ pub(crate) struct Launch<'a> {
 pub(crate) struct Failure {
     pub(crate) step: Step,
     pub(crate) error: io::Error,
+    /// Which of several, if the step has several parts.
+    pub(crate) which: usize,
 }
 
 /// What a keeper has changed for itself and its children are not to inherit.
@@ -86,11 +90,13 @@ impl Launch<'_> {
         let arguments = pointers(&self.arguments);
         let environment = pointers(&self.environment);
         let originals = ORIGINALS.get();
+        let details = &self.details;
         let account = self.account.map(|account| Become {
             uid: account.uid,
             gid: account.gid,
             groups: account.groups.as_ptr(),
             group_count: account.groups.len(),
+            insist: account.insist,
         });
         let mut orders = Orders {
             programs: programs.as_ptr(),
@@ -104,11 +110,21 @@ impl Launch<'_> {
             cgroup_procs: NONE,
             open_files: originals
                 .and_then(|originals| originals.open_files.as_ref())
-                .filter(|_| self.original_limits)
+                .filter(|_| self.original_limits && !details.limits_open_files())
                 .map_or(ptr::null(), ptr::from_ref),
             oom_score_adj: originals
                 .and_then(|originals| originals.oom_score_adj.as_ref())
                 .map_or((ptr::null(), 0), |text| (text.as_ptr(), text.len())),
+            limits: (details.limits.as_ptr(), details.limits.len()),
+            nice: details.nice.unwrap_or(i32::MAX),
+            cpus: if details.cpus.is_empty() {
+                (ptr::null(), 0)
+            } else {
+                (details.cpus.as_ptr(), size_of_val(details.cpus.as_slice()))
+            },
+            umask: details.umask.and_then(|umask| i32::try_from(umask).ok()).unwrap_or(-1),
+            stdin: details.stdin.as_ref().map_or(ptr::null(), |path| path.as_ptr()),
+            which: 0,
             step: Step::Unborn,
             errno: 0,
         };
@@ -131,7 +147,7 @@ impl Launch<'_> {
 }
 
 fn clone_failure(error: io::Error) -> Failure {
-    Failure { step: Step::Clone, error }
+    Failure { step: Step::Clone, error, which: 0 }
 }
 
 /// As `execve` takes them: a null pointer at the end.

@@ -1,0 +1,55 @@
+//! What a process is given of the system, where it is not what we have ourselves.
+
+use std::path::PathBuf;
+
+/// Settings of a new process. All absent: it has what we have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Its group, by name or number; that of the account if absent. Linux.
+    pub group: Option<String>,
+    /// Its further groups, by name or number; those of the account if absent. Linux.
+    pub supplementary_groups: Option<Vec<String>>,
+    /// Its nice value, -20 to 19. On Windows a priority class: high to -14, above normal to -7, normal to 9, below
+    /// normal to 18, idle at 19.
+    pub nice: Option<i8>,
+    /// The processors that it may run on, by number; all of ours if empty. Those that are not there are passed over.
+    pub cpus: Vec<u16>,
+    /// Limits of the kernel by their name (`nofile`, see [`RLIMITS`]). Linux.
+    pub rlimits: Vec<Rlimit>,
+    /// The bits that new files do not get. Linux.
+    pub umask: Option<u32>,
+    /// Standard input is this file; empty (the null device) if absent. Opened as the account of the process. A named
+    /// pipe is opened for writing too where that is allowed, so that it neither blocks nor ends.
+    pub stdin: Option<PathBuf>,
+}
+
+/// One limit of the kernel. `u64::MAX` is "unlimited".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rlimit {
+    /// One of [`RLIMITS`].
+    pub name: String,
+    /// What holds.
+    pub soft: u64,
+    /// How far the process may raise it. `None`: as it is for us.
+    pub hard: Option<u64>,
+}
+
+/// The names of the kernel's limits: those of setrlimit(2) in small letters.
+pub const RLIMITS: [&str; 16] = [
+    "as",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+];

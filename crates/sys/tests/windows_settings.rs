@@ -1,0 +1,52 @@
+//! A process has the settings that were asked for, or there is no process and the reason why.
+#![cfg(windows)]
+#![expect(unsafe_code, reason = "it asks Wine for its version")]
+
+mod windows;
+
+use mainstay_sys::spawn::{Settings, SpawnErrorKind};
+use windows::{Run, stack};
+
+fn said(run: &Run<'_>) -> String {
+    String::from_utf8_lossy(&run.output()).trim().to_owned()
+}
+
+#[test]
+fn the_priority_class_and_processors_hold() {
+    let root = stack();
+    let container = root.container("a").expect("a container");
+    let mut run = Run::helper(&container, &["class"]);
+    for (nice, class) in [(19, 0x40), (10, 0x4000), (0, 0x20), (-7, 0x8000), (-14, 0x80)] {
+        run.settings = Settings { nice: Some(nice), ..Settings::default() };
+        assert_eq!(said(&run), format!("{class}"), "nice {nice}");
+    }
+    let mut run = Run::helper(&container, &["cpus"]);
+    run.settings.cpus = vec![0, 63, 4000];
+    assert_eq!(said(&run), "1", "those that are not there are passed over");
+    run.settings.cpus = vec![4000];
+    let error = run.start().expect_err("there is none");
+    assert_eq!(error.kind, SpawnErrorKind::Setting);
+    assert!(error.message.contains("cpu_affinity: none of the processors [4000]"), "{error}");
+    assert!(container.is_empty().expect("it can be asked"));
+}
+
+#[test]
+fn standard_input_is_the_file() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("input");
+    std::fs::write(&file, "first\nsecond\n").expect("written");
+    let root = stack();
+    let container = root.container("a").expect("a container");
+    let mut run = Run::helper(&container, &["cat"]);
+    assert_eq!(said(&run), "", "it is empty otherwise");
+    run.settings.stdin = Some(file);
+    assert_eq!(run.output(), b"first\nsecond\n");
+    for (path, words) in
+        [(dir.path().join("none"), "is not there"), (dir.path().to_owned(), "is a directory")]
+    {
+        run.settings.stdin = Some(path);
+        let error = run.start().expect_err("it cannot be read");
+        assert_eq!(error.kind, SpawnErrorKind::Setting);
+        assert!(error.message.contains(words), "{error}");
+    }
+}
