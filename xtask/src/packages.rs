@@ -20,9 +20,13 @@ const fn need(program: &'static str, package: &'static str) -> Need {
 pub const BUILD: &[Need] = &[need("cc", "gcc")];
 /// To link Rust programs for Windows.
 pub const MINGW: &[Need] = &[need("x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64")];
-/// The real programs that the tests keep up.
-pub const REAL: &[Need] =
-    &[need("go", "golang-go"), need("etcd", "etcd-server"), need("redis-server", "redis-server")];
+/// The real programs that the tests keep up, and one that shows a program another time.
+pub const REAL: &[Need] = &[
+    need("go", "golang-go"),
+    need("etcd", "etcd-server"),
+    need("redis-server", "redis-server"),
+    need("faketime", "faketime"),
+];
 /// To make a root folder with a newer Debian.
 pub const DEBOOTSTRAP: &[Need] = &[need("debootstrap", "debootstrap"), need("unshare", "util-linux")];
 

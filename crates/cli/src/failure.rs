@@ -1,10 +1,12 @@
 //! How the program ends: one list of exit codes, and errors that say what, where, and what next.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::process::ExitCode;
 
 use mainstay_api::ClientError;
+
+use crate::stack::Place;
 
 /// The exit codes of `mainstay`. They are part of its interface: scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,10 +118,13 @@ impl Failure {
             ClientError::NotUp => Failure::not_up(stack),
             ClientError::Denied(_) => Failure::failed(format!("stack {stack}: {error}"))
                 .hint("only the account that started a stack, and the administrator, can talk to it"),
-            ClientError::NoAnswer { .. } => Failure::failed(format!("stack {stack}: {error}")).hint(format!(
-                "the services go on running; a new daemon is started by itself. If this stays, see daemon.log \
-                 in the directory that `mainstay debug paths --stack {stack}` names"
-            )),
+            ClientError::NoAnswer { .. } => Failure::failed(format!("stack {stack}: {error}"))
+                .details(last_words_of_daemon(stack))
+                .hint(format!(
+                    "the services go on running; a new daemon is started by itself. If this stays, see daemon.log \
+                     in the directory that `mainstay debug paths --stack {stack}` names; `mainstay down` works \
+                     without a daemon too"
+                )),
             ClientError::Refused { status, problem } => {
                 let code = if status == 404 { ExitStatus::NotThere } else { ExitStatus::Failed };
                 Failure::new(code, problem.message).maybe_hint(advice)
@@ -150,6 +155,21 @@ impl From<io::Error> for Failure {
         }
     }
 }
+
+/// What a daemon that does not answer has last said in its log, if that can be found out.
+fn last_words_of_daemon(stack: &str) -> Option<String> {
+    let log = Place::of(stack).ok()?.dirs.state.join("daemon.log");
+    let mut file = std::fs::File::open(log).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LAST_WORDS))).ok()?;
+    let mut bytes = Vec::new();
+    file.take(LAST_WORDS).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines().rev().find_map(|line| Some(format!("daemon: {}", line.strip_prefix("mainstay: daemon: ")?)))
+}
+
+/// So much of a log's end is looked at, in bytes.
+const LAST_WORDS: u64 = 16 << 10;
 
 /// The one of `known` that `name` was probably meant to be.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -63,12 +63,27 @@ pub fn plan_path(state: &Path) -> PathBuf {
     state.join("plan.json")
 }
 
-/// Reads the plan from a stack's state directory.
+/// The second copy. Services that run must not lose their brain to one damaged file: a keeper's next daemon could not
+/// start without a plan, and `up` refuses while the keeper is there.
+fn copy_path(state: &Path) -> PathBuf {
+    state.join("plan.copy.json")
+}
+
+/// Reads the plan from a stack's state directory; its second copy where the first one cannot be used.
 ///
 /// # Errors
-/// See [`PlanError`].
+/// See [`PlanError`]; what is wrong with the first one.
 pub fn read_plan(state: &Path) -> Result<StoredPlan, PlanError> {
-    let path = plan_path(state);
+    read_one(plan_path(state)).or_else(|error| match read_one(copy_path(state)) {
+        Ok(stored) => {
+            tracing::warn!("{error}; its copy is used");
+            Ok(stored)
+        }
+        Err(_) => Err(error),
+    })
+}
+
+fn read_one(path: PathBuf) -> Result<StoredPlan, PlanError> {
     let mut bytes = Vec::new();
     let read = File::open(&path).and_then(|file| file.take(MAX_PLAN as u64 + 1).read_to_end(&mut bytes));
     if let Err(error) = read {
@@ -80,7 +95,7 @@ pub fn read_plan(state: &Path) -> Result<StoredPlan, PlanError> {
     serde_json::from_slice(&bytes).map_err(|error| PlanError::Damaged { path, error })
 }
 
-/// Writes the plan into a stack's state directory: whole or not at all, readable by its owner alone, because
+/// Writes the plan into a stack's state directory, twice: each whole or not at all, readable by its owner alone, because
 /// environments may hold secrets.
 ///
 /// # Errors
@@ -94,7 +109,11 @@ pub fn write_plan(state: &Path, stored: &StoredPlan) -> Result<(), PlanError> {
     if bytes.len() > MAX_PLAN {
         return Err(PlanError::TooLong { bytes: bytes.len() });
     }
-    mainstay_sys::file::write_atomic(&path, &bytes, true).map_err(|error| PlanError::Write { path, error })
+    for path in [path, copy_path(state)] {
+        mainstay_sys::file::write_atomic(&path, &bytes, true)
+            .map_err(|error| PlanError::Write { path, error })?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -130,6 +149,21 @@ mod tests {
         std::fs::write(plan_path(dir.path()), b"{\"plan\": {\"stack\"").unwrap();
         let error = read_plan(dir.path()).unwrap_err().to_string();
         assert!(error.contains("plan.json is damaged"), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_one_is_replaced_by_its_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        write_plan(dir.path(), &plan(&["a"])).unwrap();
+        for damaged in [&b"{\"plan\": {\"stack\""[..], b"", b"\xff\x00"] {
+            std::fs::write(plan_path(dir.path()), damaged).unwrap();
+            assert_eq!(read_plan(dir.path()).unwrap(), plan(&["a"]));
+        }
+        std::fs::remove_file(plan_path(dir.path())).unwrap();
+        assert_eq!(read_plan(dir.path()).unwrap(), plan(&["a"]));
+        write_plan(dir.path(), &plan(&["b"])).unwrap();
+        std::fs::write(copy_path(dir.path()), b"").unwrap();
+        assert_eq!(read_plan(dir.path()).unwrap(), plan(&["b"]));
     }
 
     #[test]

@@ -74,6 +74,11 @@ impl Stack {
         stack
     }
 
+    /// Sets an environment variable for all commands from here on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Writes the configuration anew.
     pub fn configure(&self, config: &str) {
         let quoted = |path: &Path| path.to_string_lossy().replace('\\', "\\\\");

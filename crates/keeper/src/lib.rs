@@ -10,6 +10,7 @@
 
 mod capture;
 mod control;
+mod down_request;
 mod journal;
 mod life;
 mod own_log;
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 use mainstay_sys::container::Kind;
 use mainstay_sys::dirs::Dirs;
 
+pub use down_request::ask_down;
 pub use start::KeeperFile;
 
 /// Set to `session`, `cgroup` or `job`, it forces that way of holding trees together.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::{Journal, Left};
 use crate::own_log::OwnLog;
-use crate::{Args, Error, when};
+use crate::{Args, Error, down_request, when};
 
 /// How long the end of what an earlier keeper left may take.
 const LEFTOVERS: Duration = Duration::from_secs(15);
@@ -68,6 +68,7 @@ pub(crate) fn start(args: &Args) -> Result<Started, Error> {
         dirs::create_private(dir).map_err(|error| failed("make the directory", dir, &error))?;
     }
     let lock = lock(args)?;
+    down_request::clear(&args.dirs.state);
     let log = OwnLog::open(&args.dirs.state);
     let id = stack_id(&args.dirs.state)?;
     let root = Root::open(&id, args.containment)
@@ -142,18 +143,24 @@ fn lock(args: &Args) -> Result<File, Error> {
     }
 }
 
-/// What tells this stack's processes from those of all others: made once, kept for ever.
+/// What tells this stack's processes from those of all others: made once, kept for ever. Kept twice, because without it
+/// what a killed keeper left could not be found.
 fn stack_id(state_dir: &Path) -> Result<String, Error> {
-    let path = state_dir.join("id");
-    if let Ok(id) = std::fs::read_to_string(&path)
-        && id.len() == 16
-        && id.bytes().all(|byte| byte.is_ascii_hexdigit())
-    {
-        return Ok(id);
-    }
+    let paths = [state_dir.join("id"), state_dir.join("id.copy")];
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path)
+            .ok()
+            .filter(|id| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    let found = paths.each_ref().map(read);
     // The standard library seeds this from the system's randomness.
-    let id = format!("{:016x}", RandomState::new().build_hasher().finish());
-    file::write_atomic(&path, id.as_bytes(), true).map_err(|error| failed("write", &path, &error))?;
+    let new = || format!("{:016x}", RandomState::new().build_hasher().finish());
+    let id = found.iter().flatten().next().cloned().unwrap_or_else(new);
+    for (path, found) in paths.iter().zip(found) {
+        if found.as_ref() != Some(&id) {
+            file::write_atomic(path, id.as_bytes(), true).map_err(|error| failed("write", path, &error))?;
+        }
+    }
     Ok(id)
 }
 
@@ -204,7 +211,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let id = stack_id(dir.path()).unwrap();
         assert_eq!(stack_id(dir.path()).unwrap(), id);
-        std::fs::write(dir.path().join("id"), "broken\n").unwrap();
+        for name in ["id", "id.copy"] {
+            std::fs::write(dir.path().join(name), "broken\n").unwrap();
+            assert_eq!(stack_id(dir.path()).unwrap(), id, "the other one is good");
+        }
+        std::fs::write(dir.path().join("id"), "").unwrap();
+        std::fs::write(dir.path().join("id.copy"), [0xFF; 16]).unwrap();
         let other = stack_id(dir.path()).unwrap();
         assert_eq!((other.len(), other == id), (16, false));
     }

@@ -87,7 +87,7 @@ fn a_daemon_that_does_not_answer_is_replaced() {
     let hung = daemon;
     let mut daemon = home.daemon();
     assert!(began.elapsed() > Duration::from_secs(5), "{:?}", began.elapsed());
-    assert_eq!(daemon.welcome.reason, "it did not answer for 10 s");
+    assert_eq!(daemon.welcome.reason, "it did not answer for 12 s");
     assert!(!process::is_alive(&hung.id) && process::is_alive(&service));
     daemon.command(Command::Kill { run: RunId(1) });
     daemon.exited(1);
@@ -106,7 +106,7 @@ fn a_stopped_daemon_is_replaced() {
         std::process::Command::new("kill").args(["-STOP", &daemon.id.pid.to_string()]).status().unwrap();
     assert!(stop.success());
     let next = home.daemon();
-    assert_eq!(next.welcome.reason, "it did not answer for 10 s");
+    assert_eq!(next.welcome.reason, "it did not answer for 12 s");
     assert!(!process::is_alive(&daemon.id));
     next.exit(&keeper);
 }

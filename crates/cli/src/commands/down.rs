@@ -35,7 +35,11 @@ pub fn run(args: Down, output: &mut Output) -> Outcome {
     };
     block_on(async {
         let client = place.client();
-        client.down().await.map_err(|e| Failure::api(e, &place.name))?;
+        match client.down().await {
+            Ok(_) => {}
+            Err(error @ ClientError::NoAnswer { .. }) => ask_keeper(&place, error, output)?,
+            Err(error) => return Err(Failure::api(error, &place.name)),
+        }
         if args.waiting.no_wait {
             return say(&place, "asked to go down", output);
         }
@@ -49,6 +53,17 @@ fn time_for(place: &Place) -> Duration {
     place
         .plan()
         .map_or(Duration::from_secs(120), |stored| longest_stop(&stored.plan, stored.plan.services.keys()))
+}
+
+/// Without a daemon that could stop the services in order, the keeper ends them by force.
+fn ask_keeper(place: &Place, error: ClientError, output: &Output) -> Result<(), Failure> {
+    mainstay_keeper::ask_down(&place.dirs.state)
+        .map_err(|e| Failure::io("write a request into", place.dirs.state.display(), &e))?;
+    let failure = Failure::api(error, &place.name);
+    output.warning(&failure.message);
+    failure.details.iter().for_each(|line| output.note(line));
+    output.note("if no daemon comes up, the keeper ends all services by force");
+    Ok(())
 }
 
 fn say(place: &Place, what: &str, output: &mut Output) -> Outcome {

@@ -11,11 +11,12 @@ use mainstay_sys::mux::{Sender, Wake};
 use mainstay_sys::{own, process};
 
 use super::{End, Keeper, Message, line, now};
+use crate::down_request;
 use crate::life::Wish;
 use crate::start::containment;
 
 /// If so many daemons in a row do not even start when the keeper is new, it gives up: nothing runs that it would have
-/// to look after. Later it never does.
+/// to look after. Later it does so only when somebody asked for the end.
 const GIVE_UP_AFTER: u32 = 3;
 
 /// A dead daemon has said so many things at the most that were not yet heard: one frame is in flight.
@@ -35,6 +36,12 @@ impl Keeper {
     }
 
     fn start_daemon(&mut self) {
+        if self.life.stillborn() >= GIVE_UP_AFTER && down_request::is_asked(&self.args.dirs.state) {
+            let reason = self.life.reason();
+            self.end =
+                Some(End::Forced(format!("mainstay down asked for it, and no daemon starts: {reason}")));
+            return;
+        }
         let result = self.try_start_daemon();
         if let Err(error) = result {
             let wish = self.life.failed_to_start(&format!("it could not be started: {error}"), now());

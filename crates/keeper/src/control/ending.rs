@@ -9,9 +9,9 @@ use mainstay_sys::process;
 
 use super::trees::is_empty;
 use super::{End, Keeper, Message, line, now};
-use crate::Error;
 use crate::capture::{Order, Told};
 use crate::start::KeeperFile;
+use crate::{Error, down_request};
 
 /// The daemon, when everything is down, ends by itself within this …
 const DAEMON_ENDS: Duration = Duration::from_millis(500);
@@ -127,6 +127,7 @@ impl Keeper {
             }
         }
         KeeperFile::remove(&self.args.dirs);
+        down_request::clear(&self.args.dirs.state);
         if left.is_empty() {
             if let Err(error) = self.journal.clear().and_then(|()| self.root.remove()) {
                 self.log.say(format_args!("cannot put everything away: {error}"));
