@@ -198,12 +198,12 @@ impl Screen<'_> {
         if record.at.parse::<jiff::Timestamp>().is_ok_and(|at| at < self.begin) {
             return Ok(());
         }
-        self.tails.pump(self.output)?;
         match &record.event {
             EventBody::Core(event) => {
                 let (Some(service), Some(text)) = (&event.service, event_text::brief(event)) else {
                     return Ok(());
                 };
+                self.tails.pump_one(service.as_str(), self.output)?;
                 if !self.tails.has(service.as_str()) {
                     // Put into the stack since.
                     let from = end(&self.place.dirs.log, service.as_str()).unwrap_or_default();
@@ -215,7 +215,10 @@ impl Screen<'_> {
             }
             // Said at the very end, when nothing more is to come.
             EventBody::Own { message } if message == "the stack is down" => return Ok(()),
-            EventBody::Own { message } => self.output.line(&format!("* {}", words::printable(message)))?,
+            EventBody::Own { message } => {
+                self.tails.pump(self.output)?;
+                self.output.line(&format!("* {}", words::printable(message)))?;
+            }
         }
         self.output.flush()
     }

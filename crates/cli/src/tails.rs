@@ -72,10 +72,24 @@ impl Tails {
     /// # Errors
     /// The output can't be written. A log that can't be read is told once and left out.
     pub fn pump(&mut self, output: &mut Output) -> Result<bool, Failure> {
+        self.pump_those(|_| true, output)
+    }
+
+    /// The same for one log: to show something that its service did after what it wrote before. A stack with many
+    /// services has many events, and looking at all logs for each would take longer than the events do.
+    ///
+    /// # Errors
+    /// Like [`pump`](Tails::pump).
+    pub fn pump_one(&mut self, name: &str, output: &mut Output) -> Result<(), Failure> {
+        while self.pump_those(|other| other == name, output)? {}
+        Ok(())
+    }
+
+    fn pump_those(&mut self, which: impl Fn(&str) -> bool, output: &mut Output) -> Result<bool, Failure> {
         let mut more = false;
         let mut broken = Vec::new();
         let width = self.width;
-        for (name, tail) in &mut self.logs {
+        for (name, tail) in self.logs.iter_mut().filter(|(name, _)| which(name)) {
             let prefix = output.paint.apply(tail.style, &format!("{name:width$} |"));
             for turn in 0..TURN {
                 match tail.lines.next_line() {
