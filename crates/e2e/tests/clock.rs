@@ -1,6 +1,5 @@
 //! The wall clock jumps by a day, back and forth: no storm of restarts, no timer that is stuck. Linux: a preloaded
 //! library (`libfaketime`) changes what keeper and daemon read, and no other process's clock.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what it saw")]
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

@@ -1,7 +1,7 @@
 //! Large graphs of dependencies, and people who want opposite things at the same time.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use mainstay_core::StateName;
 use mainstay_e2e::{Stack, eventually, is_wine, running};
 
 /// The number of each service's run. Runs are numbered in the order in which they are made.
-fn runs(stack: &Stack) -> HashMap<String, u64> {
+fn runs(stack: &Stack) -> BTreeMap<String, u64> {
     let services = stack.status().services;
     services.into_iter().map(|service| (service.name.as_str().to_owned(), service.run.unwrap())).collect()
 }

@@ -20,8 +20,10 @@ fn state_files(stack: &Stack) -> Vec<PathBuf> {
     names.iter().map(|name| stack.state_dir().join(name)).collect()
 }
 
-/// Ways to damage a file.
-const DAMAGES: [(&str, fn(&Path)); 4] = [
+/// A way to damage a file, and its name.
+type Damage = (&'static str, fn(&Path));
+
+const DAMAGES: [Damage; 4] = [
     ("emptied", |path| fs::write(path, b"").unwrap()),
     ("binary", |path| fs::write(path, [0, 0xFF, 0xFE, b'\n', b'{', 0x80]).unwrap()),
     ("cut in half", |path| {

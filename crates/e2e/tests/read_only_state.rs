@@ -1,5 +1,5 @@
 //! A state directory that cannot be written, from the beginning or from a moment on. Linux, with rights to mount.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what it saw")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

@@ -1,5 +1,5 @@
 //! Processes that stand still: a daemon that hangs is replaced, a machine that sleeps is not mistaken for one.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what it saw")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::process::Command;
 use std::time::{Duration, Instant};
