@@ -28,6 +28,7 @@
 mod backoff;
 mod effect;
 mod event;
+pub mod explain;
 mod id;
 mod input;
 mod json;
