@@ -227,8 +227,10 @@ pub fn short(facts: &Facts) -> String {
             parts.push(format!("at the root of it is {root}: {why}"));
         }
         parts = vec![parts.join(", ")];
-    } else if !facts.reason.is_empty() {
-        parts.push(with_meaning(facts));
+    } else if says_something(facts) {
+        let reason = with_meaning(facts);
+        let cut = facts.next_start.and_then(|_| reason.rfind("; restart "));
+        parts.push(reason[..cut.unwrap_or(reason.len())].to_owned());
     }
     if let Some(probe) = troubled_probe(facts)
         && (probe.detail.is_empty() || !parts.iter().any(|part| part.contains(&probe.detail)))
@@ -242,6 +244,12 @@ pub fn short(facts: &Facts) -> String {
         parts.push(format!("next start in {}", span(left)));
     }
     parts.join("; ")
+}
+
+/// Whether the reason is more than that there is a process.
+fn says_something(facts: &Facts) -> bool {
+    let plain = facts.pid.map(|pid| format!("process {pid} runs"));
+    !facts.reason.is_empty() && plain.as_deref() != Some(facts.reason.as_str())
 }
 
 /// The reason, with what the end in it means put behind it.
@@ -318,27 +326,33 @@ fn is_trouble(facts: &Facts) -> bool {
 }
 
 fn headline(facts: &Facts) -> String {
-    let state = match facts.state {
-        StateName::Stopped if !facts.up => "is stopped: its stack is not up".to_owned(),
-        StateName::Stopped => "is stopped".to_owned(),
-        StateName::Starting => "is starting".to_owned(),
-        StateName::Running => "is running".to_owned(),
-        StateName::Ready => "is running and ready".to_owned(),
-        StateName::Pausing => "is being paused".to_owned(),
-        StateName::Paused => "is paused".to_owned(),
-        StateName::Continuing => "is being continued".to_owned(),
-        StateName::Stopping => "is being stopped".to_owned(),
-        StateName::Backoff => "has ended and will be started again".to_owned(),
-        StateName::Failed => "has failed, and Mainstay does not try again".to_owned(),
-        StateName::Completed => "has completed: it ran to its end, as wanted".to_owned(),
-    };
-    let since = facts.since.map(|since| format!(", for {}", span(since))).unwrap_or_default();
-    format!("{} {state}{since}", facts.service)
+    let since = facts.since.map(|since| format!(" for {}", span(since))).unwrap_or_default();
+    format!("{} of stack {}: {}{since}", facts.service, facts.stack, facts.state)
+}
+
+/// The state in a sentence.
+fn state_words(facts: &Facts) -> &'static str {
+    match facts.state {
+        StateName::Stopped if !facts.up => "The stack is not up.",
+        StateName::Stopped => "It is down, and nothing wants it up.",
+        StateName::Starting if !facts.waits.is_empty() => "It is to start, and waits for others.",
+        StateName::Starting => "It is on its way up.",
+        StateName::Running if troubled_probe(facts).is_some() => "Its process runs, but it is not well.",
+        StateName::Running => "Its process runs.",
+        StateName::Ready => "Its process runs and is ready.",
+        StateName::Pausing => "It is being frozen.",
+        StateName::Paused => "It is frozen: its processes are there and do nothing.",
+        StateName::Continuing => "It was frozen and is being let go on.",
+        StateName::Stopping => "It is being ended.",
+        StateName::Backoff => "It ended, and will be started again.",
+        StateName::Failed => "It is down for good: Mainstay does not start it again by itself.",
+        StateName::Completed => "It ran to its end, as wanted.",
+    }
 }
 
 fn because(facts: &Facts) -> Vec<String> {
-    let mut all = Vec::new();
-    if !facts.reason.is_empty() {
+    let mut all = vec![state_words(facts).to_owned()];
+    if says_something(facts) {
         all.push(format!("Why: {}.", with_meaning(facts)));
     }
     for wait in &facts.waits {
@@ -406,7 +420,7 @@ fn next(facts: &Facts) -> Option<String> {
 
 fn asked_words(asked: &Asked) -> String {
     let ago = asked.ago.map(|ago| format!(", {} ago", span(ago))).unwrap_or_default();
-    format!("{} was asked by {}{ago}", asked.what, asked.by)
+    format!("Asked last by {}: {}{ago}.", asked.by, asked.what)
 }
 
 fn end_words(end: &End, windows: bool) -> String {

@@ -20,6 +20,9 @@ pub struct Meaning {
     pub hint: Option<String>,
 }
 
+/// How a meaning begins that says nothing that the number does not say.
+const OWN: &str = "an error of the program's own kind";
+
 /// A number, its name, what it means, what to do. An empty text is none.
 type Row = (u32, &'static str, &'static str, &'static str);
 
@@ -36,7 +39,9 @@ pub fn meaning(exit: Exit, windows: bool) -> Option<Meaning> {
 /// The end and, in brackets, what it means: `exit code 127 (command not found)`.
 pub fn in_words(exit: Exit, windows: bool) -> String {
     match meaning(exit, windows) {
-        Some(meaning) if !matches!(exit, Exit::Unknown) => format!("{exit} ({})", meaning.meaning),
+        Some(meaning) if !matches!(exit, Exit::Unknown) && !meaning.meaning.starts_with(OWN) => {
+            format!("{exit} ({})", meaning.meaning)
+        }
         _ => exit.to_string(),
     }
 }

@@ -51,29 +51,38 @@ pub fn find(lines: &[String], windows: bool) -> Vec<Finding> {
 
 /// Whether the line has all the parts of `words`, which a `*` separates, in this order.
 fn all(line: &str, words: &str) -> bool {
-    let mut rest = line;
-    words.split('*').all(|part| match rest.find(part) {
+    let mut from = 0;
+    words.split('*').all(|part| match word(line, from, part) {
         Some(at) => {
-            rest = &rest[at + part.len()..];
+            from = at + part.len();
             true
         }
         None => false,
     })
 }
 
+/// Where `part` begins as a word of its own: `enotfound` is not in `filenotfound`.
+fn word(line: &str, from: usize, part: &str) -> Option<usize> {
+    let begins = |at: usize| at == 0 || !line.as_bytes()[at - 1].is_ascii_alphanumeric();
+    line[from..].match_indices(part).map(|(at, _)| from + at).find(|at| begins(*at))
+}
+
 /// Puts the line's own names into the texts, where it has them.
 fn told(what: &str, hint: &str, line: &str) -> Finding {
     let (mut what, mut hint) = (what.to_owned(), hint.to_owned());
-    if hint.contains("PORT")
-        && let Some(port) = port(line)
-    {
-        what = what.replace("a port", &format!("port {port}"));
-        hint = hint.replace("PORT", &port.to_string());
+    if hint.contains(":PORT") {
+        match port(line) {
+            Some(port) => {
+                what = what.replace("a port", &format!("port {port}"));
+                hint = hint.replace("PORT", &port.to_string());
+            }
+            None => hint = hint.replace(" 'sport = :PORT'", "").replace(" | findstr :PORT", ""),
+        }
     }
     if let Some(library) = library(line) {
         what = what.replace("a library", library);
-        hint = hint.replace("LIBRARY", library);
     }
+    hint = hint.replace("{library}", library(line).unwrap_or("it"));
     Finding { what, hint, line: line.trim().to_owned() }
 }
 
@@ -139,7 +148,7 @@ const SYMPTOMS: &[Symptom] = &[
     ),
     symptom!(
         "a library is missing",
-        "install the package that has LIBRARY, or set LD_LIBRARY_PATH; `ldd PROGRAM` lists what it needs",
+        "install the package that has {library}, or set LD_LIBRARY_PATH; `ldd PROGRAM` lists what it needs",
         "",
         ["error while loading shared libraries"]
     ),
