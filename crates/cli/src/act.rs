@@ -52,8 +52,7 @@ pub fn act(output: &mut Output, select: &Select, names: &[String], deed: &Deed, 
         if waiting.no_wait {
             return asked(output, &goals, deed);
         }
-        let limit =
-            waiting.timeout.map_or_else(|| time_for(deed.action, &place, &goals), Duration::from_secs);
+        let limit = waiting.timeout.unwrap_or_else(|| time_for(deed.action, &place, &goals));
         let seen = watch(&client, &place, &goals, limit, output).await?;
         report(output, &place, deed, &seen, limit)
     })
@@ -213,7 +212,8 @@ fn done_line(name: &ServiceName, service: Option<&Service>, output: &Output) -> 
     }
 }
 
-fn as_json(name: &ServiceName, (verdict, service): &(Verdict, Option<Service>)) -> serde_json::Value {
+/// What became of a service, for programs.
+pub fn as_json(name: &ServiceName, (verdict, service): &(Verdict, Option<Service>)) -> serde_json::Value {
     let (ok, why) = match verdict {
         Verdict::Reached => (true, None),
         Verdict::Waiting(why) | Verdict::Missed(why) => (false, Some(why)),

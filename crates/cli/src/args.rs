@@ -1,10 +1,12 @@
 //! The command line's shape. What each command takes stands in its own file.
 
+use std::time::Duration;
+
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    config, continue_, debug, down, events, logs, notify, pause, restart, rm, run, start, status, stop, up,
-    upgrade, version,
+    config, continue_, debug, down, events, explain, logs, notify, pause, restart, rm, run, start, status,
+    stop, up, upgrade, version, wait,
 };
 use crate::output::style::Choice;
 
@@ -15,7 +17,7 @@ use crate::output::style::Choice;
     version,
     about = "Keeps programs up: starts them in order, restarts them, keeps their logs, stops them cleanly",
     after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no such service or stack, \
-                  4 already up"
+                  4 already up, 5 not in time, 6 cannot come true any more"
 )]
 pub struct Cli {
     /// Print JSON instead of text
@@ -43,16 +45,21 @@ pub struct Cli {
 pub enum Command {
     Up(up::Up),
     Down(down::Down),
+    #[command(visible_aliases = ["ps", "ls"])]
     Status(status::Status),
+    Explain(explain::Explain),
     Start(start::Start),
     Stop(stop::Stop),
     Restart(restart::Restart),
     Pause(pause::Pause),
     #[command(name = "continue")]
     Continue(continue_::Continue),
+    Wait(wait::Wait),
+    #[command(visible_alias = "log")]
     Logs(logs::Logs),
     Events(events::Events),
     Run(run::Run),
+    #[command(visible_aliases = ["remove", "delete"])]
     Rm(rm::Rm),
     #[command(subcommand)]
     Config(config::Config),
@@ -100,9 +107,20 @@ pub struct Waiting {
     #[arg(long)]
     pub no_wait: bool,
 
-    /// Give up waiting after so many seconds (the request stands)
-    #[arg(long, value_name = "SECONDS", conflicts_with = "no_wait")]
-    pub timeout: Option<u64>,
+    /// Give up waiting after this time, `30s` or `2m` (the request stands)
+    #[arg(long, value_name = "TIME", conflicts_with = "no_wait", value_parser = duration)]
+    pub timeout: Option<Duration>,
+}
+
+/// A time as in the configuration; a bare number is seconds.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => mainstay_config::parse_duration(text),
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +131,14 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_time_has_a_unit_or_is_in_seconds() {
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert!(duration("soon").is_err());
+        assert!(duration("-1").is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod continue_;
 pub mod debug;
 pub mod down;
 pub mod events;
+pub mod explain;
 pub mod logs;
 pub mod notify;
 pub mod pause;
@@ -17,6 +18,7 @@ pub mod stop;
 pub mod up;
 pub mod upgrade;
 pub mod version;
+pub mod wait;
 
 use crate::args::Command;
 use crate::failure::Outcome;
@@ -36,6 +38,8 @@ pub fn dispatch(command: Command, output: &mut Output) -> Outcome {
         Command::Restart(args) => restart::run(&args, output),
         Command::Pause(args) => pause::run(&args, output),
         Command::Continue(args) => continue_::run(&args, output),
+        Command::Explain(args) => explain::run(&args, output),
+        Command::Wait(args) => wait::run(&args, output),
         Command::Logs(args) => logs::run(args, output),
         Command::Events(args) => events::run(args, output),
         Command::Run(args) => run::run(args, output),

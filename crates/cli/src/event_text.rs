@@ -94,7 +94,7 @@ pub fn brief(event: &Event) -> Option<String> {
 }
 
 /// A time from an event, in the reader's time zone: `2026-11-22 19:12:03.123`. What is no time stays as it is.
-fn local_time(at: &str) -> String {
+pub fn local_time(at: &str) -> String {
     match at.parse::<jiff::Timestamp>() {
         Ok(time) => time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string(),
         Err(_) => words::printable(at),

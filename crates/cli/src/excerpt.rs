@@ -10,20 +10,32 @@ const LINES: u64 = 5;
 const BYTES: usize = 2_000;
 const DRAIN: Duration = Duration::from_millis(50);
 
+/// What an explanation shows, and looks at.
+const EXPLAINED: u64 = 10;
+
+/// The last lines that `service` wrote, as they are.
+pub fn plain(place: &Place, service: &str) -> Vec<String> {
+    read(place, service, EXPLAINED, 2 * BYTES)
+}
+
 /// The last few lines that `service` wrote, marked as such; nothing if there are none.
 pub fn last_lines(place: &Place, service: &str) -> Vec<String> {
     // The end of a process is told before the last of its output is in the file.
     std::thread::sleep(DRAIN);
-    let dir = &place.dirs.log;
-    let text = end(dir, service)
-        .and_then(|end| read_last(dir, service, (LogPos::default(), end), LINES, BYTES))
-        .unwrap_or_default();
     let lines: Vec<String> =
-        String::from_utf8_lossy(&text).lines().map(|line| format!("  | {}", line.trim_end())).collect();
+        read(place, service, LINES, BYTES).iter().map(|line| format!("  | {line}")).collect();
     if lines.is_empty() {
         return lines;
     }
     let mut all = vec!["its last output:".to_owned()];
     all.extend(lines);
     all
+}
+
+fn read(place: &Place, service: &str, lines: u64, bytes: usize) -> Vec<String> {
+    let dir = &place.dirs.log;
+    let text = end(dir, service)
+        .and_then(|end| read_last(dir, service, (LogPos::default(), end), lines, bytes))
+        .unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().map(|line| line.trim_end().to_owned()).collect()
 }

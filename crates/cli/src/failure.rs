@@ -22,6 +22,10 @@ pub enum ExitStatus {
     NotThere = 3,
     /// The stack is up already.
     AlreadyUp = 4,
+    /// What was waited for did not come about in time, and still may.
+    Late = 5,
+    /// What was waited for cannot come about any more by itself.
+    Never = 6,
 }
 
 impl From<ExitStatus> for ExitCode {

@@ -1,6 +1,6 @@
 //! Things with fixed values, for tests.
 
-use mainstay_api::types::{Probe, Process, Service, Stack};
+use mainstay_api::types::{EventBody, EventRecord, Probe, Process, Service, Stack};
 use mainstay_core::{ProbeKind, ServiceName, StateName};
 
 /// A service without anything remarkable.
@@ -24,6 +24,13 @@ pub fn service(name: &str, state: StateName) -> Service {
         probes: Vec::new(),
         log_dropped_bytes: 0,
     }
+}
+
+/// Something that happened.
+pub fn event(seq: u64, service: Option<&str>, kind: mainstay_core::EventKind) -> EventRecord {
+    let service = service.map(|name| ServiceName::new(name).expect("a name"));
+    let event = mainstay_core::Event { service, run: Some(mainstay_core::RunId(seq)), kind };
+    EventRecord { seq, at: format!("2026-11-22T19:00:{seq:02}.000Z"), event: EventBody::Core(event) }
 }
 
 /// What a probe saw.

@@ -15,7 +15,7 @@ pub fn state_style(service: &Service) -> Style {
         StateName::Failed => style::BAD,
         _ if service.crash_loop => style::BAD,
         StateName::Ready | StateName::Completed => style::GOOD,
-        StateName::Running if wait::troubled_probe(service).is_none() => style::GOOD,
+        StateName::Running if !wait::is_troubled(service) => style::GOOD,
         StateName::Stopped => style::DIM,
         _ => style::UNSURE,
     }
@@ -24,7 +24,7 @@ pub fn state_style(service: &Service) -> Style {
 /// Whether nothing about it needs an explanation.
 pub fn is_well(service: &Service) -> bool {
     let state_is_fine = match service.state {
-        StateName::Ready | StateName::Running => wait::troubled_probe(service).is_none(),
+        StateName::Ready | StateName::Running => !wait::is_troubled(service),
         StateName::Completed => true,
         // One that nobody has started yet.
         StateName::Stopped => service.reason.is_empty() || service.last_exit.is_none(),

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use mainstay_api::types::{Probe, Service};
+use mainstay_api::types::Service;
+use mainstay_core::explain::{short, troubled_probe};
 use mainstay_core::{ProbeKind, StateName};
 
 /// What is hoped for.
@@ -23,6 +24,14 @@ pub enum Goal {
     Continued,
     /// It is not in the stack any more.
     Gone,
+    /// Its process runs, and is past its startup probe.
+    Running,
+    /// Its readiness probe succeeds; or, without one, like [`Goal::Running`].
+    Ready,
+    /// It runs, and no probe of it fails.
+    Healthy,
+    /// It ran to its end, with success.
+    Completed,
 }
 
 /// How far it is.
@@ -57,6 +66,15 @@ pub fn judge(goal: Goal, service: Option<&Service>) -> Verdict {
             _ => Verdict::Waiting(clause(service)),
         },
         Goal::Gone => Verdict::Waiting(clause(service)),
+        Goal::Running if service.state.is_started() => Verdict::Reached,
+        Goal::Ready if service.state == StateName::Ready => Verdict::Reached,
+        Goal::Ready if service.state == StateName::Running && !has_ready_probe(service) => Verdict::Reached,
+        Goal::Healthy if is_healthy(service) => Verdict::Reached,
+        Goal::Completed if service.state == StateName::Completed => Verdict::Reached,
+        Goal::Running | Goal::Ready | Goal::Healthy | Goal::Completed => match service.state {
+            state if state.is_down() => Verdict::Missed(clause(service)),
+            _ => Verdict::Waiting(clause(service)),
+        },
         Goal::Paused => match service.state {
             StateName::Paused => Verdict::Reached,
             StateName::Pausing => Verdict::Waiting(clause(service)),
@@ -82,6 +100,15 @@ fn up(service: &Service) -> Verdict {
     }
 }
 
+fn is_healthy(service: &Service) -> bool {
+    let up = match service.state {
+        StateName::Ready => true,
+        StateName::Running => !has_ready_probe(service),
+        _ => false,
+    };
+    up && !is_troubled(service)
+}
+
 fn has_ready_probe(service: &Service) -> bool {
     service.probes.iter().any(|probe| probe.probe == ProbeKind::Ready)
 }
@@ -96,48 +123,12 @@ pub fn clause(service: &Service) -> String {
 
 /// Why a service is in the state it is in, as far as a person would ask.
 pub fn why(service: &Service) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    if service.state == StateName::Starting && !service.waiting_for.is_empty() {
-        parts.push(service.waiting_for.join(", "));
-    } else if !service.reason.is_empty() {
-        parts.push(service.reason.clone());
-    }
-    if let Some(probe) = troubled_probe(service) {
-        let said = probe_words(probe);
-        if !parts.iter().any(|part| part.contains(&probe.detail)) || probe.detail.is_empty() {
-            parts.push(said);
-        }
-    }
-    if service.crash_loop {
-        parts.push(format!(
-            "crash loop, {} so far",
-            crate::output::words::count(service.restarts as usize, "restart")
-        ));
-    }
-    if let Some(ms) = service.next_start_ms {
-        parts.push(format!("next start in {}", crate::output::words::millis(ms)));
-    }
-    parts.join("; ")
+    short(&crate::explain::of_service(service))
 }
 
-/// The probe that stands between the service and being well.
-pub fn troubled_probe(service: &Service) -> Option<&Probe> {
-    let relevant = |probe: &&Probe| match (service.state, probe.probe) {
-        (StateName::Starting, ProbeKind::Startup) => probe.ok != Some(true),
-        (StateName::Running, ProbeKind::Ready) => probe.ok != Some(true),
-        (StateName::Running | StateName::Ready, ProbeKind::Live) => probe.failures > 0,
-        _ => false,
-    };
-    service.probes.iter().find(relevant)
-}
-
-/// `ready probe: connection refused`.
-pub fn probe_words(probe: &Probe) -> String {
-    match (probe.detail.as_str(), probe.failures) {
-        ("", _) => format!("{} probe has not answered yet", probe.probe),
-        (detail, 0 | 1) => format!("{} probe: {detail}", probe.probe),
-        (detail, n) => format!("{} probe: {detail} ({n} times in a row)", probe.probe),
-    }
+/// Whether a probe stands between the service and being well.
+pub fn is_troubled(service: &Service) -> bool {
+    troubled_probe(&crate::explain::of_service(service)).is_some()
 }
 
 /// The longest time that stopping all of `plan` can take: the longest chain of dependents, each with its stop's
@@ -207,14 +198,15 @@ mod tests {
         api.next_start_ms = Some(500);
         assert_eq!(
             judge(Goal::Up, Some(&api)),
-            Verdict::Waiting("backoff: exit code 1; next start in 500ms".to_owned())
+            Verdict::Waiting("backoff: exit code 1; next start in 500 ms".to_owned())
         );
         api.crash_loop = true;
         api.restarts = 5;
         assert_eq!(
             judge(Goal::Up, Some(&api)),
             Verdict::Missed(
-                "it keeps ending: exit code 1; crash loop, 5 restarts so far; next start in 500ms".to_owned()
+                "it keeps ending: exit code 1; crash loop, 5 restarts so far; next start in 500 ms"
+                    .to_owned()
             )
         );
     }
@@ -240,8 +232,18 @@ mod tests {
 
     #[test]
     fn every_goal_has_an_answer_in_every_state() {
-        let goals =
-            [Goal::Up, Goal::UpAgain { after: None }, Goal::Down, Goal::Paused, Goal::Continued, Goal::Gone];
+        let goals = [
+            Goal::Up,
+            Goal::UpAgain { after: None },
+            Goal::Down,
+            Goal::Paused,
+            Goal::Continued,
+            Goal::Gone,
+            Goal::Running,
+            Goal::Ready,
+            Goal::Healthy,
+            Goal::Completed,
+        ];
         let mut table = String::new();
         for state in StateName::ALL {
             for goal in goals {

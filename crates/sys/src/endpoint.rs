@@ -56,6 +56,17 @@ pub async fn connect(address: &Address) -> io::Result<Stream> {
     platform::connect(&address.0).await.map(|(inner, peer)| Stream { inner, peer })
 }
 
+/// Who it is, in words: `root (mainstay, pid 4242)`.
+fn who(account: &str, pid: u32, program: Option<String>) -> String {
+    // A process may call itself anything.
+    let program = program.unwrap_or_default().replace(|c: char| c.is_control() || "()".contains(c), "?");
+    if program.is_empty() {
+        format!("{account} (pid {pid})")
+    } else {
+        format!("{account} ({program}, pid {pid})")
+    }
+}
+
 /// A connection.
 #[derive(Debug)]
 pub struct Stream {
@@ -64,7 +75,8 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The account of the other side, for "asked by root".
+    /// The other side, for "asked by": its account, and for a server the program and the process, too. `root
+    /// (mainstay, pid 4242)`.
     pub fn peer(&self) -> String {
         self.peer.clone()
     }

@@ -14,6 +14,7 @@ pub mod file;
 pub mod link;
 #[cfg(target_os = "linux")]
 mod linux;
+pub mod memory;
 pub mod mux;
 pub mod notify;
 pub mod own;

@@ -29,10 +29,7 @@ pub struct Down {
 /// The stack isn't up, or is not down in time.
 pub fn run(args: Down, output: &mut Output) -> Outcome {
     let place = stack::select(&args.select)?;
-    let limit = match args.waiting.timeout {
-        Some(seconds) => Duration::from_secs(seconds),
-        None => time_for(&place),
-    };
+    let limit = args.waiting.timeout.unwrap_or_else(|| time_for(&place));
     block_on(async {
         let client = place.client();
         match client.down().await {

@@ -8,7 +8,7 @@ use mainstay_core::StartMode;
 use mainstay_daemon::StoredPlan;
 
 use crate::act::watch;
-use crate::args::Select;
+use crate::args::{self, Select};
 use crate::attached;
 use crate::failure::{ExitStatus, Failure, Outcome};
 use crate::launch::{self, Leash, Started};
@@ -36,9 +36,9 @@ pub struct Up {
     #[arg(long, requires = "detach")]
     wait: bool,
 
-    /// With --wait: give up after so many seconds
-    #[arg(long, value_name = "SECONDS", requires = "wait", default_value_t = 120)]
-    timeout: u64,
+    /// With --wait: give up after this time, `30s` or `2m`
+    #[arg(long, value_name = "TIME", requires = "wait", default_value = "2m", value_parser = args::duration)]
+    timeout: Duration,
 }
 
 /// Does it.
@@ -73,7 +73,7 @@ fn detached(args: &Up, place: &Place, stored: &StoredPlan, leash: Leash, output:
         if args.wait {
             let wanted = stored.plan.services.iter().filter(|(_, plan)| plan.start == StartMode::Auto);
             let goals: BTreeMap<_, _> = wanted.map(|(name, _)| (name.clone(), Goal::Up)).collect();
-            let seen = watch(&client, place, &goals, Duration::from_secs(args.timeout), output).await?;
+            let seen = watch(&client, place, &goals, args.timeout, output).await?;
             let trouble: Vec<String> = seen
                 .iter()
                 .filter_map(|(name, (verdict, _))| match verdict {

@@ -145,7 +145,7 @@ const SIGNALS: &[Row] = &[
 const UNIX: &[Row] = &[
     (0, "", "success", ""),
     (1, "", "an error of the program's own kind", "its last output says more"),
-    (2, "", "wrong usage, or (Go) a panic", "look at its arguments and its last output"),
+    (2, "", "wrong usage, or a panic of a Go program", "look at its arguments and its last output"),
     (64, "EX_USAGE", "the command line is wrong", "look at `command` in the configuration"),
     (65, "EX_DATAERR", "its input is wrong", ""),
     (66, "EX_NOINPUT", "an input file is missing or can't be read", "paths are relative to `working_dir`"),

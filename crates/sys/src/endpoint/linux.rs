@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::dirs::Dirs;
-use crate::linux::users;
+use crate::linux::{proc, users};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
@@ -55,10 +55,11 @@ impl Listener {
         loop {
             let (stream, _) = self.inner.accept().await?;
             // The directory keeps strangers out already; this holds where somebody has opened it up.
-            if let Ok(uid) = peer(&stream)
+            if let Ok((uid, pid)) = peer(&stream)
                 && (uid == own() || uid == 0)
             {
-                return Ok((stream, users::name_of(uid)));
+                let who = super::who(&users::name_of(uid), pid, proc::command(pid));
+                return Ok((stream, who));
             }
         }
     }
@@ -69,7 +70,7 @@ pub(super) async fn connect(address: &Address) -> io::Result<(Stream, String)> {
         |error: io::Error| io::Error::new(error.kind(), format!("cannot connect to {address}: {error}"));
     let dir = Directory::open(&address.dir).map_err(told)?;
     let stream = UnixStream::connect(dir.path(NAME)).await.map_err(told)?;
-    let uid = peer(&stream).map_err(told)?;
+    let (uid, _) = peer(&stream).map_err(told)?;
     if uid != own() && uid != 0 && own() != 0 {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
@@ -83,8 +84,10 @@ fn own() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-fn peer(stream: &UnixStream) -> io::Result<u32> {
-    Ok(rustix::net::sockopt::socket_peercred(stream)?.uid.as_raw())
+/// The account and the process that connected.
+fn peer(stream: &UnixStream) -> io::Result<(u32, u32)> {
+    let who = rustix::net::sockopt::socket_peercred(stream)?;
+    Ok((who.uid.as_raw(), who.pid.as_raw_nonzero().get().cast_unsigned()))
 }
 
 /// A directory by descriptor: a socket's path may have no more than 107 bytes, and a directory's may.

@@ -18,6 +18,7 @@ use windows_sys::Win32::Security::Authorization::SE_KERNEL_OBJECT;
 use windows_sys::Win32::System::Pipes::{GetNamedPipeClientProcessId, GetNamedPipeServerProcessId};
 
 use crate::dirs::Dirs;
+use crate::process::windows as process;
 use crate::win::security::{self, Account, Object};
 use crate::win::{check, explain};
 
@@ -104,9 +105,12 @@ impl Listener {
         // SAFETY: the handle is open, and `pid` outlives the call.
         check(unsafe { GetNamedPipeClientProcessId(connected.as_raw_handle(), &mut pid) }).ok()?;
         match Account::of_pid(pid) {
-            Ok(peer) => (self.account.trusts(&peer.sid) || peer.administrator).then(|| peer.name()),
+            Ok(peer) => (self.account.trusts(&peer.sid) || peer.administrator)
+                .then(|| super::who(&peer.name(), pid, process::program(pid))),
             // One that we may not look at has more rights than we, and passed the descriptor.
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Some("an administrator".to_owned()),
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                Some(super::who("an administrator", pid, None))
+            }
             // It is gone.
             Err(_) => None,
         }

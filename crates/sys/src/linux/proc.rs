@@ -29,6 +29,19 @@ pub(crate) fn stat(pid: u32) -> Option<Stat> {
     parse_stat(&buffer[..length])
 }
 
+/// The name of the program that a process runs; not its arguments, which may hold secrets.
+pub(crate) fn command(pid: u32) -> Option<String> {
+    let name = match std::fs::read(format!("/proc/{pid}/comm")) {
+        Ok(name) => String::from_utf8_lossy(&name).trim_end().to_owned(),
+        // Sandboxes may lack the one or the other.
+        Err(_) => {
+            let path = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+            path.file_name()?.to_string_lossy().into_owned()
+        }
+    };
+    Some(name)
+}
+
 /// The name of the program is in parentheses and may hold anything, also spaces, parentheses and line ends: what
 /// follows the last closing one is certain.
 fn parse_stat(line: &[u8]) -> Option<Stat> {

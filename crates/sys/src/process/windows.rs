@@ -50,6 +50,14 @@ pub(super) fn own_user() -> String {
     Account::own().map_or_else(|_| "unknown".to_owned(), |account| account.name())
 }
 
+/// The file name of the program that a process runs, without `.exe`.
+pub(crate) fn program(pid: u32) -> Option<String> {
+    let handle = open(pid, PROCESS_QUERY_LIMITED_INFORMATION).ok()??;
+    let path = job::image(&handle)?.to_string_lossy().into_owned();
+    let name = path.rsplit('\\').next()?;
+    Some(name.strip_suffix(".exe").unwrap_or(name).to_owned())
+}
+
 /// The identity of an open process.
 pub(crate) fn of_handle(pid: u32, handle: &OwnedHandle) -> io::Result<ProcessId> {
     Ok(ProcessId { pid, start: created(handle)?, boot: crate::clock::boot_id() })

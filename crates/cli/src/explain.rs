@@ -1,0 +1,166 @@
+//! The facts about a service, from everywhere that has some; the words come of them in `core`.
+
+use std::time::Duration;
+
+use mainstay_api::types::{Service, Stack};
+use mainstay_core::explain::{Facts, Seen, Wait, short};
+use mainstay_core::{Condition, Exit, Plan, ProbeKind, StateName};
+
+use crate::excerpt;
+use crate::failure::Failure;
+use crate::history;
+use crate::stack::Place;
+
+/// A kernel's message is about this end if it came within this time of it.
+const SAME: Duration = Duration::from_secs(60);
+/// So far a chain of services that wait for each other is followed; a plan has no circles, but may be long.
+const DEPTH: usize = 100;
+
+/// What the daemon says about a service. Enough for a short reason.
+pub fn of_service(service: &Service) -> Facts {
+    let millis = |ms: Option<u64>| ms.map(Duration::from_millis);
+    let waits = service.waiting_for.iter().map(|what| Wait { what: what.clone(), root: None }).collect();
+    let probes = service.probes.iter().map(|probe| Seen {
+        probe: probe.probe,
+        ok: probe.ok,
+        detail: probe.detail.clone(),
+        failures: probe.failures,
+        ago: millis(probe.ago_ms),
+    });
+    Facts {
+        windows: mainstay_sys::IS_WINDOWS,
+        since: Some(Duration::from_millis(service.since_ms)),
+        reason: service.reason.clone(),
+        pid: service.pid,
+        uptime: millis(service.uptime_ms),
+        restarts: service.restarts,
+        crash_loop: service.crash_loop,
+        next_start: millis(service.next_start_ms),
+        last_exit: service.last_exit,
+        waits,
+        probes: probes.collect(),
+        log_lost: service.log_dropped_bytes,
+        ..Facts::new("", service.name.as_str(), service.state)
+    }
+}
+
+/// All that is known about a service of a stack that is up.
+///
+/// # Errors
+/// The events can't be read.
+pub fn live(place: &Place, stack: &Stack, service: &Service) -> Result<Facts, Failure> {
+    let mut facts = of_service(service);
+    facts.going_down = stack.going_down;
+    // Without a plan the root of a wait is not told; the rest is.
+    if let Ok(stored) = place.plan() {
+        roots(&mut facts, &stored.plan, stack);
+    }
+    complete(place, facts)
+}
+
+/// All that is known about a service of a stack that is down.
+///
+/// # Errors
+/// The events can't be read.
+pub fn down(place: &Place, name: &str) -> Result<Facts, Failure> {
+    let facts =
+        Facts { windows: mainstay_sys::IS_WINDOWS, up: false, ..Facts::new("", name, StateName::Stopped) };
+    let mut facts = complete(place, facts)?;
+    facts.last_exit = facts.ends.first().and_then(|end| end.exit);
+    Ok(facts)
+}
+
+/// Adds what the files of the stack and the kernel know.
+fn complete(place: &Place, mut facts: Facts) -> Result<Facts, Failure> {
+    facts.stack.clone_from(&place.name);
+    let own = format!("\"service\":\"{}\"", facts.service);
+    let contains = |line: &[u8], text: &str| line.windows(text.len()).any(|part| part == text.as_bytes());
+    let events = history::read(place, |line| contains(line, &own) || contains(line, "\"service\":null"))?;
+    let mut story = history::story(&events, &facts.service, jiff::Timestamp::now());
+    if let (Some(end), Some(pid)) = (story.ends.first_mut(), story.last_pid)
+        && end.step.is_none()
+        && matches!(end.exit, Some(Exit::Signal(9) | Exit::Code(137)))
+    {
+        end.out_of_memory = mainstay_sys::memory::killed(pid)
+            .filter(|killed| end.ago.is_none_or(|ago| ago.abs_diff(killed.ago) < SAME))
+            .map(|killed| killed.message);
+    }
+    (facts.ends, facts.stop_step, facts.asked) = (story.ends, story.stop_step, story.asked);
+    facts.output = excerpt::plain(place, &facts.service);
+    Ok(facts)
+}
+
+/// Finds the service at the end of each chain of waits, and why that one is not there.
+fn roots(facts: &mut Facts, plan: &Plan, stack: &Stack) {
+    if facts.waits.is_empty() {
+        return;
+    }
+    let mut name = facts.service.clone();
+    for depth in 0..DEPTH {
+        let Some((needed, _)) = plan
+            .services
+            .get(name.as_str())
+            .into_iter()
+            .flat_map(|plan| &plan.depends_on)
+            .find(|(needed, condition)| !stands(stack, needed.as_str(), **condition))
+        else {
+            // The first service itself: nothing is in its way by now.
+            if depth == 0 {
+                return;
+            }
+            break;
+        };
+        name = needed.to_string();
+    }
+    let Some(root) = stack.services.iter().find(|service| service.name.as_str() == name) else { return };
+    let why = short(&of_service(root));
+    let why = if why.is_empty() { root.state.to_string() } else { format!("{}: {why}", root.state) };
+    if let Some(wait) = facts.waits.first_mut() {
+        wait.root = Some((name, why));
+    }
+}
+
+fn stands(stack: &Stack, name: &str, condition: Condition) -> bool {
+    let Some(service) = stack.services.iter().find(|service| service.name.as_str() == name) else {
+        return false;
+    };
+    let has_ready = service.probes.iter().any(|probe| probe.probe == ProbeKind::Ready);
+    match (condition, service.state) {
+        (_, StateName::Completed) => true,
+        (Condition::Started, state) => state.is_started(),
+        (Condition::Ready, StateName::Ready) => true,
+        (Condition::Ready, StateName::Running) => !has_ready,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{service, stack};
+    use mainstay_core::{ServiceName, ServicePlan};
+
+    #[test]
+    fn the_root_of_a_chain_is_found() {
+        let mut plan = Plan::default();
+        for (name, needs) in [("db", None), ("api", Some("db")), ("web", Some("api"))] {
+            let mut it = ServicePlan::default();
+            it.depends_on
+                .extend(needs.map(|needs| (ServiceName::new(needs).expect("a name"), Condition::Started)));
+            plan.services.insert(ServiceName::new(name).expect("a name"), it);
+        }
+        let waits = |name: &str, on: &str| {
+            let mut it = service(name, StateName::Starting);
+            it.waiting_for = vec![format!("{on} is not started yet")];
+            it
+        };
+        let mut db = service("db", StateName::Backoff);
+        (db.reason, db.last_exit) = ("exit code 127".to_owned(), Some(Exit::Code(127)));
+        let shop = stack("shop", vec![waits("api", "db"), db, waits("web", "api")]);
+        let mut facts = of_service(&shop.services[2]);
+        roots(&mut facts, &plan, &shop);
+        let (root, why) = facts.waits[0].root.clone().expect("a root");
+        assert_eq!(root, "db");
+        assert!(why.starts_with("backoff: exit code 127"), "{why}");
+    }
+}
