@@ -100,6 +100,18 @@ impl From<SelectLong> for Select {
     }
 }
 
+/// What goes over the configuration's files.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Over {
+    /// Read the overlays of an environment, such as mainstay.prod.toml over mainstay.toml [default: $MAINSTAY_ENV]
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+
+    /// Set a value over all files, such as service.api.environment.PORT=8080
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
 /// Whether a command stays until what it asked for has come about.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Waiting {

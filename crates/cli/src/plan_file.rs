@@ -1,9 +1,11 @@
 //! The configuration, read in the user's environment, with its problems shown to the user.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::PathBuf;
 
-use mainstay_config::{Diagnostics, Layout, Plan};
+use mainstay_config::{Asked, Diagnostics, Layout, Plan, Request};
 
+use crate::args::Over;
 use crate::failure::{ExitStatus, Failure};
 use crate::output::Output;
 use crate::output::words;
@@ -21,12 +23,28 @@ pub struct LoadedPlan {
 ///
 /// # Errors
 /// Everything that is wrong with it, as the failure's details.
-pub fn load(path: &Path) -> Result<LoadedPlan, Failure> {
-    let loaded = mainstay_config::load(path, &|name| std::env::var(name).ok());
+pub fn load(files: &[PathBuf], over: &Over) -> Result<LoadedPlan, Failure> {
+    let loaded = mainstay_config::load_all(&request(files, over), &variable);
     match loaded.plan {
         Some(plan) => Ok(LoadedPlan { plan, warnings: loaded.diagnostics }),
-        None => Err(refused(path, &loaded.diagnostics)),
+        None => Err(refused(files, &loaded.diagnostics)),
     }
+}
+
+/// What is asked of the configuration: by the command line, and by the environment.
+fn request(files: &[PathBuf], over: &Over) -> Request {
+    // What is no Unicode cannot be a setting.
+    let text =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    let mut settings: Vec<(String, String)> =
+        std::env::vars_os().filter_map(text).filter(|(name, _)| name.starts_with("MAINSTAY__")).collect();
+    settings.sort();
+    let environment = over.env.clone().or_else(|| variable("MAINSTAY_ENV").filter(|name| !name.is_empty()));
+    Request { files: files.to_vec(), environment, asked: Asked { settings, sets: over.sets.clone() } }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// Shows warnings on standard error.
@@ -41,12 +59,13 @@ pub fn layout(output: &Output) -> Layout {
     Layout { width: output.width.unwrap_or(100), colour: output.paint_err.is_on() }
 }
 
-fn refused(path: &Path, diagnostics: &Diagnostics) -> Failure {
+fn refused(files: &[PathBuf], diagnostics: &Diagnostics) -> Failure {
     let mut failure = Failure::new(
         ExitStatus::Usage,
         format!(
-            "{} has {}; nothing was changed",
-            path.display(),
+            "{} {} {}; nothing was changed",
+            files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", "),
+            if files.len() == 1 { "has" } else { "have" },
             words::count(diagnostics.errors(), "error")
         ),
     );

@@ -8,12 +8,12 @@ use mainstay_daemon::{StoredPlan, read_plan};
 use mainstay_keeper::KeeperFile;
 use mainstay_sys::dirs::{self, Dirs};
 
-use crate::args::Select;
+use crate::args::{Over, Select};
 use crate::failure::{Failure, unknown_service};
 use crate::output::words;
 use crate::plan_file;
 
-/// The name of the configuration that is looked for in the working directory.
+/// The name of the configuration that is looked for in a directory, among those with other endings.
 pub const CONFIG: &str = "mainstay.toml";
 
 /// The stack that `mainstay run` puts its services into.
@@ -116,16 +116,38 @@ pub fn all_up() -> Vec<Place> {
 pub fn config_path(select: &Select) -> Result<Option<PathBuf>, Failure> {
     let path = match (&select.stack, &select.file) {
         (Some(_), _) => return Ok(None),
+        (None, Some(file)) if file.is_dir() => in_directory(file)?.unwrap_or_else(|| file.join(CONFIG)),
         (None, Some(file)) => file.clone(),
-        (None, None) if Path::new(CONFIG).is_file() => PathBuf::from(CONFIG),
-        (None, None) => return Ok(None),
+        (None, None) => match in_directory(Path::new("."))? {
+            Some(path) => path,
+            None => return Ok(None),
+        },
     };
-    let path = if path.is_dir() { path.join(CONFIG) } else { path };
     if !path.is_file() {
         return Err(Failure::usage(format!("there is no file {}", path.display()))
             .hint("`-f FILE` names a configuration, `-s NAME` a stack that is up"));
     }
     std::path::absolute(&path).map(Some).map_err(|e| Failure::io("find", path.display(), &e))
+}
+
+/// The files that the command line names, or the one in the working directory; none if neither is there.
+///
+/// # Errors
+/// A file that was named is not there.
+pub fn config_paths(files: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    if files.is_empty() {
+        return Ok(config_path(&Select::default())?.into_iter().collect());
+    }
+    let one = |file: &PathBuf| config_path(&Select { stack: None, file: Some(file.clone()) });
+    files.iter().filter_map(|file| one(file).transpose()).collect()
+}
+
+fn in_directory(directory: &Path) -> Result<Option<PathBuf>, Failure> {
+    mainstay_config::file_in(directory).map_err(|several| {
+        let names: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
+        Failure::usage(format!("there are several configurations: {}", names.join(", ")))
+            .hint("choose with `-f FILE`; several `-f` go over each other")
+    })
 }
 
 /// The stack that is meant: by name, by configuration, or the only one that is up.
@@ -162,6 +184,6 @@ fn of_config(path: &Path) -> Result<Place, Failure> {
             return Ok(place);
         }
     }
-    let plan = plan_file::load(path)?.plan;
+    let plan = plan_file::load(&[path.to_owned()], &Over::default())?.plan;
     Place::of(&plan.stack)
 }

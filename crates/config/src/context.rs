@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Related, Severity};
+use crate::elements::env_file;
 use crate::expand::{self, Expansion, Kind, Var};
 use crate::nearest::nearest;
-use crate::source::{self, Shown, Source, Span};
+use crate::source::{self, Origin, Shown, Source, Span};
 use crate::value::{Node, Text, Value};
 use crate::{Surroundings, System};
 
@@ -16,6 +18,9 @@ use crate::{Surroundings, System};
 const MAX_KEPT: usize = 100;
 /// All strings of a configuration together may grow by this through their variables.
 const MAX_EXPANDED: usize = 64 * 1024 * 1024;
+
+/// The file of variables beside the configuration.
+const DOTENV: &str = ".env";
 
 /// Names and values of variables, in the order of the file.
 pub(crate) type Variables = Rc<Vec<(String, String)>>;
@@ -107,6 +112,8 @@ pub(crate) struct Context<'a> {
     /// What is written when no more are kept.
     surplus: Problem,
     expanded: usize,
+    /// The variables of `.env`, by folded name, once it was looked at; none in it if it is wrong.
+    dotenv: Option<Option<BTreeMap<String, String>>>,
 }
 
 impl<'a> Context<'a> {
@@ -129,19 +136,27 @@ impl<'a> Context<'a> {
                 related: Vec::new(),
             },
             expanded: 0,
+            dotenv: None,
         }
     }
 
     /// Takes a text in, and gives its number; none if it is no text, which is told.
-    pub fn add_source(&mut self, name: &str, bytes: &[u8], shown: Shown) -> Option<usize> {
+    pub fn add_source(
+        &mut self,
+        name: &str,
+        bytes: &[u8],
+        shown: Shown,
+        origin: Origin,
+        base_dir: &Path,
+    ) -> Option<usize> {
         let number = self.sources.len();
         match source::decode(bytes) {
             Ok(text) => {
-                self.sources.push(Source::new(name, text, shown));
+                self.sources.push(Source::new(name, text, shown, origin, base_dir));
                 Some(number)
             }
             Err(wrong) => {
-                self.sources.push(Source::new(name, wrong.text, shown));
+                self.sources.push(Source::new(name, wrong.text, shown, origin, base_dir));
                 let span = Span { source: number, start: wrong.at, end: wrong.at + 1 };
                 self.error(span, wrong.message).hint(wrong.hint);
                 None
@@ -151,6 +166,11 @@ impl<'a> Context<'a> {
 
     pub fn source(&self, number: usize) -> &Source {
         &self.sources[number]
+    }
+
+    /// Where relative paths start that stand at this place: the directory of the file that it is in.
+    pub fn base_dir(&self, span: Span) -> &Path {
+        &self.sources[span.source].base_dir
     }
 
     /// Remembers that a file was looked at.
@@ -204,20 +224,53 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// A variable of Mainstay's own environment.
-    pub fn outside(&self, name: &str) -> Option<String> {
-        (self.around.env)(name)
+    /// A variable of Mainstay's own environment, or else of the file `.env` beside the configuration.
+    pub fn outside(&mut self, name: &str) -> Var {
+        if let Some(value) = (self.around.env)(name) {
+            return Var::Set(value);
+        }
+        if self.dotenv.is_none() {
+            self.dotenv = Some(self.read_dotenv());
+        }
+        let folded = self.fold(name);
+        match &self.dotenv {
+            Some(Some(variables)) => {
+                variables.get(folded.as_ref()).map_or(Var::Unset, |v| Var::Set(v.clone()))
+            }
+            // It could not be read: what is unset may be set there.
+            Some(None) => Var::Broken,
+            None => Var::Unset,
+        }
+    }
+
+    /// Reads `.env`, when the first variable is asked for that the environment does not have.
+    fn read_dotenv(&mut self) -> Option<BTreeMap<String, String>> {
+        let path = self.around.base_dir.join(DOTENV);
+        self.files.push(path.clone());
+        let name =
+            self.sources.first().map_or_else(PathBuf::new, |s| Path::new(&s.name).with_file_name(DOTENV));
+        let name = name.display().to_string();
+        let found = match (self.around.read_file)(&path) {
+            Ok(bytes) => env_file::variables(self, &name, &bytes)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Some(BTreeMap::new()),
+            Err(error) => {
+                let top = Span { source: 0, start: 0, end: 0 };
+                self.error(top, format!("cannot read {name}: {error}"))
+                    .hint("it gives variables that the environment does not have");
+                return None;
+            }
+        };
+        Some(found.into_iter().map(|(name, value)| (self.fold(&name).into_owned(), value)).collect())
     }
 
     /// A variable as the service will see it.
-    fn lookup(&self, name: &str) -> Var {
+    fn lookup(&mut self, name: &str) -> Var {
         match self.scope.vars.get(self.fold(name).as_ref()) {
             Some(Some(value)) => Var::Set(value.clone()),
             Some(None) => Var::Broken,
             None => match self.outside(name) {
-                Some(value) => Var::Set(value),
-                None if self.scope.incomplete => Var::Broken,
-                None => Var::Unset,
+                Var::Unset if self.scope.incomplete => Var::Broken,
+                var => var,
             },
         }
     }
@@ -274,9 +327,18 @@ impl<'a> Context<'a> {
                 let known = self.scope.vars.keys().map(String::as_str);
                 let hint = match nearest(&name, known) {
                     Some(near) => format!("did you mean `{near}`, which the service's environment has?"),
-                    None => format!("set it in the environment, or give a default: ${{{name}:-value}}"),
+                    None => {
+                        format!("set it in the environment or in .env, or give a default: ${{{name}:-value}}")
+                    }
                 };
                 (format!("the variable `{name}` is not set"), hint)
+            }
+            Kind::Demanded(name, message) => {
+                let message = if message.is_empty() { "it has to be set" } else { message.as_str() };
+                (
+                    format!("the variable `{name}` is not set or empty: {message}"),
+                    "set it in the environment or in .env".to_owned(),
+                )
             }
             Kind::Unclosed => {
                 ("`${` without its `}`".to_owned(), "write `$${` if you mean the characters `${`".to_owned())
@@ -287,7 +349,7 @@ impl<'a> Context<'a> {
             ),
             Kind::Operator(operator) => (
                 format!("`{operator}` is not understood after the name of a variable"),
-                "write ${NAME} or ${NAME:-default}".to_owned(),
+                "write ${NAME}, ${NAME:-default}, ${NAME:?message} or ${NAME:+other}".to_owned(),
             ),
             Kind::TooDeep => {
                 ("defaults within defaults too deep".to_owned(), "16 levels are understood".to_owned())

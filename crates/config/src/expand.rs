@@ -1,4 +1,4 @@
-//! `${VAR}` and `${VAR:-default}` in strings, and `$$` for a dollar sign.
+//! `${VAR}`, `${VAR:-default}`, `${VAR:?message}` and `${VAR:+other}` in strings, and `$$` for a dollar sign.
 //!
 //! A `$` before anything else stands for itself, so that regular expressions and passwords need no care.
 
@@ -24,7 +24,9 @@ pub(crate) enum Kind {
     Unset(String),
     Unclosed,
     BadName(String),
-    /// What follows the name is neither `}` nor `:-`.
+    /// `${VAR:?message}` of a variable that is unset or empty: its name and the message.
+    Demanded(String, String),
+    /// What follows the name is neither `}` nor `:-`, `:?` or `:+`.
     Operator(String),
     TooDeep,
     TooLong,
@@ -49,6 +51,17 @@ pub(crate) fn expand(raw: &str, lookup: &mut dyn FnMut(&str, Range<usize>) -> Va
     let value = expander.run(0, true);
     let whole = expander.problems.is_empty() && !expander.broken;
     Expansion { value: whole.then_some(value), problems: expander.problems }
+}
+
+/// What stands between a name and the word that follows it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    /// `:-`: the word, if the variable is unset or empty.
+    Default,
+    /// `:?`: an error that says the word, if the variable is unset or empty.
+    Demand,
+    /// `:+`: the word, if the variable is set and not empty; else nothing.
+    Other,
 }
 
 struct Expander<'a> {
@@ -108,20 +121,30 @@ impl Expander<'_> {
             self.put(out, name, start, live);
             return true;
         }
-        if !after.starts_with(":-") {
-            let operator: String = after.chars().take_while(|c| *c != '}').take(2).collect();
-            return self.skip(start, close, Kind::Operator(operator));
-        }
+        let operator = match after.as_bytes() {
+            [b':', b'-', ..] => Operator::Default,
+            [b':', b'?', ..] => Operator::Demand,
+            [b':', b'+', ..] => Operator::Other,
+            _ => {
+                let operator: String = after.chars().take_while(|c| *c != '}').take(2).collect();
+                return self.skip(start, close, Kind::Operator(operator));
+            }
+        };
         if depth >= MAX_DEPTH {
             return self.give_up(start, Kind::TooDeep);
         }
-        // Whether the default counts is known before it is read, so that an unset variable in one that does not
-        // count is no error.
+        // Whether the word behind the operator counts is known before it is read, so that an unset variable in one
+        // that does not count is no error.
         let value = if live { Some((self.lookup)(name, start..start + 2 + name_length)) } else { None };
-        let use_default =
-            matches!(&value, Some(Var::Unset)) || matches!(&value, Some(Var::Set(v)) if v.is_empty());
+        let missing = match &value {
+            Some(Var::Unset) => true,
+            Some(Var::Set(value)) => value.is_empty(),
+            Some(Var::Broken) | None => false,
+        };
+        let is_set = matches!(&value, Some(Var::Set(_))) && !missing;
+        let use_word = if operator == Operator::Other { is_set } else { missing };
         self.at = start + 2 + name_length + 2;
-        let default = self.run(depth + 1, use_default);
+        let word = self.run(depth + 1, use_word);
         if !self.raw[self.at.min(self.raw.len())..].starts_with('}') {
             if self.problems.is_empty() {
                 self.give_up(start, Kind::Unclosed);
@@ -129,12 +152,18 @@ impl Expander<'_> {
             return false;
         }
         self.at += 1;
-        match value {
-            Some(Var::Broken) => self.broken = true,
-            Some(Var::Set(value)) if !use_default => self.push(out, &value, live),
+        match (operator, value) {
+            (_, Some(Var::Broken)) => self.broken = true,
+            (Operator::Demand, Some(_)) if missing => {
+                let kind = Kind::Demanded(name.to_owned(), word);
+                self.problems.push(Problem { range: start..self.at, kind });
+            }
+            (Operator::Default | Operator::Demand, Some(Var::Set(value))) if !missing => {
+                self.push(out, &value, live);
+            }
             // Its length has been counted when it was read.
-            Some(_) => out.push_str(&default),
-            None => {}
+            (_, Some(_)) if use_word => out.push_str(&word),
+            _ => {}
         }
         true
     }
@@ -215,6 +244,10 @@ mod tests {
             ("${B:-<${C:-${A}}>}!", "<one>!"),
             ("${A:-${NOT_ASKED_FOR}}", "one"),
             ("${B:-a$$b}", "a$b"),
+            ("${A:?needed}", "one"),
+            ("${A:?${NOT_ASKED_FOR}}", "one"),
+            ("<${A:+yes ${A}}>", "<yes one>"),
+            ("<${B:+${NOT_ASKED_FOR}}${EMPTY:+x}>", "<>"),
             ("$$", "$"),
             ("$${A}", "${A}"),
             ("$A ^a$ 5$ $(x)", "$A ^a$ 5$ $(x)"),
@@ -235,7 +268,9 @@ mod tests {
             ("${B:-x", 0..6, Kind::Unclosed),
             ("${}", 0..3, Kind::BadName(String::new())),
             ("${1}", 0..4, Kind::BadName("1".into())),
-            ("${A:?no}", 0..8, Kind::Operator(":?".into())),
+            ("${A:=no}", 0..8, Kind::Operator(":=".into())),
+            ("<${B:?set ${A}}>", 1..15, Kind::Demanded("B".into(), "set one".into())),
+            ("${EMPTY:?}", 0..10, Kind::Demanded("EMPTY".into(), String::new())),
             ("${A-b}", 0..6, Kind::Operator("-b".into())),
             ("${BIG}${BIG}", 0..12, Kind::TooLong),
             ("${A:-${1}}", 5..9, Kind::BadName("1".into())),

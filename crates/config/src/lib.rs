@@ -3,16 +3,17 @@
 //! The way of a file, each step in a module of its own:
 //!
 //! ```text
-//! bytes ── source ──► text ── syntax ──► tree of values with places ── elements ──► drafts ── graph ──► Plan
-//!                                              (one file each per part of the file)
+//! bytes ── source ──► text ── syntax ──► tree ─┐
+//! bytes ── source ──► text ── syntax ──► tree ─┴ layers ──► one tree ── elements ──► drafts ── graph ──► Plan
+//!                     (TOML, YAML, JSON)         (values with their places)  (a file per part)
 //! ```
 //!
 //! Nothing on this way stops at the first mistake: each reports what it finds to the `context` and goes on with a
 //! default, so that a person sees all problems at once. One table of keys beside each element says which keys there
 //! are; the parser's hints, the JSON [`schema`] and the [`reference`](reference_text) come from it.
 //!
-//! [`parse`] is pure: the environment and the files named in the text come in through [`Surroundings`].
-//! Only [`load`] touches a file system.
+//! [`parse_all`] is pure: the environment and the files named in the text come in through [`Surroundings`].
+//! Only [`load_all`] touches a file system.
 #![forbid(unsafe_code)]
 
 mod context;
@@ -21,6 +22,7 @@ mod elements;
 mod expand;
 mod graph;
 mod keys;
+mod layers;
 mod load;
 mod nearest;
 mod reader;
@@ -37,7 +39,7 @@ use std::path::{Path, PathBuf};
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Related, Severity};
 pub use elements::duration::parse_duration;
 pub use elements::size::parse_size;
-pub use load::{MAX_FILE, load, read_bounded};
+pub use load::{MAX_FILE, Request, file_in, load, load_all, read_bounded};
 pub use mainstay_core::Plan;
 pub use reference::reference_text;
 pub use render::Layout;
@@ -64,7 +66,7 @@ impl System {
 pub struct Surroundings<'a> {
     /// The value of an environment variable.
     pub env: &'a dyn Fn(&str) -> Option<String>,
-    /// The configuration file's directory, absolute. Relative paths in the file start here.
+    /// The first configuration file's directory, absolute: where services work unless they say otherwise.
     pub base_dir: &'a Path,
     /// The content of a file that the configuration names (an `env_file`).
     pub read_file: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
@@ -83,29 +85,43 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
 }
 
-/// Reads a configuration from its text.
+/// The text of one file of a configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct FileText<'a> {
+    /// What messages call it. Its ending says how it is written: `.yaml`, `.yml` and `.json`; anything else is TOML.
+    pub name: &'a str,
+    /// Its directory, absolute: where relative paths in it start.
+    pub base_dir: &'a Path,
+    /// Bytes rather than a `str`, since what an editor saved may not be UTF-8; the place of the first wrong byte is
+    /// told.
+    pub bytes: &'a [u8],
+    /// Whether it goes over other files in one environment.
+    pub overlay: bool,
+}
+
+/// What is asked besides what the files say.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// Variables of the environment whose names begin with `MAINSTAY__`, and their values. They go over the files.
+    pub settings: Vec<(String, String)>,
+    /// `service.api.start=manual` and the like, from the command line. They go over all else, a later one over an
+    /// earlier one.
+    pub sets: Vec<String>,
+}
+
+/// Reads a configuration of one file from its text.
 ///
-/// `source_name` is what messages call it. `text` is bytes rather than a `str`, since what an editor saved may not be
-/// UTF-8; the place of the first wrong byte is told.
+/// `source_name` is what messages call it; its ending says how it is written.
 pub fn parse(source_name: &str, text: impl AsRef<[u8]>, around: &Surroundings<'_>) -> Loaded {
+    let file =
+        FileText { name: source_name, base_dir: around.base_dir, bytes: text.as_ref(), overlay: false };
+    parse_all(&[file], &Asked::default(), around)
+}
+
+/// Reads a configuration of several files: each goes over the ones before it.
+pub fn parse_all(files: &[FileText<'_>], asked: &Asked, around: &Surroundings<'_>) -> Loaded {
     let mut cx = context::Context::new(around);
-    let mut text = text.as_ref();
-    if text.len() as u64 > MAX_FILE {
-        text = b"";
-        cx.add_source(source_name, text, source::Shown::Lines);
-        let top = source::Span { source: 0, start: 0, end: 0 };
-        cx.error(top, format!("the file is larger than {} MiB", MAX_FILE / (1024 * 1024)))
-            .hint("is it a configuration file at all?");
-        let (diagnostics, files) = cx.finish();
-        return Loaded { plan: None, diagnostics, files };
-    }
-    let plan = match cx.add_source(source_name, text, source::Shown::Lines) {
-        Some(source) => {
-            let root = syntax::read(&mut cx, source);
-            elements::stack::read(&mut cx, &root)
-        }
-        None => None,
-    };
+    let plan = layers::read(&mut cx, files, asked).and_then(|root| elements::stack::read(&mut cx, &root));
     let (diagnostics, files) = cx.finish();
     Loaded { plan: plan.filter(|_| !diagnostics.has_errors()), diagnostics, files }
 }

@@ -1,5 +1,7 @@
 //! The texts that a configuration consists of, and places in them.
 
+use std::path::{Path, PathBuf};
+
 use crate::diagnostic::Place;
 
 /// A range of bytes of a source.
@@ -22,18 +24,43 @@ pub(crate) enum Shown {
 /// So much of a very long line, in characters, is kept on each side of a place.
 const MARGIN: usize = 200;
 
+/// What kind of a source it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    File,
+    /// A file that goes over the others in one environment.
+    Overlay,
+    /// A variable such as `MAINSTAY__SERVICE__API__START`.
+    Variable,
+    /// `--set` on the command line.
+    Set,
+    /// A file that a configuration names, or one of variables.
+    Named,
+}
+
 #[derive(Debug)]
 pub(crate) struct Source {
     pub name: String,
     pub text: String,
+    #[expect(dead_code, reason = "for the origin of values")]
+    pub origin: Origin,
+    /// Relative paths in it start here.
+    pub base_dir: PathBuf,
     shown: Shown,
     /// Where each line starts, made when the first place is asked for.
     lines: Vec<usize>,
 }
 
 impl Source {
-    pub fn new(name: &str, text: String, shown: Shown) -> Self {
-        Source { name: name.to_owned(), text, shown, lines: Vec::new() }
+    pub fn new(name: &str, text: String, shown: Shown, origin: Origin, base_dir: &Path) -> Self {
+        let base_dir = base_dir.to_owned();
+        Source { name: name.to_owned(), text, origin, base_dir, shown, lines: Vec::new() }
+    }
+
+    /// A text that only a test knows.
+    #[cfg(test)]
+    fn of(text: &str) -> Self {
+        Source::new("x", text.to_owned(), Shown::Lines, Origin::File, Path::new("/"))
     }
 
     /// The place of `start..end`, cut down to the line it starts on.
@@ -118,7 +145,7 @@ mod tests {
     use super::*;
 
     fn place(text: &str, start: usize, end: usize) -> (usize, usize, usize) {
-        let place = Source::new("x", text.to_owned(), Shown::Lines).place(start, end);
+        let place = Source::of(text).place(start, end);
         (place.line, place.column, place.length)
     }
 
@@ -136,7 +163,7 @@ mod tests {
     #[test]
     fn a_long_line_is_kept_in_part() {
         let line = format!("{}X{}", "é".repeat(1000), "y".repeat(1000));
-        let place = Source::new("x", line, Shown::Lines).place(2000, 2001);
+        let place = Source::of(&line).place(2000, 2001);
         assert_eq!((place.column, place.length, place.text_column), (1001, 1, 801));
         assert_eq!(place.text.unwrap().chars().count(), 400);
     }

@@ -16,6 +16,8 @@ pub(crate) enum Value {
     Integer(String, Option<i128>),
     Decimal,
     Bool(bool),
+    /// YAML's and JSON's `null`: takes away what a lower layer says.
+    Null,
     Date,
     List(Vec<Node>),
     Table(Vec<Entry>),
@@ -47,6 +49,7 @@ impl Node {
             Value::Integer(..) => "an integer",
             Value::Decimal => "a decimal number",
             Value::Bool(_) => "true or false",
+            Value::Null => "nothing",
             Value::Date => "a date",
             Value::List(_) => "a list",
             Value::Table(_) => "a table",

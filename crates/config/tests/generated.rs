@@ -7,7 +7,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::parse_in;
+use common::{World, parse_in};
 use mainstay_config::{reference_text, schema, schema_text};
 
 fn file(path: &str) -> PathBuf {
@@ -58,6 +58,19 @@ fn the_documentations_examples_are_accepted() {
         let env = [("HOME", "/home/ann"), ("DB_PASSWORD", "x")];
         let loaded = parse_in(&whole, &env, &[("api.env", ""), ("secrets.env", "")]);
         assert!(!loaded.diagnostics.has_errors(), "{whole}\n{}", loaded.diagnostics);
+    }
+}
+
+/// So is every block of YAML.
+#[test]
+fn the_documentations_examples_of_yaml_are_accepted() {
+    let text = std::fs::read_to_string(file("docs/configuration.md")).unwrap().replace("\r\n", "\n");
+    let blocks: Vec<&str> =
+        text.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let loaded = World { name: "mainstay.yaml", ..World::new(&[], &[]) }.parse(block);
+        assert_eq!(loaded.diagnostics.to_string(), "", "{block}");
     }
 }
 

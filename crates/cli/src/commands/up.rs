@@ -8,7 +8,7 @@ use mainstay_core::StartMode;
 use mainstay_daemon::StoredPlan;
 
 use crate::act::watch;
-use crate::args::{self, Select};
+use crate::args::{self, Over};
 use crate::attached;
 use crate::failure::{ExitStatus, Failure, Outcome};
 use crate::launch::{self, Leash, Started};
@@ -24,9 +24,12 @@ use crate::{excerpt, plan_file};
 /// In the foreground it shows the services' output; Ctrl+C stops all of them in order, a second one at once.
 #[derive(Debug, clap::Args)]
 pub struct Up {
-    /// The configuration [default: ./mainstay.toml]
-    #[arg(short, long, value_name = "FILE")]
-    file: Option<PathBuf>,
+    /// The configuration, in TOML, YAML or JSON; a further one goes over it [default: ./mainstay.toml]
+    #[arg(short, long = "file", value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    over: Over,
 
     /// Leave it running in the background
     #[arg(short, long)]
@@ -46,12 +49,12 @@ pub struct Up {
 /// # Errors
 /// The configuration is wrong, the stack is up already, or its keeper does not come up.
 pub fn run(args: Up, output: &mut Output) -> Outcome {
-    let select = Select { stack: None, file: args.file.clone() };
-    let path = stack::config_path(&select)?.ok_or_else(|| {
-        Failure::usage(format!("there is no {} here", stack::CONFIG))
-            .hint("`mainstay up -f FILE` takes another one")
-    })?;
-    let loaded = plan_file::load(&path)?;
+    let files = stack::config_paths(&args.files)?;
+    let Some(path) = files.first() else {
+        return Err(Failure::usage(format!("there is no {} here", stack::CONFIG))
+            .hint("`mainstay up -f FILE` takes another one"));
+    };
+    let loaded = plan_file::load(&files, &args.over)?;
     plan_file::warn(output, &loaded.warnings);
     let place = Place::of(&loaded.plan.stack)?;
     let config = Some(path.to_string_lossy().into_owned());

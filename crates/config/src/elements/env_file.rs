@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::context::{Context, Field};
-use crate::source::{Shown, Span};
+use crate::source::{Origin, Shown, Span};
 use crate::value::Value;
 
 /// The largest file.
@@ -97,12 +97,17 @@ fn one_file(cx: &mut Context<'_>, field: Field<'_>, path: &Path) -> Option<Vec<(
         return None;
     }
     // As the person who asked would call it: beside the configuration file, however they called that.
-    let name = match path.strip_prefix(cx.around.base_dir) {
+    let name = match path.strip_prefix(cx.base_dir(field.span())) {
         Ok(below) => Path::new(&cx.source(field.span().source).name).with_file_name("").join(below),
         Err(_) => path.to_owned(),
     };
-    let name = name.display().to_string();
-    let source = cx.add_source(&name, &bytes, Shown::PlaceOnly)?;
+    variables(cx, &name.display().to_string(), &bytes)
+}
+
+/// The variables of a file in their order; none if something is wrong with it, which is told.
+pub(crate) fn variables(cx: &mut Context<'_>, name: &str, bytes: &[u8]) -> Option<Vec<(String, String)>> {
+    let base_dir = cx.around.base_dir;
+    let source = cx.add_source(name, bytes, Shown::PlaceOnly, Origin::Named, base_dir)?;
     let text = cx.source(source).text.clone();
     let mut parser = Parser { text: &text, at: 0 };
     let mut found: Vec<(String, String)> = Vec::new();

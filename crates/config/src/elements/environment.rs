@@ -130,9 +130,15 @@ impl Resolver<'_, '_, '_> {
     fn lookup(&mut self, own: &str, asked: &str) -> Var {
         let folded = self.cx.fold(asked).into_owned();
         let in_file = self.files.get(&folded).map(|(_, value)| value.clone());
-        let unset = if self.sound { Var::Unset } else { Var::Broken };
+        let or_unset = |var: Option<Var>, sound: bool| match var {
+            Some(Var::Unset) | None if !sound => Var::Broken,
+            other => other.unwrap_or(Var::Unset),
+        };
         if folded == own {
-            return self.cx.outside(asked).or(in_file).map_or(unset, Var::Set);
+            return match self.cx.outside(asked) {
+                Var::Unset => or_unset(in_file.map(Var::Set), self.sound),
+                var => var,
+            };
         }
         if self.definitions.contains_key(&folded) {
             if let Some(at) = self.chain.iter().position(|name| *name == folded) {
@@ -145,7 +151,10 @@ impl Resolver<'_, '_, '_> {
             }
             return self.resolve(&folded).map_or(Var::Broken, Var::Set);
         }
-        in_file.or_else(|| self.cx.outside(asked)).map_or(unset, Var::Set)
+        match in_file {
+            Some(value) => Var::Set(value),
+            None => or_unset(Some(self.cx.outside(asked)), self.sound),
+        }
     }
 
     fn circle(&mut self, from: usize) {

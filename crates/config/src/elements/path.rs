@@ -1,4 +1,5 @@
-//! Paths of directories and files: relative ones start at the configuration file's directory.
+//! Paths of directories and files: relative ones start at the directory of the configuration file
+//! that names them.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,7 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> Option<PathBuf> {
             .hint("write ${HOME}, or ${USERPROFILE} on Windows");
         return None;
     }
-    let path = absolute(cx, &text.value);
+    let path: PathBuf = cx.base_dir(field.span()).join(&text.value).components().collect();
     if !path.is_absolute() {
         cx.error(
             field.span(),
@@ -27,11 +28,6 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> Option<PathBuf> {
         return None;
     }
     Some(path)
-}
-
-/// `path` as seen from the configuration file's directory, without `.` in between.
-fn absolute(cx: &Context<'_>, path: &str) -> PathBuf {
-    cx.around.base_dir.join(path).components().collect()
 }
 
 /// A path as text, which it is unless the configuration's own directory has a name that is no Unicode.

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use toml::de::{DeInteger, DeString, DeTable, DeValue};
+use ::toml::de::{DeInteger, DeString, DeTable, DeValue};
 
 use crate::context::Context;
 use crate::source::Span;
@@ -32,7 +32,7 @@ pub(crate) fn read(cx: &mut Context<'_>, source: usize) -> Node {
             problem.hint(hint.clone());
         }
     }
-    let reader = Reader { source, text: &text, mistakes: &mistakes };
+    let reader = Reader { source, text: &text, offset: 0, mistakes: &mistakes };
     let root = reader.table(table.get_ref());
     for range in duplicates {
         duplicate(cx, &root, source, &text, range);
@@ -58,7 +58,7 @@ struct Mistake {
 }
 
 /// What the parser found, in order, one a line, without what only follows from an earlier one.
-fn mistakes(text: &str, errors: Vec<toml::de::Error>) -> Vec<Mistake> {
+fn mistakes(text: &str, errors: Vec<::toml::de::Error>) -> Vec<Mistake> {
     let mut found: Vec<(Range<usize>, String)> = errors
         .into_iter()
         .map(|error| {
@@ -178,15 +178,47 @@ fn find_key(value: &Value, name: &str, limit: usize) -> Option<Span> {
     last
 }
 
+/// A single value such as `5` or `["a", "b"]`, which stands at `offset` of a source. None if it is no TOML.
+pub(crate) fn single(source: usize, text: &str, offset: usize) -> Option<Node> {
+    let value = DeValue::parse(text).ok()?;
+    let reader = Reader { source, text, offset, mistakes: &[] };
+    Some(reader.node(value.span(), value.get_ref()))
+}
+
+/// A dotted key such as `service."shop.api".start`: its parts with their places.
+pub(crate) fn key(text: &str) -> Option<Vec<(String, Range<usize>)>> {
+    if text.contains(['\n', '\r', '[', '{', '#']) {
+        return None;
+    }
+    let line = format!("{text}=0");
+    let table = DeTable::parse(&line).ok()?;
+    let mut parts = Vec::new();
+    let mut next = table.get_ref();
+    loop {
+        let mut entries = next.iter();
+        let (key, value) = entries.next()?;
+        if entries.next().is_some() {
+            return None;
+        }
+        parts.push((key.get_ref().to_string(), key.span()));
+        match value.get_ref() {
+            DeValue::Table(inner) => next = inner,
+            _ => return Some(parts),
+        }
+    }
+}
+
 struct Reader<'t> {
     source: usize,
     text: &'t str,
+    /// Where `text` begins in the source.
+    offset: usize,
     mistakes: &'t [Mistake],
 }
 
 impl Reader<'_> {
     fn span(&self, range: Range<usize>) -> Span {
-        Span { source: self.source, start: range.start, end: range.end }
+        Span { source: self.source, start: self.offset + range.start, end: self.offset + range.end }
     }
 
     fn table(&self, table: &DeTable<'_>) -> Value {
@@ -226,7 +258,7 @@ impl Reader<'_> {
                 self.text
                     .get(offset..offset.wrapping_add(part.len()))
                     .filter(|same| same == part)
-                    .map(|_| offset)
+                    .map(|_| self.offset + offset)
             }
             Cow::Owned(_) => None,
         };
