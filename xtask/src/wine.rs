@@ -36,6 +36,9 @@ pub fn prepare() -> Done<(Wine, String)> {
         if !(boot() || boot()) {
             return Err(format!("{name} cannot make a prefix in {}", prefix.display()));
         }
+        // Windows without a display: tests close some.
+        let drivers = r"HKCU\Software\Wine\Drivers";
+        succeeds(&mut command(&wine, "wine", &["reg", "add", drivers, "/v", "Graphics", "/d", "null", "/f"]));
         succeeds(&mut command(&wine, "wineserver", &["-w"]));
     }
     if name.contains("-8") {

@@ -151,7 +151,7 @@ fn the_endpoint_answers_its_owner() {
                 let address = address.clone();
                 async move {
                     let mut stream = endpoint::connect(&address).await.expect("somebody is there");
-                    assert_eq!(stream.peer(), process::own_user());
+                    assert!(stream.peer().starts_with(&process::own_user()), "{}", stream.peer());
                     stream.write_all(b"hello").await.expect("it is taken");
                     let mut answer = Vec::new();
                     stream.read_to_end(&mut answer).await.expect("it answers");
@@ -159,7 +159,7 @@ fn the_endpoint_answers_its_owner() {
                 }
             });
             let mut stream = listener.accept().await.expect("somebody comes");
-            assert_eq!(stream.peer(), process::own_user());
+            assert!(stream.peer().starts_with(&process::own_user()), "{}", stream.peer());
             let mut question = [0; 5];
             stream.read_exact(&mut question).await.expect("it asks");
             assert_eq!(&question, b"hello");

@@ -143,7 +143,7 @@ fn connections_carry_both_ways_and_know_their_peer() {
         let server = async {
             for _ in 0..40 {
                 let mut stream = listener.accept().await.expect("a client");
-                assert_eq!(stream.peer(), process::own_user());
+                assert!(stream.peer().starts_with(&process::own_user()), "{}", stream.peer());
                 let mut buffer = vec![0; 200_000];
                 stream.read_exact(&mut buffer).await.expect("read");
                 stream.write_all(&buffer).await.expect("written");
@@ -158,7 +158,7 @@ fn connections_carry_both_ways_and_know_their_peer() {
                     let address = address.clone();
                     async move {
                         let mut stream = endpoint::connect(&address).await.expect("connected");
-                        assert_eq!(stream.peer(), process::own_user());
+                        assert!(stream.peer().starts_with(&process::own_user()), "{}", stream.peer());
                         let sent = vec![u8::try_from(number).expect("few"); 200_000];
                         stream.write_all(&sent).await.expect("written");
                         let mut got = vec![0; 200_000];
