@@ -26,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod check;
 mod effect;
 mod event;
 pub mod explain;
@@ -44,12 +45,13 @@ mod testing;
 mod time;
 mod words;
 
+pub use check::{Check, GrpcCheck, HttpCheck, Tls};
 pub use effect::Effect;
 pub use event::{Event, EventKind};
 pub use id::{BadName, RunId, ServiceName};
 pub use input::{Exit, Input, ProbeKind, ProbeOutcome, Request, signal_name, signal_number};
 pub use plan::{
-    Check, Condition, ExitAction, Launch, LogPlan, Plan, ProbePlan, RestartPlan, RestartPolicy, ServicePlan,
+    Condition, ExitAction, Launch, LogPlan, Plan, ProbePlan, RestartPlan, RestartPolicy, ServicePlan,
     StartLimit, StartMode, StopAction, StopPlan, StopStep,
 };
 pub use refusal::{Refusal, RefusalKind};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ProbeKind, ServiceName, Settings, signal_name};
+use crate::{Check, ProbeKind, ServiceName, Settings, signal_name};
 
 /// All services of a stack.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -275,37 +275,6 @@ pub struct ProbePlan {
     pub failures: u32,
     /// So many successes in a row make it succeed. At least 1.
     pub successes: u32,
-}
-
-/// What a probe asks. The core passes it on; only [`Check::Notify`] it answers itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Check {
-    /// GET of this URL gives a status from 200 to 399.
-    Http(String),
-    /// A connection to `host:port` succeeds.
-    Tcp(String),
-    /// This command exits with 0.
-    Exec(Vec<String>),
-    /// This regular expression matches a line of the run's output.
-    Log(String),
-    /// The service says it itself (sd_notify's protocol, or `mainstay notify`): `READY=1` answers a startup and a
-    /// readiness probe, `READY=0` takes readiness back, `WATCHDOG=1` answers a liveness probe. One word decides,
-    /// whatever the thresholds. For startup and liveness each interval of silence is a failure.
-    Notify,
-}
-
-/// In words, for people: what is asked, without anything that may be secret.
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Check::Http(url) => write!(f, "http {url}"),
-            Check::Tcp(address) => write!(f, "tcp {address}"),
-            Check::Exec(command) => write!(f, "exec {}", command.join(" ")),
-            Check::Log(pattern) => write!(f, "log {pattern}"),
-            Check::Notify => f.write_str("notify"),
-        }
-    }
 }
 
 /// Where a service's output goes.

@@ -1,6 +1,6 @@
 //! Asks the questions that the core wants asked, each once, never two of one probe at the same time.
 //!
-//! http, tcp and log questions are tasks of the I/O thread; exec questions are processes of the keeper.
+//! http, grpc, tcp and log questions are tasks of the I/O thread; exec questions are processes of the keeper.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -13,14 +13,18 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 mod exec;
+mod grpc;
 mod http;
 mod log;
 mod tcp;
+mod tls;
 
 pub(crate) use exec::{Exec, Helper};
 
 /// The longest answer in words, in characters.
 const MAX_DETAIL: usize = 200;
+/// The most memory that a compiled pattern may take.
+const MAX_PATTERN: usize = 1 << 20;
 
 /// The answer to one question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,9 +92,13 @@ impl Probes {
             }
             // The core answers itself.
             Check::Notify => return,
-            Check::Http(url) => {
-                let url = url.clone();
-                Box::pin(async move { http::ask(&url).await })
+            Check::Http(check) => {
+                let check = check.clone();
+                Box::pin(async move { http::ask(&check).await })
+            }
+            Check::Grpc(check) => {
+                let check = check.clone();
+                Box::pin(async move { grpc::ask(&check).await })
             }
             Check::Tcp(address) => {
                 let address = address.clone();
@@ -192,6 +200,9 @@ fn in_words(time: Duration) -> String {
 /// The same words for a failure on every platform.
 fn io_in_words(error: &std::io::Error) -> String {
     use std::io::ErrorKind;
+    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return tls::in_words(tls);
+    }
     match error.kind() {
         ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         ErrorKind::ConnectionReset => "connection reset".to_owned(),

@@ -79,7 +79,7 @@ pub fn service(rng: &mut Rng, known: &[ServiceName]) -> ServicePlan {
 }
 
 fn http() -> Check {
-    Check::Http("http://127.0.0.1:1/".to_owned())
+    Check::Http("http://127.0.0.1:1/".into())
 }
 
 fn restart(rng: &mut Rng) -> RestartPlan {

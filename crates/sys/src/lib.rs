@@ -12,6 +12,7 @@ pub mod dirs;
 pub mod endpoint;
 pub mod file;
 pub mod link;
+pub mod local;
 #[cfg(target_os = "linux")]
 mod linux;
 pub mod memory;

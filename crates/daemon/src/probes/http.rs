@@ -1,41 +1,56 @@
-//! GET, and a status from 200 to 399 is a yes. Kubernetes' rules: the answer has to end in time, too, but only the
-//! first 10 KiB of it are read; redirects are not followed.
+//! A request, and a status from 200 to 399 (or what is expected) is a yes. Kubernetes' rules: the answer has to end in
+//! time, too, but only the beginning of it is read; redirects are not followed.
 
 use std::fmt::Write as _;
 
 use http_body_util::{BodyExt, Empty};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::{Request, Uri, header};
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{Method, Request, Uri, header};
 use hyper_util::rt::TokioIo;
-use mainstay_core::ProbeOutcome;
+use mainstay_core::{HttpCheck, ProbeOutcome};
+use mainstay_sys::local::{self, Duplex};
+use regex::bytes::RegexBuilder;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::{io_in_words, no, yes};
+use super::{MAX_PATTERN, io_in_words, no, outcome, tls};
 
 /// So much of a body is read.
 const MAX_BODY: usize = 10 << 10;
+/// So much of a body is read if something is looked for in it.
+const MAX_SEARCHED: usize = 64 << 10;
 /// The longest head accepted.
 const MAX_HEAD: usize = 16 << 10;
 
 /// Asks once. The caller limits the time.
-pub(super) async fn ask(url: &str) -> ProbeOutcome {
-    match answer(url).await {
+pub(super) async fn ask(check: &HttpCheck) -> ProbeOutcome {
+    match answer(check).await {
         Ok(outcome) => outcome,
         Err(detail) => no(detail),
     }
 }
 
-async fn answer(url: &str) -> Result<ProbeOutcome, String> {
+async fn answer(check: &HttpCheck) -> Result<ProbeOutcome, String> {
+    let url = &check.url;
     let uri: Uri = url.parse().map_err(|error| format!("{url} is not a URL: {error}"))?;
-    if uri.scheme_str() != Some("http") {
-        return Err(format!("{url}: only http:// can be asked"));
-    }
+    let secure = match uri.scheme_str() {
+        Some("http") => false,
+        Some("https") => true,
+        _ => return Err(format!("{url}: only http:// and https:// can be asked")),
+    };
     let host = uri.host().ok_or_else(|| format!("{url} has no host"))?;
-    let port = uri.port_u16().unwrap_or(80);
+    let usual = if secure { 443 } else { 80 };
+    let port = uri.port_u16().unwrap_or(usual);
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((bare, port)).await.map_err(|error| io_in_words(&error))?;
+    let mut stream: Box<dyn Duplex> = match &check.socket {
+        Some(socket) => local::connect(socket).await.map_err(|error| io_in_words(&error))?,
+        None => Box::new(TcpStream::connect((bare, port)).await.map_err(|error| io_in_words(&error))?),
+    };
+    if secure {
+        stream = tls::connect(stream, bare, &check.tls, b"http/1.1").await?;
+    }
 
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(MAX_HEAD)
@@ -48,38 +63,77 @@ async fn answer(url: &str) -> Result<ProbeOutcome, String> {
         let _ = connection.await;
     });
     let mut authority = host.to_owned();
-    if port != 80 {
+    if port != usual {
         let _ = write!(authority, ":{port}");
     }
+    let response = sender.send_request(request(check, &uri, &authority)?).await.map_err(|error| in_words(&error))?;
+
+    let status = response.status();
+    let expected = check.expects(status.as_u16());
+    let unchecked = if secure && check.tls.insecure { tls::UNCHECKED } else { "" };
+    // Of a body after a status that is not wanted nobody wants to know whether it matches.
+    let pattern = check.body.as_deref().filter(|_| expected);
+    let most = if pattern.is_some() { MAX_SEARCHED } else { MAX_BODY };
+    let body = beginning(response.into_body(), most)
+        .await
+        .map_err(|error| format!("{status}, but its body broke off: {error}"))?;
+    let Some(pattern) = pattern else { return Ok(outcome(expected, format!("{status}{unchecked}"))) };
+    let regex = RegexBuilder::new(pattern)
+        .size_limit(MAX_PATTERN)
+        .build()
+        .map_err(|error| format!("not a pattern that can be used: {error}"))?;
+    if regex.is_match(&body) {
+        return Ok(outcome(true, format!("{status}, the body matches{unchecked}")));
+    }
+    // What was in it instead is not told: it may be anything, also what nobody else may see.
+    let much = if body.len() >= MAX_SEARCHED { "the beginning of its body" } else { "its body" };
+    Ok(no(format!("{status}, but {much} ({} bytes) does not match{unchecked}", body.len())))
+}
+
+fn request(check: &HttpCheck, uri: &Uri, authority: &str) -> Result<Request<Empty<Bytes>>, String> {
+    let method = match &check.method {
+        None => Method::GET,
+        Some(method) => method.parse().map_err(|_| format!("{method} is no method of HTTP"))?,
+    };
     // `http://host?query` has no path of its own.
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    let request = Request::get(path)
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
         .header(header::HOST, authority)
         .header(header::USER_AGENT, concat!("mainstay-probe/", env!("CARGO_PKG_VERSION")))
         .header(header::ACCEPT, "*/*")
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|error| error.to_string())?;
-    let response = sender.send_request(request).await.map_err(|error| in_words(&error))?;
-
-    let status = response.status();
-    let mut body = response.into_body();
-    let mut read = 0;
-    while read < MAX_BODY {
-        match body.frame().await {
-            None => break,
-            Some(Ok(frame)) => read += frame.data_ref().map_or(0, Bytes::len),
-            Some(Err(error)) => {
-                return Err(format!("{status}, but its body broke off: {}", in_words(&error)));
-            }
-        }
+    for (name, value) in &check.headers {
+        let name: HeaderName = name.parse().map_err(|_| format!("{name} is no name of a header"))?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| format!("the value of {name} is no header"))?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(name, value);
     }
-    let detail = status.to_string();
-    Ok(if (200..400).contains(&status.as_u16()) { yes(detail) } else { no(detail) })
+    Ok(request)
 }
 
-fn in_words(error: &hyper::Error) -> String {
+/// At most so much of a body; what is behind it is left unread.
+async fn beginning(mut body: Incoming, most: usize) -> Result<Vec<u8>, String> {
+    let mut read = Vec::new();
+    while read.len() < most {
+        match body.frame().await {
+            None => break,
+            Some(Ok(frame)) => {
+                let data = frame.data_ref().map_or(&[][..], |data| data.as_ref());
+                read.extend_from_slice(&data[..data.len().min(most - read.len())]);
+            }
+            Some(Err(error)) => return Err(in_words(&error)),
+        }
+    }
+    Ok(read)
+}
+
+/// What went wrong in HTTP, of either version.
+pub(super) fn in_words(error: &hyper::Error) -> String {
     if error.is_incomplete_message() {
         return "connection closed before an answer".to_owned();
     }
@@ -90,11 +144,13 @@ fn in_words(error: &hyper::Error) -> String {
         return "the answer is not HTTP".to_owned();
     }
     let mut cause: Option<&dyn std::error::Error> = Some(error);
+    let mut last = error.to_string();
     while let Some(this) = cause {
         if let Some(io) = this.downcast_ref::<std::io::Error>() {
             return io_in_words(io);
         }
+        last = this.to_string();
         cause = this.source();
     }
-    error.to_string()
+    last
 }

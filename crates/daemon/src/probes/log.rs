@@ -9,10 +9,8 @@ use mainstay_link::LogPos;
 use mainstay_logs::{Follower, Lines};
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::{no, yes};
+use super::{MAX_PATTERN, no, yes};
 
-/// The most memory that a compiled pattern may take.
-const MAX_PATTERN: usize = 1 << 20;
 /// One question reads for so long at the most; the next one goes on where it stopped.
 const SLICE: Duration = Duration::from_millis(200);
 

@@ -93,7 +93,7 @@ fn says(answer: &'static str) -> u16 {
 }
 
 fn url(port: u16) -> Check {
-    Check::Http(format!("http://127.0.0.1:{port}/healthz"))
+    Check::Http(format!("http://127.0.0.1:{port}/healthz").into())
 }
 
 async fn http_says(answer: &'static str) -> ProbeOutcome {
@@ -128,7 +128,7 @@ async fn http_sends_a_plain_get() {
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
         wait_closed(stream);
     });
-    let outcome = ask(Check::Http(format!("http://127.0.0.1:{port}?a=b")), LONG).await;
+    let outcome = ask(Check::Http(format!("http://127.0.0.1:{port}?a=b").into()), LONG).await;
     assert!(outcome.ok, "{outcome:?}");
     let head = head.recv().unwrap();
     assert!(head.starts_with("GET /?a=b HTTP/1.1\r\n"), "{head}");

@@ -84,7 +84,7 @@ pub fn http_and_tcp_make_ready() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let mut stack = plan(&["http", "tcp"]);
-    let http = probe(Check::Http(format!("http://127.0.0.1:{port}/readyz")));
+    let http = probe(Check::Http(format!("http://127.0.0.1:{port}/readyz").into()));
     stack.services.get_mut("http").unwrap().ready = Some(http);
     let tcp = probe(Check::Tcp(format!("127.0.0.1:{port}")));
     stack.services.get_mut("tcp").unwrap().ready = Some(tcp);
