@@ -71,6 +71,9 @@ pub struct Service {
     pub last_exit_text: Option<String>,
     /// What it waits for, in words.
     pub waiting_for: Vec<String>,
+    /// What it says that it is doing (`STATUS=` of the notify protocol); at most 500 bytes.
+    #[serde(default)]
+    pub says: Option<String>,
     /// What its probes saw last.
     pub probes: Vec<Probe>,
     /// Bytes of its output that could not be written.

@@ -21,6 +21,7 @@ pub fn service(name: &str, state: StateName) -> Service {
         last_exit: None,
         last_exit_text: None,
         waiting_for: Vec::new(),
+        says: None,
         probes: Vec::new(),
         log_dropped_bytes: 0,
     }

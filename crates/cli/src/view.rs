@@ -132,6 +132,9 @@ pub fn service(stack: &str, service: &Service, log: &str, paint: Paint) -> Strin
     if let Some(exit) = &service.last_exit_text {
         lines.push(("last exit", words::printable(exit)));
     }
+    if let Some(says) = &service.says {
+        lines.push(("says", words::printable(says)));
+    }
     for probe in &service.probes {
         let verdict = match probe.ok {
             Some(true) => paint.apply(style::GOOD, "ok"),

@@ -52,6 +52,8 @@ pub(crate) enum Form {
     Number(i32, i32),
     /// Only `true`.
     True,
+    /// `true` or `false`.
+    Truth,
     /// A list of strings, or a string that is split at blanks.
     Command,
     Url,
@@ -74,6 +76,7 @@ pub(crate) enum MapKey {
     Name,
     Variable,
     ExitCode,
+    Header,
 }
 
 impl Key {
@@ -125,6 +128,7 @@ impl Form {
             | Form::Count(..)
             | Form::Number(..)
             | Form::True
+            | Form::Truth
             | Form::Command
             | Form::Url
             | Form::Address

@@ -78,7 +78,10 @@ fn common() -> [(&'static str, Value); 7] {
                 "pattern": format!(r"^(\[[0-9A-Fa-f:.]+\]|[^:\s/]+):[0-9]{{1,5}}$|{VARIABLE}"),
             }),
         ),
-        ("url", json!({ "type": "string", "pattern": format!(r"^[hH][tT][tT][pP]://|{VARIABLE}") })),
+        (
+            "url",
+            json!({ "type": "string", "pattern": format!(r"^([hH][tT][tT][pP][sS]?://|unix:/|pipe:\\\\)|{VARIABLE}") }),
+        ),
         (
             "signal",
             json!({
@@ -150,6 +153,7 @@ fn form(form: &Form) -> Value {
         }
         Form::Number(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Form::True => json!({ "const": true }),
+        Form::Truth => json!({ "type": "boolean" }),
         Form::Command => reference("command"),
         Form::Url => reference("url"),
         Form::Address => reference("address"),
@@ -160,6 +164,7 @@ fn form(form: &Form) -> Value {
                 MapKey::Name => r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
                 MapKey::Variable => r#"^[^\s="'`#$]+$"#,
                 MapKey::ExitCode => r"^(-?[0-9]+|-?0[xX][0-9A-Fa-f]+)$",
+                MapKey::Header => r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
             };
             json!({
                 "type": "object",

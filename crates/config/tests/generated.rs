@@ -122,9 +122,15 @@ fn wrap(place: &str, example: &str) -> String {
             service(&format!("{limit} = {{ soft = 0, {example} }}"))
         }
         "service.NAME.startup" => {
-            let is_check =
-                ["http", "tcp", "exec", "log", "notify"].iter().any(|check| example.starts_with(check));
-            let check = if is_check { "" } else { "tcp = \"x:1\", " };
+            // Beside what it belongs to.
+            let check = match example.split(' ').next().unwrap() {
+                "http" | "grpc" | "tcp" | "exec" | "log" | "notify" => "",
+                "service" | "tls" => "grpc = \"x:1\", ",
+                "cert" => "http = \"https://x\", key = \"x.key\", ",
+                "key" => "http = \"https://x\", cert = \"x.pem\", ",
+                "ca" | "insecure" | "headers" | "expect" | "body" | "method" => "http = \"https://x\", ",
+                _ => "tcp = \"x:1\", ",
+            };
             service(&format!("startup = {{ {check}{example} }}"))
         }
         other => service(&format!("{}.{example}", other.trim_start_matches("service.NAME."))),

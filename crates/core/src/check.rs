@@ -176,7 +176,8 @@ mod tests {
         assert_eq!(serde_json::to_string(&plain).unwrap(), r#"{"http":"http://h/"}"#);
         assert_eq!(serde_json::from_str::<Check>(r#"{"http":"http://h/"}"#).unwrap(), plain);
         let tls = Tls { insecure: true, ..Tls::default() };
-        let full = HttpCheck { url: "https://h/".into(), expect: vec![(200, 299)], tls, ..HttpCheck::default() };
+        let full =
+            HttpCheck { url: "https://h/".into(), expect: vec![(200, 299)], tls, ..HttpCheck::default() };
         let full = Check::Http(Box::new(full));
         let text = serde_json::to_string(&full).unwrap();
         assert_eq!(serde_json::from_str::<Check>(&text).unwrap(), full);

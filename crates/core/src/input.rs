@@ -80,7 +80,8 @@ pub enum Input {
     Notify {
         /// Which run.
         run: RunId,
-        /// `READY=1`, `READY=0`, `WATCHDOG=1`, `STOPPING=1`, a line each; unknown lines are ignored.
+        /// `READY=1`, `READY=0`, `WATCHDOG=1`, `WATCHDOG=trigger`, `STOPPING=1`, `STATUS=…`, `EXTEND_TIMEOUT_USEC=…`, a
+        /// line each; other lines are ignored.
         text: String,
     },
     /// The time asked for by [`Supervisor::next_deadline`](crate::Supervisor::next_deadline) has come.

@@ -119,6 +119,8 @@ pub struct ServiceStatus {
     pub last_exit: Option<Exit>,
     /// What it waits for, in words, a line each.
     pub waiting_for: Vec<String>,
+    /// What it says that it is doing (`STATUS=` of the notify protocol).
+    pub says: Option<String>,
     /// What its probes saw last.
     pub probes: Vec<ProbeStatus>,
 }

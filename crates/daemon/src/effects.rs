@@ -43,7 +43,11 @@ impl Driver {
 }
 
 fn spawn(service: &ServiceName, run: RunId, plan: &ServicePlan) -> Spawn {
-    let launch = plan.launch.clone();
+    let mut launch = plan.launch.clone();
+    // As systemd does: libraries send `WATCHDOG=1` twice in that time.
+    if let Some(live) = plan.live.as_ref().filter(|live| live.check == Check::Notify) {
+        launch.environment.insert("WATCHDOG_USEC".to_owned(), live.interval.as_micros().to_string());
+    }
     let probes = [&plan.startup, &plan.ready, &plan.live];
     Spawn {
         run: run.0,

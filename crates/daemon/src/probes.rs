@@ -216,4 +216,6 @@ fn io_in_words(error: &std::io::Error) -> String {
 }
 
 #[cfg(test)]
+mod secure_tests;
+#[cfg(test)]
 mod tests;

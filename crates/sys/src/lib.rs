@@ -12,10 +12,10 @@ pub mod dirs;
 pub mod endpoint;
 pub mod file;
 pub mod link;
-pub mod local;
 #[cfg(target_os = "linux")]
 mod linux;
 pub mod memory;
+pub mod local;
 pub mod mux;
 pub mod notify;
 pub mod own;

@@ -1,19 +1,64 @@
 //! `http` of a probe: the address that is asked.
 
+use crate::System;
 use crate::context::{Context, Field};
 
 const EXAMPLE: &str = "write it like \"http://127.0.0.1:8080/healthz\"";
 
+/// What is asked, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub url: String,
+    /// The Unix socket or named pipe, if it is one.
+    pub socket: Option<String>,
+}
+
 /// Reads an address for the http probe.
-pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> Option<String> {
+pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> Option<Place> {
     let text = cx.string(field, "an address such as \"http://127.0.0.1:8080/healthz\"")?;
-    match check(&text.value) {
-        Ok(()) => Some(text.value),
+    let read = match local(&text.value, cx.around.system) {
+        Some(read) => read,
+        None => check(&text.value).map(|()| Place { url: text.value, socket: None }),
+    };
+    match read {
+        Ok(place) => Some(place),
         Err((message, hint)) => {
             cx.error(field.span(), message).hint(hint);
             None
         }
     }
+}
+
+/// `unix:/path[:/path/of/url]`, and `pipe:` on Windows. None: it is neither.
+fn local(text: &str, system: System) -> Option<Result<Place, (String, String)>> {
+    let (kind, rest) = text.split_once(':').filter(|(kind, _)| matches!(*kind, "unix" | "pipe"))?;
+    let wrong = |message: String, hint: &str| Some(Err((message, hint.to_owned())));
+    match (kind, system) {
+        ("unix", System::Windows) => {
+            return wrong(
+                "probes cannot ask Unix sockets on Windows".to_owned(),
+                r"write 'pipe:\\.\pipe\NAME'",
+            );
+        }
+        ("pipe", System::Linux) => {
+            return wrong("there are no named pipes on Linux".to_owned(), "write \"unix:/run/api.sock\"");
+        }
+        _ => {}
+    }
+    // nginx's form: the path on the server follows the last `:`.
+    let (socket, path) = match rest.rsplit_once(":/") {
+        Some((socket, path)) => (socket, format!("/{path}")),
+        None => (rest, "/".to_owned()),
+    };
+    let absolute = if kind == "unix" { socket.starts_with('/') } else { socket.starts_with(r"\\") };
+    if !absolute {
+        return wrong(
+            format!("`{socket}` is no absolute path of a socket"),
+            r"write it like 'unix:/run/api.sock:/healthz', or 'pipe:\\.\pipe\api:/healthz' on Windows",
+        );
+    }
+    let url = format!("http://localhost{path}");
+    Some(check(&url).map(|()| Place { url, socket: Some(socket.to_owned()) }))
 }
 
 fn check(text: &str) -> Result<(), (String, String)> {
@@ -26,14 +71,7 @@ fn check(text: &str) -> Result<(), (String, String)> {
         };
         return Err((format!("`{text}` is no address of http"), hint));
     };
-    if scheme.eq_ignore_ascii_case("https") {
-        return wrong(
-            "https probes are not supported in this version".to_owned(),
-            "let the service answer probes on a plain http port of 127.0.0.1, or ask with a program: \
-             { exec = [\"curl\", \"--fail\", \"https://…\"] }",
-        );
-    }
-    if !scheme.eq_ignore_ascii_case("http") {
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
         return wrong(format!("`{scheme}` is not a scheme that a probe can ask"), EXAMPLE);
     }
     let uri: http::Uri = match text.parse() {
@@ -46,7 +84,7 @@ fn check(text: &str) -> Result<(), (String, String)> {
     if authority.as_str().contains('@') {
         return wrong(
             "a probe sends no user name or password".to_owned(),
-            "leave out what stands before the `@`, or ask with a program: { exec = [\"curl\", …] }",
+            "leave out what stands before the `@`, and send it as a header: headers = { Authorization = \"Basic …\" }",
         );
     }
     if !text.is_ascii() {
@@ -72,7 +110,8 @@ fn check(text: &str) -> Result<(), (String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::{Place, check, local};
+    use crate::System;
 
     #[test]
     fn addresses_of_http_pass() {
@@ -82,9 +121,27 @@ mod tests {
             "http://[::1]:80/x?y=1&z",
             "HTTP://host.example/",
             "http://[::1]/",
+            "https://localhost/",
         ] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
+    }
+
+    #[test]
+    fn sockets_have_a_path_on_the_server() {
+        let place = |url: &str, socket: &str| {
+            Some(Ok(Place { url: url.to_owned(), socket: Some(socket.to_owned()) }))
+        };
+        let linux = |text| local(text, System::Linux);
+        assert_eq!(linux("unix:/run/a.sock"), place("http://localhost/", "/run/a.sock"));
+        assert_eq!(linux("unix:/run/a:b.sock:/x?y"), place("http://localhost/x?y", "/run/a:b.sock"));
+        assert_eq!(linux("http://h/"), None);
+        for bad in ["unix:", "unix:a.sock", "unix:/run/a.sock:/a b", r"pipe:\\.\pipe\a"] {
+            assert!(linux(bad).is_some_and(|read| read.is_err()), "{bad}");
+        }
+        let windows = |text| local(text, System::Windows);
+        assert_eq!(windows(r"pipe:\\.\pipe\a:/x"), place("http://localhost/x", r"\\.\pipe\a"));
+        assert!(windows("unix:/run/a.sock").is_some_and(|read| read.is_err()));
     }
 
     #[test]
@@ -92,7 +149,6 @@ mod tests {
         for (bad, why) in [
             ("", "no address"),
             ("localhost:80/x", "no address"),
-            ("https://localhost/", "not supported"),
             ("ftp://x/", "not a scheme"),
             ("http://", "no address"),
             ("http:///x", "no address"),

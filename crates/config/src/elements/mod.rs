@@ -1,10 +1,12 @@
 //! The parts of the file, one a module: the table of its keys, its reader, its tests.
 
+pub(crate) mod check;
 pub(crate) mod command;
 pub(crate) mod depends_on;
 pub(crate) mod duration;
 pub(crate) mod env_file;
 pub(crate) mod environment;
+pub(crate) mod http_status;
 pub(crate) mod http_url;
 pub(crate) mod limits;
 pub(crate) mod log;

@@ -4,32 +4,84 @@ use std::time::Duration;
 
 use mainstay_core::{Check, ProbeKind, ProbePlan};
 
-use super::{command, duration, http_url, log_pattern, tcp_address};
+use super::check::{self, Asked, CHECKS};
+use super::{duration, http_status};
 use crate::context::{Context, Field};
-use crate::keys::{Form, Key, Section};
+use crate::keys::{Form, Key, MapKey, Section};
 use crate::reader::Reader;
 use crate::value::Value;
 
-/// Not the shorthand: nothing that is said once suits.
-pub(crate) const LIVE_FORM: Form = Form::Section(&PROBE);
 pub(crate) const FORM: Form = Form::Any(&[Form::Section(&PROBE), Form::Choice(&["notify"])]);
-
-const CHECKS: &[&str] = &["http", "tcp", "exec", "log", "notify"];
 
 pub(crate) static PROBE: Section = Section {
     id: "probe",
     title: "a probe",
-    about: "A repeated question to a service, with Kubernetes' semantics. Exactly one of `http`, `tcp`, `exec`, \
-            `log` and `notify` says what is asked. `\"notify\"` is short for `{ notify = true }`.",
+    about: "A repeated question to a service, with Kubernetes' semantics. Exactly one of `http`, `grpc`, \
+            `tcp`, `exec`, `log` and `notify` says what is asked. `\"notify\"` is short for `{ notify = true }`.",
     one_of: CHECKS,
     keys: &[
         Key::new(
             "http",
             Form::Url,
             "\"http://127.0.0.1:8080/healthz\"",
-            "Succeeds if a GET of this address gives a status from 200 to 399. Plain http; https is refused.",
+            "Succeeds if a GET of this address gives a status from 200 to 399. `http://`, `https://`, \
+             `\"unix:/run/api.sock:/healthz\"` on Linux, `'pipe:\\\\.\\pipe\\api:/healthz'` on Windows. Redirects are \
+             not followed.",
         )
-        .also(&["url", "http_get", "httpget"]),
+        .also(&["url", "https", "http_get", "httpget"]),
+        Key::new("method", Form::Choice(check::METHOD_NAMES), "\"HEAD\"", "The method of an `http` probe.")
+            .default("`\"GET\"`"),
+        Key::new(
+            "headers",
+            Form::Map(MapKey::Header, &Form::Text),
+            "{ Host = \"api.example\" }",
+            "Headers that an `http` probe sends.",
+        )
+        .also(&["header", "http_headers"]),
+        Key::new(
+            "expect",
+            http_status::FORM,
+            "[204, \"300-399\"]",
+            "The statuses that are a success of an `http` probe: a status, a range (`\"200-299\"`, `\"2xx\"`), or a list.",
+        )
+        .default("`\"200-399\"`")
+        .also(&["status", "expect_status", "expected_status"]),
+        Key::new(
+            "body",
+            Form::Regex,
+            "'\"status\": *\"up\"'",
+            "A regular expression that the first 64 KiB of an `http` probe's answer have to match as well.",
+        )
+        .also(&["expect_body", "match", "contains"]),
+        Key::new(
+            "grpc",
+            Form::Address,
+            "\"127.0.0.1:50051\"",
+            "Succeeds if the standard health service of gRPC (`grpc.health.v1`) answers `SERVING`.",
+        ),
+        Key::new("service", Form::Text, "\"shop.Cart\"", "The service that a `grpc` probe asks for.")
+            .default("the server as a whole"),
+        Key::new("tls", Form::Truth, "true", "Whether a `grpc` probe asks over TLS.")
+            .default("`false`, but `true` with one of the four below"),
+        Key::new(
+            "ca",
+            Form::Path,
+            "\"ca.pem\"",
+            "The authorities that the server's certificate may come from, in PEM, instead of those that the machine \
+             trusts.",
+        )
+        .also(&["cacert", "ca_file", "ca_cert"]),
+        Key::new("cert", Form::Path, "\"probe.pem\"", "The certificate that is shown to the server, with its chain, in PEM.")
+            .also(&["client_cert", "certificate"]),
+        Key::new("key", Form::Path, "\"probe.key\"", "The private key of `cert`, in PEM.").also(&["client_key"]),
+        Key::new(
+            "insecure",
+            Form::Truth,
+            "true",
+            "Takes any certificate of the server. It is warned of, and said in each answer.",
+        )
+        .default("`false`")
+        .also(&["skip_verify", "insecure_skip_verify"]),
         Key::new("tcp", Form::Address, "\"127.0.0.1:5432\"", "Succeeds if a connection to this host and port does.")
             .also(&["tcp_socket", "port", "address"]),
         Key::new(
@@ -48,13 +100,15 @@ pub(crate) static PROBE: Section = Section {
         .also(&["pattern", "regex", "ready_log_line"]),
         Key::new(
             "notify",
-            Form::True,
+            Form::Any(&[Form::True, Form::Duration]),
             "true",
-            "Succeeds once the service says `READY=1`, by sd_notify's protocol or `mainstay notify`. Not for `live`.",
+            "Succeeds once the service says `READY=1`, by sd_notify's protocol or `mainstay notify`. For `live` it has \
+             to say `WATCHDOG=1` again and again: a time here (`\"30s\"`) is how long it may be silent, and short for \
+             `interval`.",
         )
         .also(&["sd_notify"]),
         Key::new("interval", Form::Duration, "\"2s\"", "From one question to the next.")
-            .default("`\"2s\"`; `\"10s\"` for `live`; `\"200ms\"` for `log`")
+            .default("`\"2s\"`; `\"10s\"` for `live`, `\"30s\"` if that is `notify`; `\"200ms\"` for `log`")
             .also(&["period", "period_seconds"]),
         Key::new("timeout", Form::Duration, "\"1s\"", "No answer in this time is a failure.")
             .default("`\"1s\"`")
@@ -65,7 +119,7 @@ pub(crate) static PROBE: Section = Section {
             "3",
             "So many failures in a row make the probe fail.",
         )
-        .default("`3`; `30` for `startup`, `300` for a `startup` that asks the `log`: a minute")
+        .default("`3`; `30` for `startup`, `300` for a `startup` that asks the `log`: a minute; `1` for a `live` that is `notify`")
         .also(&["failure_threshold", "retries"]),
         Key::new("successes", Form::Count(1, u32::MAX), "1", "So many successes in a row make it succeed.")
             .default("`1`")
@@ -89,11 +143,16 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, kind: ProbeKind) -> O
         return None;
     }
     let mut reader = Reader::open(cx, field, &PROBE)?;
-    let asked: Vec<Field<'_>> = CHECKS.iter().filter_map(|name| reader.get(name)).collect();
-    let check = asked.into_iter().map(|field| check(cx, field)).next().flatten();
-    let mut plan =
-        ProbePlan { check: check.clone().unwrap_or(Check::Notify), ..defaults(kind, check.as_ref()) };
+    let asked = check::read(cx, &mut reader);
+    let check = asked.as_ref().map(|asked| asked.check.clone());
+    let mut plan = defaults(kind, check.as_ref());
+    let silence = asked.and_then(|Asked { silence, .. }| silence);
+    plan.interval = silence.unwrap_or(plan.interval);
     if let Some(interval) = reader.get("interval") {
+        if silence.is_some() {
+            cx.error(interval.span(), "`notify` has said the interval already")
+                .hint("write notify = true, or leave out `interval`");
+        }
         plan.interval = cx.duration(interval, SHORTEST_INTERVAL..=duration::MAX).unwrap_or(plan.interval);
     }
     if let Some(timeout) = reader.get("timeout") {
@@ -130,53 +189,31 @@ fn shorthand(cx: &mut Context<'_>, field: Field<'_>, kind: ProbeKind) -> Option<
     None
 }
 
-fn check(cx: &mut Context<'_>, field: Field<'_>) -> Option<Check> {
-    match field.key {
-        "http" => http_url::read(cx, field).map(Check::Http),
-        "tcp" => tcp_address::read(cx, field).map(Check::Tcp),
-        "exec" => command::read(cx, field).map(Check::Exec),
-        "log" => log_pattern::read(cx, field).map(Check::Log),
-        _ => match field.node.value {
-            Value::Bool(true) => Some(Check::Notify),
-            Value::Bool(false) => {
-                cx.error(field.span(), "`notify` can only be true")
-                    .hint("leave the probe out if there is none");
-                None
-            }
-            _ => {
-                cx.wrong_type(field, "true");
-                None
-            }
-        },
-    }
-}
-
 /// Whether such a question makes sense for such a probe.
 fn suits(cx: &mut Context<'_>, field: Field<'_>, kind: ProbeKind, check: &Check) -> bool {
-    let said_once = match check {
-        Check::Log(_) => "a line once written stays in the log",
-        Check::Notify => "what is notified once stays so",
-        Check::Http(_) | Check::Tcp(_) | Check::Exec(_) => return true,
-    };
-    if kind != ProbeKind::Live {
+    if kind != ProbeKind::Live || !matches!(check, Check::Log(_)) {
         return true;
     }
-    cx.error(field.span(), format!("this cannot tell whether the service still lives: {said_once}"))
-        .hint("use http, tcp or exec for `live`");
+    let message = "this cannot tell whether the service still lives: a line once written stays in the log";
+    cx.error(field.span(), message).hint("use http, grpc, tcp, exec or notify for `live`");
     false
 }
 
 fn defaults(kind: ProbeKind, check: Option<&Check>) -> ProbePlan {
     let log = matches!(check, Some(Check::Log(_)));
+    // As with systemd's watchdog: silence for that long is enough.
+    let watchdog = kind == ProbeKind::Live && check == Some(&Check::Notify);
     let interval = match kind {
         _ if log => Duration::from_millis(200),
         ProbeKind::Startup | ProbeKind::Ready => Duration::from_secs(2),
+        ProbeKind::Live if watchdog => Duration::from_secs(30),
         ProbeKind::Live => Duration::from_secs(10),
     };
     let failures = match kind {
         // A minute to start up, however often it is asked.
         ProbeKind::Startup if log => 300,
         ProbeKind::Startup => 30,
+        ProbeKind::Live if watchdog => 1,
         ProbeKind::Ready | ProbeKind::Live => 3,
     };
     ProbePlan {

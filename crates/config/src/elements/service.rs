@@ -138,7 +138,7 @@ pub(crate) static SERVICE: Section = Section {
         .also(&["readiness", "readiness_probe", "health", "healthcheck", "health_check"]),
         Key::new(
             "live",
-            probe::LIVE_FORM,
+            probe::FORM,
             "{ http = \"http://127.0.0.1:8080/healthz\", interval = \"10s\" }",
             "Restarts the service when it fails too often.",
         )

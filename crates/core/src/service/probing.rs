@@ -22,6 +22,9 @@ const SHORTEST: Duration = Duration::from_millis(10);
 /// The most lines of one notification that are read.
 const NOTIFY_LINES: usize = 64;
 
+/// The longest time that a service can ask for with `EXTEND_TIMEOUT_USEC`.
+const LONGEST_EXTENSION: Duration = Duration::from_secs(24 * 3600);
+
 /// What a run's probes saw.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Probes {
@@ -29,6 +32,9 @@ pub(crate) struct Probes {
     seq: u64,
     /// Those that the plan has.
     list: Vec<Probe>,
+    /// What the service says it is doing (`STATUS=`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    says: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -150,7 +156,8 @@ impl Probes {
     pub(super) fn of(plan: &ServicePlan) -> Self {
         let planned = |kind: &ProbeKind| plan.probe(*kind).is_some();
         let kinds = [ProbeKind::Startup, ProbeKind::Ready, ProbeKind::Live];
-        Probes { seq: 0, list: kinds.into_iter().filter(planned).map(Probe::new).collect() }
+        let list = kinds.into_iter().filter(planned).map(Probe::new).collect();
+        Probes { seq: 0, list, says: None }
     }
 
     fn get(&mut self, kind: ProbeKind) -> Option<&mut Probe> {
@@ -203,6 +210,15 @@ impl Probes {
         }
     }
 
+    /// Silence does not count before this time.
+    fn extend(&mut self, until: Time, plan: &ServicePlan) {
+        for probe in &mut self.list {
+            if plan.probe(probe.kind).is_some_and(|plan| plan.check == Check::Notify) {
+                probe.next = probe.next.map(|next| next.max(until));
+            }
+        }
+    }
+
     /// When something is to be done next, and what.
     pub(super) fn deadline(&self) -> Option<(Time, &'static str)> {
         self.list.iter().filter_map(Probe::deadline).min()
@@ -221,6 +237,11 @@ impl Probes {
             }
         }
         again
+    }
+
+    /// What the service says it is doing.
+    pub(crate) fn says(&self) -> Option<&str> {
+        self.says.as_deref()
     }
 
     /// As people see it.
@@ -247,7 +268,7 @@ impl Machine<'_> {
         let (Phase::Startup(run) | Phase::Running(run) | Phase::Ready(run)) = &mut self.service.phase else {
             return Vec::new();
         };
-        let Probes { seq, list } = &mut run.probes;
+        let Probes { seq, list, .. } = &mut run.probes;
         let id = run.id;
         let due: Vec<Due> = list
             .iter_mut()
@@ -280,10 +301,20 @@ impl Machine<'_> {
         let Some(run) = self.service.phase.run_up_mut() else { return Vec::new() };
         let (mut changes, mut stopping) = (Vec::new(), false);
         for line in text.lines().take(NOTIFY_LINES) {
+            if let Some(says) = line.trim().strip_prefix("STATUS=") {
+                run.probes.says = Some(clip(says.to_owned())).filter(|says| !says.is_empty());
+                continue;
+            }
+            if let Some(micros) = line.trim().strip_prefix("EXTEND_TIMEOUT_USEC=") {
+                let time = micros.parse().map_or(Duration::ZERO, Duration::from_micros);
+                run.probes.extend(now.after(time.min(LONGEST_EXTENSION)), self.plan);
+                continue;
+            }
             let (ok, kinds): (bool, &[ProbeKind]) = match line.trim() {
                 "READY=1" => (true, &[ProbeKind::Ready, ProbeKind::Startup]),
                 "READY=0" => (false, &[ProbeKind::Ready]),
                 "WATCHDOG=1" => (true, &[ProbeKind::Live]),
+                "WATCHDOG=trigger" => (false, &[ProbeKind::Live]),
                 "STOPPING=1" => {
                     stopping = true;
                     (false, &[ProbeKind::Ready])

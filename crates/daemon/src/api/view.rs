@@ -28,6 +28,7 @@ pub(super) fn service(view: ServiceView, now: Time) -> Service {
         last_exit: status.last_exit,
         last_exit_text: status.last_exit.map(|exit| exit.to_string()),
         waiting_for: status.waiting_for,
+        says: status.says,
         probes: status
             .probes
             .into_iter()

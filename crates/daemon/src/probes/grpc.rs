@@ -168,5 +168,9 @@ fn refused(headers: &HeaderMap) -> Result<(), String> {
 
 fn in_words(error: &hyper::Error) -> String {
     let words = http::in_words(error);
-    if words.contains("invalid") || words.contains("frame") { format!("it does not speak HTTP/2: {words}") } else { words }
+    if words.contains("invalid") || words.contains("frame") {
+        format!("it does not speak HTTP/2: {words}")
+    } else {
+        words
+    }
 }

@@ -66,7 +66,8 @@ async fn answer(check: &HttpCheck) -> Result<ProbeOutcome, String> {
     if port != usual {
         let _ = write!(authority, ":{port}");
     }
-    let response = sender.send_request(request(check, &uri, &authority)?).await.map_err(|error| in_words(&error))?;
+    let response =
+        sender.send_request(request(check, &uri, &authority)?).await.map_err(|error| in_words(&error))?;
 
     let status = response.status();
     let expected = check.expects(status.as_u16());
@@ -109,7 +110,8 @@ fn request(check: &HttpCheck, uri: &Uri, authority: &str) -> Result<Request<Empt
         .map_err(|error| error.to_string())?;
     for (name, value) in &check.headers {
         let name: HeaderName = name.parse().map_err(|_| format!("{name} is no name of a header"))?;
-        let mut value = HeaderValue::from_str(value).map_err(|_| format!("the value of {name} is no header"))?;
+        let mut value =
+            HeaderValue::from_str(value).map_err(|_| format!("the value of {name} is no header"))?;
         value.set_sensitive(true);
         request.headers_mut().insert(name, value);
     }

@@ -118,7 +118,8 @@ pub(super) fn in_words(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(wrong) => match wrong {
             CertificateError::UnknownIssuer => {
-                "its certificate is of an authority that is not trusted; name the authority with `ca`".to_owned()
+                "its certificate is of an authority that is not trusted; name the authority with `ca`"
+                    .to_owned()
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
                 "its certificate has expired".to_owned()
@@ -129,7 +130,9 @@ pub(super) fn in_words(error: &rustls::Error) -> String {
             other => format!("its certificate is refused: {other}"),
         },
         rustls::Error::AlertReceived(
-            AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure | AlertDescription::BadCertificate,
+            AlertDescription::CertificateRequired
+            | AlertDescription::HandshakeFailure
+            | AlertDescription::BadCertificate,
         ) => "it refuses the handshake; perhaps it wants a client certificate (`cert` and `key`)".to_owned(),
         rustls::Error::AlertReceived(alert) => format!("it refuses the handshake: {alert:?}"),
         rustls::Error::InvalidMessage(_) => "the answer is not TLS".to_owned(),

@@ -199,6 +199,37 @@ fn a_watchdog_is_a_liveness_probe_that_the_service_answers_itself() {
 }
 
 #[test]
+fn a_service_can_trigger_its_watchdog_and_ask_for_time() {
+    let watched = || live(ProbePlan { interval: secs(10), failures: 1, ..notify() });
+    let mut bench = Bench::up(watched());
+    bench.says("s", "EXTEND_TIMEOUT_USEC=60000000");
+    bench.pass(ms(59_999));
+    assert_eq!(bench.state("s"), StateName::Running);
+    bench.pass(ms(1));
+    assert_eq!(bench.state("s"), StateName::Stopping);
+    let mut bench = Bench::up(watched());
+    bench.says("s", "EXTEND_TIMEOUT_USEC=nonsense\nEXTEND_TIMEOUT_USEC=1\nWATCHDOG=1");
+    bench.pass(ms(9_999));
+    assert_eq!(bench.state("s"), StateName::Running, "less time than it has shortens nothing");
+    bench.says("s", "WATCHDOG=trigger");
+    assert_eq!(bench.state("s"), StateName::Stopping);
+    assert_eq!(bench.reason("s"), "live probe failed: WATCHDOG=trigger");
+}
+
+#[test]
+fn what_a_service_says_of_itself_is_shown_and_bounded() {
+    let mut bench = Bench::up(service());
+    let says = |bench: &Bench| bench.supervisor.service_status("s").unwrap().says;
+    assert_eq!(says(&bench), None);
+    bench.says("s", "STATUS=Loading 3 of 7\nMAINPID=1\nFDSTORE=1");
+    assert_eq!(says(&bench).as_deref(), Some("Loading 3 of 7"));
+    bench.says("s", &format!("STATUS={}", "x".repeat(10_000)));
+    assert!(says(&bench).is_some_and(|says| says.len() < 600));
+    bench.says("s", "STATUS=");
+    assert_eq!(says(&bench), None);
+}
+
+#[test]
 fn an_interval_of_nothing_does_not_spin() {
     let mut bench =
         Bench::up(live(ProbePlan { interval: ms(0), timeout: ms(0), failures: 9_999, ..probe() }));
