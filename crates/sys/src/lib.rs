@@ -14,8 +14,8 @@ pub mod file;
 pub mod link;
 #[cfg(target_os = "linux")]
 mod linux;
-pub mod memory;
 pub mod local;
+pub mod memory;
 pub mod mux;
 pub mod notify;
 pub mod own;

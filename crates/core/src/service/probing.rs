@@ -232,7 +232,6 @@ impl Probes {
         for probe in &mut self.list {
             if let (Some((seq, lost)), Some(plan)) = (probe.asked, plan.probe(probe.kind)) {
                 probe.asked = Some((seq, lost.max(now.after(plan.timeout).after(GRACE))));
-                probe.asked_at = Some(now);
                 again.push((probe.kind, seq));
             }
         }

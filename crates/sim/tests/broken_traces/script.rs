@@ -232,6 +232,7 @@ pub fn status(service: &str, state: StateName) -> ServiceStatus {
         next_start: None,
         last_exit: None,
         waiting_for: Vec::new(),
+        says: None,
         probes: Vec::new(),
     }
 }
