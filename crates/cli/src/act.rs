@@ -86,6 +86,13 @@ fn time_for(action: Action, place: &Place, goals: &BTreeMap<ServiceName, Goal>) 
 pub fn resolve(place: &Place, stack: &Stack, names: &[String]) -> Result<Vec<ServiceName>, Failure> {
     let mut wanted: Vec<ServiceName> = Vec::with_capacity(names.len());
     for name in names {
+        if !stack.services.iter().any(|s| s.name.as_str() == name) {
+            let several = instances(place, stack, name);
+            if !several.is_empty() {
+                wanted.extend(several.into_iter().filter(|one| !wanted.contains(one)).collect::<Vec<_>>());
+                continue;
+            }
+        }
         let Some(service) = stack.services.iter().find(|s| s.name.as_str() == name) else {
             return Err(place.no_such_service(name, stack.services.iter().map(|s| s.name.as_str())));
         };
@@ -94,6 +101,17 @@ pub fn resolve(place: &Place, stack: &Stack, names: &[String]) -> Result<Vec<Ser
         }
     }
     Ok(wanted)
+}
+
+/// The services that `name` means together: instances of a service, or others that the configuration calls so.
+fn instances(place: &Place, stack: &Stack, name: &str) -> Vec<ServiceName> {
+    // A stack without a stored plan has no instances.
+    let Ok(stored) = place.plan() else { return Vec::new() };
+    let is_one = |name_of: &ServiceName| {
+        let of = stored.plan.services.get(name_of).and_then(|plan| plan.instance_of.as_ref());
+        of.is_some_and(|of| of.as_str() == name)
+    };
+    stack.services.iter().map(|s| s.name.clone()).filter(is_one).collect()
 }
 
 /// A service's verdict, and the service as it was then (none if it is gone).

@@ -110,6 +110,10 @@ pub struct Over {
     /// Set a value over all files, such as service.api.environment.PORT=8080
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
+
+    /// Also take in the services of a profile [default: $MAINSTAY_PROFILES]
+    #[arg(long = "profile", value_name = "NAME")]
+    pub profiles: Vec<String>,
 }
 
 /// Whether a command stays until what it asked for has come about.

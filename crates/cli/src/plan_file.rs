@@ -40,7 +40,13 @@ fn request(files: &[PathBuf], over: &Over) -> Request {
         std::env::vars_os().filter_map(text).filter(|(name, _)| name.starts_with("MAINSTAY__")).collect();
     settings.sort();
     let environment = over.env.clone().or_else(|| variable("MAINSTAY_ENV").filter(|name| !name.is_empty()));
-    Request { files: files.to_vec(), environment, asked: Asked { settings, sets: over.sets.clone() } }
+    let mut profiles = over.profiles.clone();
+    if profiles.is_empty() {
+        let names = variable("MAINSTAY_PROFILES").unwrap_or_default();
+        profiles.extend(names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned));
+    }
+    let asked = Asked { settings, sets: over.sets.clone(), profiles };
+    Request { files: files.to_vec(), environment, asked }
 }
 
 fn variable(name: &str) -> Option<String> {

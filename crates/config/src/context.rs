@@ -19,6 +19,8 @@ const MAX_KEPT: usize = 100;
 /// All strings of a configuration together may grow by this through their variables.
 const MAX_EXPANDED: usize = 64 * 1024 * 1024;
 
+/// The variable that tells an instance its number.
+pub(crate) const INSTANCE: &str = "INSTANCE";
 /// The file of variables beside the configuration.
 const DOTENV: &str = ".env";
 
@@ -102,6 +104,8 @@ impl Str {
 pub(crate) struct Context<'a> {
     pub around: &'a Surroundings<'a>,
     pub scope: Scope,
+    /// The number that `${INSTANCE}` means, while a service with instances is read.
+    pub instance: Option<u32>,
     sources: Vec<Source>,
     files: Vec<PathBuf>,
     /// What the files of variables hold, each read once; none if something is wrong with it.
@@ -122,6 +126,7 @@ impl<'a> Context<'a> {
         Context {
             around,
             scope: Scope::default(),
+            instance: None,
             sources: Vec::new(),
             files: Vec::new(),
             variables: BTreeMap::new(),
@@ -178,6 +183,11 @@ impl<'a> Context<'a> {
         self.files.push(path);
     }
 
+    /// How many errors there are so far.
+    pub fn errors(&self) -> usize {
+        self.kept[0] + self.omitted[0]
+    }
+
     /// Whether further errors are only counted: there is no point in making hints for them.
     pub fn is_full(&self) -> bool {
         self.kept[0] >= MAX_KEPT
@@ -194,6 +204,12 @@ impl<'a> Context<'a> {
     fn report(&mut self, severity: Severity, span: Span, message: String) -> &mut Problem {
         let class = usize::from(severity == Severity::Warning);
         let problem = Problem { severity, span, message, hint: None, related: Vec::new() };
+        // What is wrong with one instance is told once.
+        let again = |other: &Problem| other.span == span && other.message == problem.message;
+        if self.instance.is_some_and(|number| number > 1) && self.problems.iter().any(again) {
+            self.surplus = problem;
+            return &mut self.surplus;
+        }
         if self.kept[class] >= MAX_KEPT {
             self.omitted[class] += 1;
             self.surplus = problem;
@@ -226,6 +242,9 @@ impl<'a> Context<'a> {
 
     /// A variable of Mainstay's own environment, or else of the file `.env` beside the configuration.
     pub fn outside(&mut self, name: &str) -> Var {
+        if let Some(number) = self.instance.filter(|_| self.fold(name) == INSTANCE) {
+            return Var::Set(number.to_string());
+        }
         if let Some(value) = (self.around.env)(name) {
             return Var::Set(value);
         }

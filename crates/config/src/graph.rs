@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use mainstay_core::{Condition, ExitAction, RestartPolicy, ServiceName, ServicePlan, StartMode};
 
 use crate::context::Context;
+use crate::elements::depends_on::Dependency;
 use crate::elements::service::Draft;
 use crate::nearest::{list, nearest};
+use crate::profiles::Inactive;
 use crate::source::Span;
 
 /// Checks the dependencies of all services and puts them into their plans. `broken` are services that are in the file
@@ -15,7 +17,9 @@ pub(crate) fn check(
     cx: &mut Context<'_>,
     drafts: &mut BTreeMap<ServiceName, Draft>,
     broken: &BTreeSet<String>,
+    inactive: &Inactive,
 ) {
+    name_groups(cx, drafts);
     for (name, draft) in &*drafts {
         for dependency in &draft.depends_on {
             match drafts.get(&dependency.on) {
@@ -24,6 +28,16 @@ pub(crate) fn check(
                 }
                 Some(other) => {
                     can_come_about(cx, &dependency.on, dependency.condition, dependency.span, other)
+                }
+                None if inactive.contains_key(&dependency.on) => {
+                    let profiles = &inactive[&dependency.on];
+                    let names = profiles.iter().map(String::as_str);
+                    let message =
+                        format!("`{}` belongs to the profile {} only", dependency.on, list(names, "or"));
+                    cx.error(dependency.span, message).hint(format!(
+                        "add --profile {}, or give `{name}` the same profiles",
+                        profiles.first().map_or("NAME", String::as_str)
+                    ));
                 }
                 None if broken.contains(dependency.on.as_str()) => {}
                 None if cx.is_full() => {
@@ -45,6 +59,37 @@ pub(crate) fn check(
     for draft in drafts.values_mut() {
         draft.plan.depends_on =
             draft.depends_on.iter().map(|dependency| (dependency.on.clone(), dependency.condition)).collect();
+    }
+}
+
+/// Puts the services of a group in place of its name, in all dependencies.
+fn name_groups(cx: &mut Context<'_>, drafts: &mut BTreeMap<ServiceName, Draft>) {
+    let mut groups: BTreeMap<ServiceName, Vec<ServiceName>> = BTreeMap::new();
+    for (name, draft) in &*drafts {
+        if let Some(group) = &draft.plan.instance_of {
+            groups.entry(group.clone()).or_default().push(name.clone());
+        }
+    }
+    for (group, members) in &groups {
+        if let (Some(service), Some(member)) =
+            (drafts.get(group), members.first().and_then(|m| drafts.get(m)))
+        {
+            cx.error(
+                service.name_span,
+                format!("`{group}` is the name of a service and of several together"),
+            )
+            .related(member.name_span, "this one is an instance of it")
+            .hint("give one of them another name");
+        }
+    }
+    for draft in drafts.values_mut().filter(|d| d.depends_on.iter().any(|on| groups.contains_key(&on.on))) {
+        let each = |dependency: &Dependency| match groups.get(&dependency.on) {
+            None => vec![dependency.clone()],
+            Some(members) => {
+                members.iter().map(|on| Dependency { on: on.clone(), ..dependency.clone() }).collect()
+            }
+        };
+        draft.depends_on = draft.depends_on.iter().flat_map(each).collect();
     }
 }
 

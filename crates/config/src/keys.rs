@@ -67,6 +67,8 @@ pub(crate) enum Form {
     /// A table with keys of the user's choosing.
     Map(MapKey, &'static Form),
     Section(&'static Section),
+    /// The same keys as a section that is described elsewhere.
+    Like(&'static Section),
     Any(&'static [Form]),
 }
 
@@ -119,7 +121,8 @@ impl Form {
             Form::List(item) => item.sections(path, out),
             Form::Map(_, value) => value.sections(&format!("{path}.NAME"), out),
             Form::Any(forms) => forms.iter().for_each(|form| form.sections(path, out)),
-            Form::Text
+            Form::Like(_)
+            | Form::Text
             | Form::Name
             | Form::Choice(_)
             | Form::Signal

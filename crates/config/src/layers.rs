@@ -114,7 +114,7 @@ pub(crate) fn merge(base: &mut Node, over: Node, form: Option<&'static Form>) {
 /// The sections that a value of this form can be.
 fn sections(form: &'static Form) -> Vec<&'static Section> {
     match form {
-        Form::Section(section) => vec![section],
+        Form::Section(section) | Form::Like(section) => vec![section],
         Form::Any(forms) => forms.iter().flat_map(sections).collect(),
         _ => Vec::new(),
     }
@@ -123,7 +123,7 @@ fn sections(form: &'static Form) -> Vec<&'static Section> {
 /// The form of the value of `key` in a table of this form.
 pub(crate) fn child(form: &'static Form, key: &str) -> Option<&'static Form> {
     match form {
-        Form::Section(section) => section.key(key).map(|key| &key.form),
+        Form::Section(section) | Form::Like(section) => section.key(key).map(|key| &key.form),
         Form::Map(_, value) => Some(value),
         Form::Any(forms) => forms.iter().find_map(|form| child(form, key)),
         _ => None,

@@ -4,8 +4,8 @@
 //!
 //! ```text
 //! bytes ── source ──► text ── syntax ──► tree ─┐
-//! bytes ── source ──► text ── syntax ──► tree ─┴ layers ──► one tree ── elements ──► drafts ── graph ──► Plan
-//!                     (TOML, YAML, JSON)         (values with their places)  (a file per part)
+//! bytes ── source ──► text ── syntax ──► tree ─┴ layers ──► one tree ── templates ── elements ──► drafts ── profiles, graph ──► Plan
+//!                     (TOML, YAML, JSON)                            (a file per part)
 //! ```
 //!
 //! Nothing on this way stops at the first mistake: each reports what it finds to the `context` and goes on with a
@@ -25,12 +25,14 @@ mod keys;
 mod layers;
 mod load;
 mod nearest;
+mod profiles;
 mod reader;
 mod reference;
 mod render;
 mod schema;
 mod source;
 mod syntax;
+mod templates;
 mod value;
 
 use std::io;
@@ -107,6 +109,8 @@ pub struct Asked {
     /// `service.api.start=manual` and the like, from the command line. They go over all else, a later one over an
     /// earlier one.
     pub sets: Vec<String>,
+    /// The profiles that are asked for: services with profiles belong to the plan only if one of theirs is among them.
+    pub profiles: Vec<String>,
 }
 
 /// Reads a configuration of one file from its text.
@@ -121,7 +125,8 @@ pub fn parse(source_name: &str, text: impl AsRef<[u8]>, around: &Surroundings<'_
 /// Reads a configuration of several files: each goes over the ones before it.
 pub fn parse_all(files: &[FileText<'_>], asked: &Asked, around: &Surroundings<'_>) -> Loaded {
     let mut cx = context::Context::new(around);
-    let plan = layers::read(&mut cx, files, asked).and_then(|root| elements::stack::read(&mut cx, &root));
+    let plan = layers::read(&mut cx, files, asked)
+        .and_then(|root| elements::stack::read(&mut cx, &root, &asked.profiles));
     let (diagnostics, files) = cx.finish();
     Loaded { plan: plan.filter(|_| !diagnostics.has_errors()), diagnostics, files }
 }

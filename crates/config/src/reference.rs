@@ -71,6 +71,7 @@ fn describe(form: &Form) -> String {
         Form::List(item) => format!("list of {}", plural(item)),
         Form::Map(_, value) => format!("table of {}", plural(value)),
         Form::Section(_) => "table, see below".to_owned(),
+        Form::Like(section) => format!("table with the keys of {}", section.title),
         Form::Any(forms) => forms.iter().map(describe).collect::<Vec<_>>().join("; or "),
     }
 }
@@ -78,6 +79,7 @@ fn describe(form: &Form) -> String {
 fn plural(form: &Form) -> String {
     match form {
         Form::Section(_) => "tables, see below".to_owned(),
+        Form::Like(section) => format!("tables with the keys of {}", section.title),
         Form::Path => "paths".to_owned(),
         Form::Name => "names".to_owned(),
         Form::Scalar => "strings, numbers or truth values".to_owned(),

@@ -20,6 +20,9 @@ pub fn schema() -> Value {
     root["$schema"] = json!("http://json-schema.org/draft-07/schema#");
     root["title"] = json!("mainstay.toml");
     root["description"] = json!("The services of one stack of Mainstay.");
+    root["patternProperties"] = json!({ "^x-": {} });
+    root["properties"]["$schema"] =
+        json!({ "type": "string", "description": "Where this schema is, for editors." });
     root["definitions"] = Value::Object(definitions);
     root
 }
@@ -172,7 +175,7 @@ fn form(form: &Form) -> Value {
                 "additionalProperties": self::form(value),
             })
         }
-        Form::Section(section) => reference(section.id),
+        Form::Section(section) | Form::Like(section) => reference(section.id),
         Form::Any(forms) => json!({ "anyOf": forms.iter().map(self::form).collect::<Vec<_>>() }),
     }
 }

@@ -57,6 +57,16 @@ impl Node {
         }
     }
 
+    /// How much it is: values, and bytes of strings.
+    pub fn weight(&self) -> usize {
+        1 + match &self.value {
+            Value::Text(text) => text.raw.len(),
+            Value::List(items) => items.iter().map(Node::weight).sum(),
+            Value::Table(entries) => entries.iter().map(|e| e.key.len() + e.value.weight()).sum(),
+            _ => 0,
+        }
+    }
+
     pub fn is_broken(&self) -> bool {
         matches!(self.value, Value::Broken)
     }

@@ -102,7 +102,12 @@ fn wrap(place: &str, example: &str) -> String {
     let service = |rest: &str| format!("{others}[service.x]\ncommand = [\"x\"]\n{rest}\n");
     match place {
         "Top of the file" if example.starts_with("name") => format!("{example}\n{others}"),
+        "Top of the file" if example.starts_with("template") => {
+            format!("{example}\n[service.x]\nextends = \"base\"\ncommand = [\"x\"]\n")
+        }
         "Top of the file" => example.to_owned(),
+        "service.NAME" if example.starts_with("extends") => format!("[template.base]\n{}", service(example)),
+        "service.NAME" if example.starts_with("profiles") => service(example),
         "service.NAME" if example.starts_with("command") => format!("{others}[service.x]\n{example}\n"),
         "service.NAME" => service(example),
         "service.NAME.stop.steps" if example.starts_with("signal") => {

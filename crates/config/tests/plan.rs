@@ -44,6 +44,7 @@ fn api() -> ServicePlan {
     let step = |action, wait| StopStep { action, wait };
     ServicePlan {
         description: Some("The shop's API".into()),
+        instance_of: None,
         launch: Launch {
             command: strings(["./api", "--config=config.yaml", "", "two words", "$HOME", r"C:\x\"]),
             working_dir: Some(below("srv")),

@@ -25,6 +25,10 @@ pub struct Plan {
 pub struct ServicePlan {
     /// What a person wants to read about it.
     pub description: Option<String>,
+    /// A name for several services: commands and dependencies take it for all of them. Instances of one service
+    /// have its name here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_of: Option<ServiceName>,
     /// How its process is made.
     pub launch: Launch,
     /// When it starts.
@@ -49,6 +53,7 @@ impl Default for ServicePlan {
     fn default() -> Self {
         ServicePlan {
             description: None,
+            instance_of: None,
             launch: Launch::default(),
             start: StartMode::Auto,
             depends_on: BTreeMap::new(),

@@ -66,6 +66,7 @@ pub fn service(rng: &mut Rng, known: &[ServiceName]) -> ServicePlan {
     let notify = if rng.chance(30) { Check::Notify } else { http() };
     ServicePlan {
         description: None,
+        instance_of: None,
         launch: Launch { command: vec!["program".to_owned()], ..Launch::default() },
         start: *rng.weighted(&[(78, StartMode::Auto), (18, StartMode::Manual), (4, StartMode::Disabled)]),
         depends_on,

@@ -18,7 +18,7 @@ pub(crate) const FORM: Form = Form::Any(&[
 ]);
 
 /// One dependency, as far as it can be known without the other services.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Dependency {
     pub on: ServiceName,
     pub condition: Condition,
@@ -70,6 +70,19 @@ fn name(cx: &mut Context<'_>, text: &str, span: Span) -> Option<ServiceName> {
         Err(why) => {
             cx.error(span, format!("the name `{text}` {why}"))
                 .hint("it is the name of a service of this file");
+            None
+        }
+    }
+}
+
+/// The name of a group, which follows the rules of services' names.
+pub(crate) fn name_of(cx: &mut Context<'_>, field: Field<'_>) -> Option<ServiceName> {
+    let text = cx.string(field, "a name")?;
+    match ServiceName::new(&text.value) {
+        Ok(name) => Some(name),
+        Err(why) => {
+            cx.error(field.span(), format!("the name `{}` {why}", text.value))
+                .hint("write a name like workers");
             None
         }
     }

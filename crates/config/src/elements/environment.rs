@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::env_file::{self, bad_name};
-use crate::context::{Context, Field, Scope};
+use crate::context::{Context, Field, INSTANCE, Scope};
 use crate::expand::{self, Var};
 use crate::keys::{Form, MapKey};
 use crate::source::Span;
@@ -49,6 +49,11 @@ pub(crate) fn read(
             set.insert(definition.name.to_owned(), value.clone());
         }
         vars.insert(folded, value);
+    }
+    if let Some(number) = cx.instance
+        && !vars.contains_key(INSTANCE)
+    {
+        set.insert(INSTANCE.to_owned(), number.to_string());
     }
     cx.scope = Scope { vars, incomplete: !sound };
     set

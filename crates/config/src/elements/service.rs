@@ -8,6 +8,10 @@ use crate::context::{Context, Field, Scope};
 use crate::keys::{Form, Key, Section};
 use crate::reader::Reader;
 use crate::source::Span;
+use crate::value::Value;
+
+/// More of them are a mistake, or need several machines.
+pub(crate) const MAX_INSTANCES: u32 = 1000;
 
 const START_MODES: &[(&str, StartMode)] =
     &[("auto", StartMode::Auto), ("manual", StartMode::Manual), ("disabled", StartMode::Disabled)];
@@ -28,8 +32,40 @@ pub(crate) static SERVICE: Section = Section {
              the service's `PATH`; one with it starts at `working_dir`. A string is split at blanks, without a shell: \
              quotes keep words together, nothing else has a meaning.",
         )
-        .required()
+        .default("none: it has to be there, if not in a template")
         .also(&["cmd", "exec", "run", "program", "executable", "exec_start", "entrypoint", "script", "args"]),
+        Key::new(
+            "extends",
+            Form::Any(&[Form::Text, Form::List(&Form::Text)]),
+            "\"base\"",
+            "The template, or several, whose keys it takes; a later one goes over an earlier one, and its own keys over \
+             all.",
+        )
+        .also(&["template", "inherit", "inherits", "based_on"]),
+        Key::new(
+            "instances",
+            Form::Count(1, MAX_INSTANCES),
+            "3",
+            "Makes so many services of it, `NAME-1`, `NAME-2`, …, which `NAME` means together. `${INSTANCE}` is the number, in its \
+             text and in its environment.",
+        )
+        .default("none: one service, `NAME`")
+        .also(&["numprocs", "replicas", "scale", "processes"]),
+        Key::new(
+            "instance_of",
+            Form::Name,
+            "\"workers\"",
+            "A name for several services: commands and `depends_on` take it for all of them.",
+        )
+        .default("none; `NAME` with `instances`"),
+        Key::new(
+            "profiles",
+            Form::List(&Form::Text),
+            "[\"debug\"]",
+            "It belongs to the stack only if `--profile` asks for one of these.",
+        )
+        .default("none: it always belongs")
+        .also(&["profile"]),
         Key::new(
             "working_dir",
             Form::Path,
@@ -155,16 +191,33 @@ pub(crate) static SERVICE: Section = Section {
 pub(crate) struct Draft {
     pub plan: ServicePlan,
     pub depends_on: Vec<Dependency>,
+    /// How many of it are made, if it says so.
+    pub instances: Option<u32>,
+    /// One of these has to be asked for, unless there is none.
+    pub profiles: Vec<(String, Span)>,
     /// Where its name is written.
     pub name_span: Span,
     /// Its `start`, for messages.
     pub start_span: Option<Span>,
 }
 
+impl Draft {
+    /// One of which nothing is known yet.
+    pub fn empty(name_span: Span) -> Draft {
+        Draft {
+            plan: ServicePlan::default(),
+            depends_on: Vec::new(),
+            instances: None,
+            profiles: Vec::new(),
+            name_span,
+            start_span: None,
+        }
+    }
+}
+
 /// Reads a service; what is wrong keeps its default, so that the other services can be checked against it.
 pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, name_span: Span) -> Draft {
-    let mut draft =
-        Draft { plan: ServicePlan::default(), depends_on: Vec::new(), name_span, start_span: None };
+    let mut draft = Draft::empty(name_span);
     let Some(mut reader) = Reader::open(cx, field, &SERVICE) else { return draft };
     let plan = &mut draft.plan;
 
@@ -172,6 +225,21 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, name_span: Span) -> D
     let (variables, files) = (reader.get("environment"), reader.get("env_file"));
     let environment = environment::read(cx, variables, files);
 
+    // Applied already.
+    reader.get("extends");
+    let (instances, group) = (reader.get("instances"), reader.get("instance_of"));
+    draft.instances = instances.and_then(|count| cx.count(count, 1, MAX_INSTANCES));
+    if let Some(group) = group {
+        match instances {
+            Some(count) => {
+                cx.error(group.span(), "`instance_of` and `instances` exclude each other")
+                    .related(count.span(), "the instances")
+                    .hint("the instances of a service have its name for that already");
+            }
+            None => plan.instance_of = super::depends_on::name_of(cx, group),
+        }
+    }
+    draft.profiles = reader.get("profiles").map(|names| profiles(cx, names)).unwrap_or_default();
     plan.description =
         reader.get("description").and_then(|text| cx.string(text, "a string")).map(|text| text.value);
     plan.launch = Launch {
@@ -210,6 +278,25 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, name_span: Span) -> D
     reader.finish();
     cx.scope = Scope::default();
     draft
+}
+
+fn profiles(cx: &mut Context<'_>, field: Field<'_>) -> Vec<(String, Span)> {
+    let Value::List(items) = &field.node.value else {
+        cx.wrong_type(field, "a list of names").hint("write it like [\"debug\"]");
+        return Vec::new();
+    };
+    let mut names = Vec::new();
+    for item in items {
+        let Some(name) = cx.string(field.part(item), "the name of a profile") else { continue };
+        let bad = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        if name.value.is_empty() || name.value.contains(bad) {
+            cx.error(item.span, format!("`{}` cannot name a profile", name.value))
+                .hint("write a name like debug");
+            continue;
+        }
+        names.push((name.value, item.span));
+    }
+    names
 }
 
 fn working_dir(cx: &mut Context<'_>, field: Option<Field<'_>>) -> Option<String> {

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use mainstay_core::{Plan, ServiceName};
 
 use super::service::{self, Draft, SERVICE};
-use crate::System;
 use crate::context::{Context, Field};
 use crate::graph;
 use crate::keys::{Form, Key, MapKey, Section};
 use crate::reader::Reader;
 use crate::source::Span;
-use crate::value::{Node, Value};
+use crate::value::{Entry, Node, Value};
+use crate::{System, profiles, templates};
 
 pub(crate) static STACK: Section = Section {
     id: "stack",
@@ -28,12 +28,19 @@ pub(crate) static STACK: Section = Section {
         .default("the name of the directory that the file is in")
         .also(&["stack", "project", "id"]),
         Key::new(
+            "template",
+            Form::Map(MapKey::Name, &Form::Like(&SERVICE)),
+            "{ base = { restart = \"on-failure\" } }",
+            "What services share, each a table `[template.NAME]` with keys of a service, taken with `extends`.",
+        )
+        .also(&["templates", "defaults"]),
+        Key::new(
             "service",
             Form::Map(MapKey::Name, &Form::Section(&SERVICE)),
             "{ db = { command = [\"etcd\"] } }",
             "The services, each a table `[service.NAME]`.",
         )
-        .required()
+        .default("none: there has to be one in one of the files")
         .also(&["processes", "process", "program", "apps", "app", "unit"]),
     ],
 };
@@ -41,7 +48,7 @@ pub(crate) static STACK: Section = Section {
 const SAMPLE: &str = "write one like\n[service.api]\ncommand = [\"./api\", \"--port\", \"8080\"]";
 
 /// Reads the whole file. The plan counts only if no error was found.
-pub(crate) fn read(cx: &mut Context<'_>, root: &Node) -> Option<Plan> {
+pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &[String]) -> Option<Plan> {
     if root.is_broken() {
         return None;
     }
@@ -49,19 +56,23 @@ pub(crate) fn read(cx: &mut Context<'_>, root: &Node) -> Option<Plan> {
     let top = Span { end: root.span.start, ..root.span };
     let mut reader = Reader::open(cx, field, &STACK)?;
     let stack = name(cx, reader.get("name"), top);
-    let services = reader.get("service");
+    let (services, templates) = (reader.get("service"), reader.get("template"));
     reader.finish();
 
     let mut drafts = BTreeMap::new();
     let mut broken = BTreeSet::new();
     match services {
-        Some(services) => read_services(cx, services, &mut drafts, &mut broken),
+        Some(services) => {
+            let node = templates::apply(cx, services.node, templates);
+            read_services(cx, Field { node: &node, ..services }, &mut drafts, &mut broken);
+        }
         None if root_is_guessed(root) => {}
         None => {
             cx.error(top, "the file has no service").hint(SAMPLE);
         }
     }
-    graph::check(cx, &mut drafts, &broken);
+    let inactive = profiles::leave_out(cx, &mut drafts, asked);
+    graph::check(cx, &mut drafts, &broken, &inactive);
     Some(Plan {
         stack: stack?,
         services: drafts.into_iter().map(|(name, draft)| (name, draft.plan)).collect(),
@@ -111,6 +122,7 @@ fn read_services(
     }
     // Files named after services would be the same file on Windows.
     let mut lower: BTreeMap<String, Span> = BTreeMap::new();
+    let mut instances: Vec<(&Entry, u32, Draft)> = Vec::new();
     for entry in entries {
         if !matches!(entry.value.value, Value::Table(_)) && SERVICE.key(&entry.key).is_some() {
             cx.error(entry.key_span, format!("`{}` stands outside of a service", entry.key))
@@ -118,24 +130,83 @@ fn read_services(
             broken.insert(entry.key.clone());
             continue;
         }
-        let draft = service::read(cx, Field { key: &entry.key, node: &entry.value }, entry.key_span);
-        match check_name(cx.around.system, &entry.key) {
-            Ok(name) => {
-                if let Some(first) = lower.insert(entry.key.to_lowercase(), entry.key_span) {
-                    cx.error(
-                        entry.key_span,
-                        format!("`{name}` differs from another service only in its case"),
-                    )
-                    .related(first, "the other one")
-                    .hint("their log files would be one file on Windows");
-                }
-                drafts.insert(name, draft);
-            }
+        let numbered =
+            matches!(&entry.value.value, Value::Table(keys) if keys.iter().any(|e| e.key == "instances"));
+        cx.instance = numbered.then_some(1);
+        let field = Field { key: &entry.key, node: &entry.value };
+        let errors = cx.errors();
+        let mut draft = service::read(cx, field, entry.key_span);
+        let sound = cx.errors() == errors;
+        let count = draft.instances;
+        let name = match check_name(cx.around.system, &entry.key) {
+            Ok(name) => name,
             Err(why) => {
                 cx.error(entry.key_span, format!("the name `{}` {why}", entry.key))
                     .hint("write a name like api, api-2 or shop.api");
                 broken.insert(entry.key.clone());
+                continue;
             }
+        };
+        if let Some(first) = lower.insert(entry.key.to_lowercase(), entry.key_span) {
+            cx.error(entry.key_span, format!("`{name}` differs from another service only in its case"))
+                .related(first, "the other one")
+                .hint("their log files would be one file on Windows");
+        }
+        if !numbered {
+            drafts.insert(name, draft);
+            continue;
+        }
+        // One wrong instance is enough to tell of: the others are read only if it is right.
+        let count = count.filter(|_| sound).unwrap_or(1);
+        broken.extend((!sound).then(|| entry.key.clone()));
+        if drafts.len() + count as usize > MAX_SERVICES {
+            cx.error(entry.key_span, "too many services")
+                .hint(format!("at most {MAX_SERVICES} are accepted"));
+            broken.insert(entry.key.clone());
+            continue;
+        }
+        for number in 1..=count {
+            cx.instance = Some(number);
+            if number > 1 {
+                draft = service::read(cx, field, entry.key_span);
+            }
+            draft.plan.instance_of = Some(name.clone());
+            instances.push((entry, number, draft));
+            draft = Draft::empty(entry.key_span);
+        }
+        cx.instance = None;
+    }
+    for (entry, number, draft) in instances {
+        add_instance(cx, entry, number, draft, drafts, &mut lower);
+    }
+}
+
+/// So many services come of instances, at the most.
+const MAX_SERVICES: usize = 10_000;
+
+/// Adds `NAME-1`, `NAME-2`, …
+fn add_instance(
+    cx: &mut Context<'_>,
+    entry: &Entry,
+    number: u32,
+    draft: Draft,
+    drafts: &mut BTreeMap<ServiceName, Draft>,
+    lower: &mut BTreeMap<String, Span>,
+) {
+    let text = format!("{}-{number}", entry.key);
+    match check_name(cx.around.system, &text) {
+        Ok(name) => {
+            if let Some(span) = lower.insert(text.to_lowercase(), entry.key_span) {
+                cx.error(entry.key_span, format!("its instance `{text}` has the name of another service"))
+                    .related(span, "the other one")
+                    .hint("give one of them another name");
+                return;
+            }
+            drafts.insert(name, draft);
+        }
+        Err(why) => {
+            cx.error(entry.key_span, format!("the name `{text}` of an instance {why}"))
+                .hint("give the service a shorter name");
         }
     }
 }

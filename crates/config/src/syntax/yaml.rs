@@ -217,7 +217,7 @@ impl<'t> Builder<'t> {
     /// Puts a value where it belongs. `plain`: it was written without quotes.
     fn put(&mut self, cx: &mut Context<'_>, node: Node, anchor: usize, plain: bool) -> bool {
         if anchor != 0 {
-            let weight = weight(&node);
+            let weight = node.weight();
             // What is kept is bounded like what is repeated: anchors in anchors would be kept many times over.
             self.repeated = self.repeated.saturating_add(weight / 16);
             self.anchors.insert(anchor, Anchor { node: node.clone(), weight });
@@ -314,16 +314,6 @@ fn merge(cx: &mut Context<'_>, table: &mut Table, node: Node) {
                     .hint("write <<: *name, or <<: [*one, *two]");
             }
         }
-    }
-}
-
-/// How much a value is: values, and bytes of strings.
-fn weight(node: &Node) -> usize {
-    1 + match &node.value {
-        Value::Text(text) => text.raw.len(),
-        Value::List(items) => items.iter().map(weight).sum(),
-        Value::Table(entries) => entries.iter().map(|e| e.key.len() + weight(&e.value)).sum(),
-        _ => 0,
     }
 }
 
