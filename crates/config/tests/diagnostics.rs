@@ -310,7 +310,7 @@ env_file = ["missing.env", "missing.env"]
     no_effect: r#"
 [service.a]
 command = ["a"]
-log = { rotate = { size = "1MB", age = "1d" }, keep = { files = 3, total = "2GB" }, compress = "zstd" }
+log = { compress = "zstd" }
 limits = { memory = "512MB" }
 "#;
     wide_characters_and_tabs: "[service.a]\n\tcommand = [\"日本\"]\n\tdescription = \"日本 ${X}\" # ok\n";

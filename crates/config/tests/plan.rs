@@ -9,8 +9,9 @@ use std::time::Duration;
 use common::{World, base_dir, parse_for, parse_in};
 use mainstay_config::System;
 use mainstay_core::{
-    Check, Condition, ExitAction, Launch, LogPlan, Plan, ProbePlan, RestartPlan, RestartPolicy, Rlimit,
-    ServiceName, ServicePlan, Settings, StartLimit, StartMode, StopAction, StopPlan, StopStep,
+    Check, Compress, Condition, ExitAction, Launch, LogPlan, OnFull, Plan, ProbePlan, RestartPlan,
+    RestartPolicy, Rlimit, ServiceName, ServicePlan, Settings, StartLimit, StartMode, StopAction, StopPlan,
+    StopStep,
 };
 
 const KITCHEN_SINK: &str = include_str!("good.toml");
@@ -97,7 +98,16 @@ fn api() -> ServicePlan {
             ..probe(Check::Http("http://127.0.0.1:9090/readyz".into()), secs(1), 5)
         }),
         live: Some(probe(Check::Tcp("127.0.0.1:9090".into()), secs(10), 3)),
-        log: LogPlan { rotate_size: 1 << 20, keep_files: 3 },
+        log: LogPlan {
+            rotate_size: 1 << 20,
+            rotate_age: Some(secs(86_400)),
+            keep_files: 3,
+            keep_age: Some(secs(604_800)),
+            keep_total: Some(2_000_000_000),
+            compress: Compress::Gzip,
+            min_free: Some(1_000_000_000),
+            on_full: OnFull::Block,
+        },
     }
 }
 

@@ -288,13 +288,58 @@ pub struct ProbePlan {
 pub struct LogPlan {
     /// A segment is closed at the first line end at or after this size, in bytes.
     pub rotate_size: u64,
-    /// So many closed segments are kept.
+    /// A segment is closed when it is this old.
+    pub rotate_age: Option<Duration>,
+    /// So many closed segments of each stream are kept.
     pub keep_files: u32,
+    /// Closed segments that were last written to before so long are deleted.
+    pub keep_age: Option<Duration>,
+    /// The service's closed segments together have so many bytes at the most.
+    pub keep_total: Option<u64>,
+    /// How closed segments are compressed.
+    pub compress: Compress,
+    /// Below so many free bytes on the disk old segments are deleted, and then the disk counts as full.
+    pub min_free: Option<u64>,
+    /// What happens to output while the disk is full.
+    pub on_full: OnFull,
+}
+
+/// How closed segments are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compress {
+    /// zstd.
+    #[default]
+    Zstd,
+    /// gzip.
+    Gzip,
+    /// Not.
+    None,
+}
+
+/// What happens to output while the disk is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFull {
+    /// It is left out, and counted.
+    #[default]
+    Drop,
+    /// The service waits in its write.
+    Block,
 }
 
 impl Default for LogPlan {
     fn default() -> Self {
-        LogPlan { rotate_size: 100_000_000, keep_files: 10 }
+        LogPlan {
+            rotate_size: 100_000_000,
+            rotate_age: None,
+            keep_files: 10,
+            keep_age: None,
+            keep_total: None,
+            compress: Compress::Zstd,
+            min_free: None,
+            on_full: OnFull::Drop,
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::message::{Taken, ToDriver};
 use crate::outbox::{DROPPED_KEY, EVENTS_KEY, Outbox, PLAN_KEY, RECORD_KEY, SEEN_KEY};
 use crate::probes::{Answer, Helper, Probes};
 use crate::record::Recorder;
+use crate::shelf::Shelf;
 
 /// The present moment.
 pub(crate) fn now() -> Time {
@@ -37,6 +38,8 @@ pub(crate) struct Driver {
     /// Bytes of output lost, by log.
     pub dropped: BTreeMap<String, u64>,
     pub watched: Watched,
+    /// How logs are kept.
+    pub shelf: Shelf,
     pub overlay: Overlay,
     /// The highest number of a run. The keeper wants them to rise, those of services and of probes' commands alike.
     pub last_run: u64,
@@ -76,6 +79,7 @@ pub(crate) struct Parts {
     pub state_dir: PathBuf,
     pub config: Option<String>,
     pub watched: Watched,
+    pub shelf: Shelf,
     /// The highest number of a run so far.
     pub last_run: u64,
 }
@@ -83,7 +87,7 @@ pub(crate) struct Parts {
 impl Driver {
     /// A driver that has said nothing yet.
     pub fn new(parts: Parts) -> Driver {
-        let Parts { core, probes, events, state_dir, config, watched, last_run } = parts;
+        let Parts { core, probes, events, state_dir, config, watched, shelf, last_run } = parts;
         let mut driver = Driver {
             core,
             probes,
@@ -94,6 +98,7 @@ impl Driver {
             log_starts: BTreeMap::new(),
             dropped: BTreeMap::new(),
             watched,
+            shelf,
             overlay: Overlay::new(),
             last_run,
             effects: Vec::new(),
@@ -185,6 +190,7 @@ impl Driver {
                 self.out.put_json(DROPPED_KEY, &self.dropped);
                 self.changed = true;
             }
+            Event::LogNote { name, text } => self.events.stage_own(format!("{name}'s log: {text}")),
             Event::DownWanted { by } => self.input(Input::Request { by, request: Request::Down }),
             Event::ReplaceFailed { error } => {
                 warn!("the upgrade failed: {error}");
@@ -279,6 +285,7 @@ impl Driver {
     /// The plan has changed in this service; none: it is gone.
     pub fn note_plan(&mut self, name: &ServiceName, plan: Option<&ServicePlan>) {
         self.watched.plan.send_modify(|count| *count += 1);
+        self.shelf.set(name, plan.map(|plan| &plan.log));
         let key = format!("{PLAN_KEY}{name}");
         self.overlay.insert(key.clone(), *self.watched.plan.borrow());
         self.out.put_json(key, &plan);

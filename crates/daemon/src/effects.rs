@@ -1,7 +1,7 @@
 //! Doing what the core wants.
 
 use mainstay_api::types::EventBody;
-use mainstay_core::{Check, Effect, RunId, ServiceName, ServicePlan};
+use mainstay_core::{Check, Effect, OnFull, RunId, ServiceName, ServicePlan};
 use mainstay_link::{Command, Log, Spawn};
 use tracing::error;
 
@@ -60,7 +60,10 @@ fn spawn(service: &ServiceName, run: RunId, plan: &ServicePlan) -> Spawn {
         log: Some(Log {
             name: service.to_string(),
             rotate_size: plan.log.rotate_size,
+            rotate_age_ms: plan.log.rotate_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             keep_files: plan.log.keep_files,
+            min_free: plan.log.min_free,
+            wait_when_full: plan.log.on_full == OnFull::Block,
         }),
         notify: probes.into_iter().flatten().any(|probe| probe.check == Check::Notify),
     }

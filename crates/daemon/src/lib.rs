@@ -19,6 +19,7 @@ mod plan_writer;
 mod probes;
 mod record;
 mod run;
+mod shelf;
 mod welcome;
 
 pub use plan_store::{MAX_PLAN, PlanError, StoredPlan, plan_path, read_plan, write_plan};

@@ -22,6 +22,7 @@ use crate::driver::{Driver, Parts, Watched, now};
 use crate::message::ToDriver;
 use crate::plan_store::{PlanError, read_plan};
 use crate::probes::Probes;
+use crate::shelf::{self, Shelf};
 use crate::{api, plan_writer, welcome};
 
 /// So many wakes become one transaction at the most.
@@ -139,6 +140,8 @@ impl Daemon {
         // Revisions of different daemons are never the same.
         let (revision, seen_revision) = watch::channel((u64::from(welcome.predecessors) + 1) << 32);
         let (plan, plan_changes) = watch::channel(0);
+        let shelf = Shelf::new(restored.core.plan());
+        shelf::start(args.dirs.log.clone(), shelf.clone()).map_err(system("the thread for old logs"))?;
         let facts = facts(args, &welcome, restored.config.clone(), started);
         let mut driver = Driver::new(Parts {
             core: restored.core,
@@ -147,6 +150,7 @@ impl Daemon {
             state_dir: args.dirs.state.clone(),
             config: restored.config,
             watched: Watched { revision, plan },
+            shelf,
             last_run: welcome.last_run,
         });
         welcome::begin(&mut driver, &welcome, restored.beginning);

@@ -54,6 +54,8 @@ pub(crate) enum Told {
     Said { run: u64, text: String },
     /// Output was lost; so much of this log until now.
     Lost { name: String, bytes: u64, error: String },
+    /// Something about a log that its owner wants to know.
+    Note { name: String, text: String },
     /// For the keeper's own log.
     Grumble(String),
     /// The thread has ended.
@@ -126,6 +128,7 @@ impl Worker {
         let mut nap = Nap::default();
         while let Some(more) = self.obey() {
             let timeout = if more { Some(Duration::ZERO) } else { self.sinks.chores(Instant::now()) };
+            self.hold();
             match self.look(timeout, &mut nap) {
                 Ok(()) => self.refused = 0,
                 Err(error) => {
@@ -158,6 +161,7 @@ impl Worker {
             let before = nap.reads();
             let sinks = &mut self.sinks;
             self.set.wait(timeout, &mut |token, chunk| sinks.take(token, chunk, nap))?;
+            self.hold();
             // One look serves a limited number of them; after many there may be more.
             if nap.reads() - before < MANY {
                 break;
@@ -185,6 +189,18 @@ impl Worker {
         Some(true)
     }
 
+    /// Reads from no pipe whose log has no space, if its writer is to wait for that, and from all others.
+    fn hold(&mut self) {
+        while let Some((run, paused)) = self.sinks.holds.pop() {
+            if paused {
+                self.set.pause(output_token(run));
+            } else if let Err(error) = self.set.resume(output_token(run)) {
+                self.sinks.tell(Told::Grumble(format!("the output of run {run} cannot be read on: {error}")));
+                self.finish(run);
+            }
+        }
+    }
+
     fn add(&mut self, run: u64, reader: OutputReader, log: &str, settings: Settings) {
         // What an earlier run left in its pipe comes before anything of this one. (This one's pipe was not looked at
         // yet, so that the order in the log is the order of the runs.)
@@ -197,6 +213,7 @@ impl Worker {
             self.sinks.tell(Told::Grumble(format!("the output of run {run} cannot be read: {error}")));
             self.sinks.end(run);
         }
+        self.hold();
     }
 
     fn finish(&mut self, run: u64) {

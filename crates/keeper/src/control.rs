@@ -290,6 +290,10 @@ impl Keeper {
             }
             Told::Said { run, text } => self.state.notified(run, text),
             Told::Lost { name, bytes, error } => self.state.lost_output(name, bytes, error),
+            Told::Note { name, text } => {
+                self.log.say(format_args!("{name}: {text}"));
+                self.state.log_note(name, text);
+            }
             Told::Grumble(text) => self.log.say(format_args!("{text}")),
             Told::Stopped => {}
         }

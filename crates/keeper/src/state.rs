@@ -65,6 +65,8 @@ pub(crate) struct State {
     kept_bytes: usize,
     queue: Queue,
     losses: Losses,
+    /// What else there is to say of logs, in the same way; without numbers.
+    log_notes: Losses,
     down_wanted: bool,
 }
 
@@ -127,6 +129,11 @@ impl State {
             Event::LogDropped { name, .. } => {
                 if let Some((bytes, error)) = self.losses.acked(name) {
                     self.queue.push(Event::LogDropped { name: name.clone(), bytes, error });
+                }
+            }
+            Event::LogNote { name, .. } => {
+                if let Some((_, text)) = self.log_notes.acked(name) {
+                    self.queue.push(Event::LogNote { name: name.clone(), text });
                 }
             }
             _ => {}
@@ -302,6 +309,13 @@ impl State {
     pub(crate) fn lost_output(&mut self, name: String, bytes: u64, error: String) {
         if self.losses.offer(&name, bytes, &error) {
             self.queue.push(Event::LogDropped { name, bytes, error });
+        }
+    }
+
+    /// Something about a log.
+    pub(crate) fn log_note(&mut self, name: String, text: String) {
+        if self.log_notes.offer(&name, 0, &text) {
+            self.queue.push(Event::LogNote { name, text });
         }
     }
 

@@ -275,7 +275,7 @@ fn output_that_cannot_be_written_is_counted_and_told() {
 fn logs_are_rotated_and_kept_as_asked() {
     let home = Home::new();
     let (keeper, mut daemon) = home.ready();
-    let log = Log { name: "web".into(), rotate_size: 1000, keep_files: 3 };
+    let log = Log { name: "web".into(), rotate_size: 1000, keep_files: 3, ..Log::default() };
     daemon.spawn(Spawn { log: Some(log), ..service(1, "web", &["lines", "2000"]) });
     let end = daemon.drained(1);
     let names = std::fs::read_dir(home.path("log")).unwrap().count();

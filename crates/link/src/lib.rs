@@ -124,8 +124,14 @@ pub struct Log {
     pub name: String,
     /// A segment is closed at the first line end at or after this size, in bytes.
     pub rotate_size: u64,
+    /// A segment is closed when it is this old, in milliseconds.
+    pub rotate_age_ms: Option<u64>,
     /// So many closed segments are kept.
     pub keep_files: u32,
+    /// Below so many free bytes on the disk old segments are deleted, and then the disk counts as full.
+    pub min_free: Option<u64>,
+    /// While the disk is full the output is not read, instead of being left out and counted.
+    pub wait_when_full: bool,
 }
 
 /// A place in a log: a segment's number and a byte in it.
@@ -268,6 +274,14 @@ pub enum Event {
         bytes: u64,
         /// Why, in words.
         error: String,
+    },
+    /// Something about a log that its owner wants to know: segments were deleted for want of space, its service waits
+    /// for space, or no longer. Of several in a short time the newest is told.
+    LogNote {
+        /// Of which log.
+        name: String,
+        /// In words, a clause.
+        text: String,
     },
     /// The stack is to go down: the terminal of `mainstay up` is gone, or the keeper was told to end.
     DownWanted {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::segment;
+use crate::segment::{self, Form};
 
 /// The numbers of a log's segments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,10 +41,14 @@ impl Catalog {
         let mut logs: BTreeMap<String, Numbers> = BTreeMap::new();
         for_each_file(dir, |name, number| {
             let log = logs.entry(name.to_owned()).or_default();
-            log.closed.extend(number);
+            log.closed.extend(number.map(|(number, _)| number));
         })?;
         for log in logs.values_mut() {
-            log.closed.make_contiguous().sort_unstable();
+            let mut numbers: Vec<u64> = std::mem::take(&mut log.closed).into();
+            numbers.sort_unstable();
+            // One that is being compressed may be there twice.
+            numbers.dedup();
+            log.closed = numbers.into();
         }
         Ok(Catalog { dir: Arc::from(dir), logs })
     }
@@ -85,14 +89,15 @@ pub(crate) fn closed(dir: &Path, name: &str) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for_each_file(dir, |of, number| {
         if of == name {
-            numbers.extend(number);
+            numbers.extend(number.map(|(number, _)| number));
         }
     })?;
     numbers.sort_unstable();
+    numbers.dedup();
     Ok(numbers)
 }
 
-fn for_each_file(dir: &Path, mut take: impl FnMut(&str, Option<u64>)) -> io::Result<()> {
+pub(crate) fn for_each_file(dir: &Path, mut take: impl FnMut(&str, Option<(u64, Form)>)) -> io::Result<()> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -114,9 +119,17 @@ mod tests {
     #[test]
     fn a_listing_knows_every_log_and_its_numbers() {
         let dir = tempfile::tempdir().unwrap();
-        for file in
-            ["a.log", "a.log.000002", "a.log.000010", "a.log.000009", "b.log.000001", "c.log", "note.txt"]
-        {
+        for file in [
+            "a.log",
+            "a.log.000002",
+            "a.log.000010",
+            "a.log.000009",
+            "b.log.000001.zst",
+            "c.log",
+            "note.txt",
+            "a.log.000009.gz",
+            "a.log.000011.gz.tmp",
+        ] {
             std::fs::write(dir.path().join(file), "x").unwrap();
         }
         let mut catalog = Catalog::scan(dir.path()).unwrap();

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::time::SystemTime;
 
 /// What a [`Writer`](crate::Writer) does to files.
 pub trait Files {
@@ -23,6 +24,11 @@ pub trait Files {
     /// # Errors
     /// As the system's.
     fn length(&self, file: &Self::File) -> io::Result<u64>;
+    /// Since when an open file has been there; or, where that is not known, when it was last written to.
+    ///
+    /// # Errors
+    /// As the system's.
+    fn born(&self, file: &Self::File) -> io::Result<SystemTime>;
     /// The length of the file at a path; `NotFound` if there is none.
     ///
     /// # Errors
@@ -68,6 +74,11 @@ impl Files for Disk {
 
     fn length(&self, file: &File) -> io::Result<u64> {
         Ok(file.metadata()?.len())
+    }
+
+    fn born(&self, file: &File) -> io::Result<SystemTime> {
+        let metadata = file.metadata()?;
+        metadata.created().or_else(|_| metadata.modified())
     }
 
     fn length_at(&self, path: &Path) -> io::Result<u64> {

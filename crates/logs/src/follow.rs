@@ -1,10 +1,11 @@
 //! Reading a log from a place on, while somebody else writes, closes and deletes.
 
 use std::fs::{File, Metadata};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use crate::segment::{active_path, closed_path};
+use crate::segment::{Form, active_path, form_path, is_closed};
+use crate::source::Source;
 use crate::{LogPos, catalog};
 
 /// So many segments are stepped over in one read before it says "nothing now"; a reader that is overtaken by a
@@ -22,7 +23,7 @@ pub enum Step {
 
 /// Reads a log from a place on, each byte once, over the ends of segments.
 ///
-/// It asks only when it is read from; an idle log costs three system calls a time. It keeps the segment that it
+/// It asks only when it is read from; an idle log costs five system calls a time. It keeps the segment that it
 /// reads open, so that it reads to its end also when that is deleted meanwhile. Segments that were deleted before it
 /// came to them are counted.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub struct Follower {
     dir: PathBuf,
     name: String,
     pos: LogPos,
-    file: Option<File>,
+    file: Option<Source>,
     missed: u64,
 }
 
@@ -113,22 +114,24 @@ impl Follower {
                 self.pos = LogPos { segment: first, offset: 0 };
             }
             let number = self.pos.segment;
-            if let Some(file) = self.open_at(&closed_path(&self.dir, &self.name, number))? {
-                self.file = Some(file);
+            if let Some(mut source) = Source::closed(&self.dir, &self.name, number)? {
+                source.seek(self.pos.offset)?;
+                self.file = Some(source);
                 return Ok(true);
             }
             // In this order: if no segment from `number` on is closed after the active one was opened, then what was
             // opened is number `number`.
-            let active = self.open_at(&active_path(&self.dir, &self.name))?;
+            let active = open(&active_path(&self.dir, &self.name))?;
             match catalog::closed(&self.dir, &self.name)?.into_iter().find(|closed| *closed >= number) {
                 None => {
                     let Some(file) = active else { return Ok(false) };
                     if file.metadata()?.len() < self.pos.offset {
                         // Not the file that the place was in.
                         self.pos.offset = 0;
-                        (&file).seek(SeekFrom::Start(0))?;
                     }
-                    self.file = Some(file);
+                    let mut source = Source::Plain(file);
+                    source.seek(self.pos.offset)?;
+                    self.file = Some(source);
                     return Ok(true);
                 }
                 Some(closed) if closed == number => {}
@@ -141,21 +144,10 @@ impl Follower {
         Ok(false)
     }
 
-    fn open_at(&self, path: &Path) -> io::Result<Option<File>> {
-        match File::open(path) {
-            Ok(mut file) => {
-                file.seek(SeekFrom::Start(self.pos.offset))?;
-                Ok(Some(file))
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Finds out, at the end of the held file, whether more can come. Reads on if there is more already.
     fn fate(&mut self, buffer: &mut [u8]) -> io::Result<(Option<usize>, Fate)> {
         let number = self.pos.segment;
-        if length_at(&closed_path(&self.dir, &self.name, number))?.is_some() {
+        if is_closed(&self.dir, &self.name, number)? {
             return Ok((None, Fate::Closed));
         }
         let active = length_at(&active_path(&self.dir, &self.name))?;
@@ -169,7 +161,7 @@ impl Follower {
         let closed = catalog::closed(&self.dir, &self.name)?;
         if let Some(next) = closed.into_iter().find(|closed| *closed >= number) {
             // Lower numbers may have been deleted before the reader started, so that it took a number too low.
-            if next > number && self.is_held(&closed_path(&self.dir, &self.name, next))? {
+            if next > number && self.is_held(next)? {
                 self.pos.segment = next;
             }
             return Ok((None, Fate::Closed));
@@ -177,19 +169,33 @@ impl Follower {
         Ok((None, if active.is_some() { Fate::Replaced } else { Fate::Active }))
     }
 
-    /// Whether the held file is the one at `path`.
-    fn is_held(&self, path: &Path) -> io::Result<bool> {
-        let Some(file) = &self.file else { return Ok(false) };
-        let same = |a: &Metadata, b: &Metadata| {
-            a.len() == b.len()
-                && a.modified().ok() == b.modified().ok()
-                && a.created().ok() == b.created().ok()
+    /// Whether the held file is this closed segment.
+    fn is_held(&self, number: u64) -> io::Result<bool> {
+        let Some(held) = self.file.as_ref().map(Source::plain_metadata).transpose()?.flatten() else {
+            return Ok(false);
         };
-        match std::fs::metadata(path) {
-            Ok(there) => Ok(same(&file.metadata()?, &there)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
+        let same = |there: &Metadata, form: Form| {
+            // Compressing it keeps the time of the last write.
+            held.modified().ok() == there.modified().ok()
+                && (form != Form::Plain
+                    || (held.len() == there.len() && held.created().ok() == there.created().ok()))
+        };
+        for form in Form::ALL {
+            match std::fs::metadata(form_path(&self.dir, &self.name, number, form)) {
+                Ok(there) => return Ok(same(&there, form)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
+        Ok(false)
+    }
+}
+
+fn open(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

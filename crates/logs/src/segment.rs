@@ -1,15 +1,75 @@
 //! What the files of a log are called.
 
+use std::fs::File;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+
+/// How the file of a closed segment is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As it was written.
+    Plain,
+    /// Compressed with zstd, `.zst`.
+    Zstd,
+    /// Compressed with gzip, `.gz`.
+    Gzip,
+}
+
+impl Form {
+    /// All of them. A segment that is there in several has the same content in each; the plain one is put away last.
+    pub(crate) const ALL: [Form; 3] = [Form::Plain, Form::Zstd, Form::Gzip];
+
+    /// What its files' names end with.
+    pub(crate) const fn suffix(self) -> &'static str {
+        match self {
+            Form::Plain => "",
+            Form::Zstd => ".zst",
+            Form::Gzip => ".gz",
+        }
+    }
+}
 
 /// The file that a log grows in.
 pub fn active_path(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!("{name}.log"))
 }
 
-/// A closed segment's file.
+/// A closed segment's file, as long as it is not compressed.
 pub fn closed_path(dir: &Path, name: &str, number: u64) -> PathBuf {
     dir.join(format!("{name}.log.{number:06}"))
+}
+
+/// A closed segment's file in this form.
+pub(crate) fn form_path(dir: &Path, name: &str, number: u64, form: Form) -> PathBuf {
+    dir.join(format!("{name}.log.{number:06}{}", form.suffix()))
+}
+
+/// Opens a closed segment, in whichever form it is there.
+pub(crate) fn open_closed(dir: &Path, name: &str, number: u64) -> io::Result<Option<(File, Form)>> {
+    let mut refused = None;
+    for form in Form::ALL {
+        match File::open(form_path(dir, name, number, form)) {
+            Ok(file) => return Ok(Some((file, form))),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            // On Windows a deleted file that somebody still reads keeps its name for so long, and cannot be opened.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => refused = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    refused.map_or(Ok(None), Err)
+}
+
+/// Whether a segment is closed, in whichever form.
+pub(crate) fn is_closed(dir: &Path, name: &str, number: u64) -> io::Result<bool> {
+    for form in Form::ALL {
+        match std::fs::metadata(form_path(dir, name, number, form)) {
+            Ok(_) => return Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(true),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
 }
 
 /// The file that will be the active one a moment later, during a rotation. Always empty under this name.
@@ -25,12 +85,15 @@ pub fn is_valid_name(name: &str) -> bool {
         && !name.starts_with('.')
 }
 
-/// What a file name in a log directory means: the log's name, and the number if it is a closed segment.
-pub(crate) fn parse(file_name: &str) -> Option<(&str, Option<u64>)> {
-    let (name, number) = match file_name.strip_suffix(".log") {
+/// What a file name in a log directory means: the log's name, and number and form if it is a closed segment.
+pub(crate) fn parse(file_name: &str) -> Option<(&str, Option<(u64, Form)>)> {
+    let (name, closed) = match file_name.strip_suffix(".log") {
         Some(name) => (name, None),
         None => {
-            let (rest, digits) = file_name.rsplit_once('.')?;
+            let plain = |form: Form| file_name.strip_suffix(form.suffix()).map(|rest| (rest, form));
+            let (rest, form) =
+                plain(Form::Zstd).or_else(|| plain(Form::Gzip)).unwrap_or((file_name, Form::Plain));
+            let (rest, digits) = rest.rsplit_once('.')?;
             // Fewer digits are somebody else's file, such as logrotate's `web.log.1`.
             if digits.len() < 6 || !digits.bytes().all(|b| b.is_ascii_digit()) {
                 return None;
@@ -40,10 +103,10 @@ pub(crate) fn parse(file_name: &str) -> Option<(&str, Option<u64>)> {
             if number == 0 || format!("{number:06}") != digits {
                 return None;
             }
-            (rest.strip_suffix(".log")?, Some(number))
+            (rest.strip_suffix(".log")?, Some((number, form)))
         }
     };
-    is_valid_name(name).then_some((name, number))
+    is_valid_name(name).then_some((name, closed))
 }
 
 #[cfg(test)]
@@ -57,7 +120,11 @@ mod tests {
             let file = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
             assert_eq!(parse(&file(active_path(dir, name))), Some((name, None)));
             for number in [1, 999_999, 1_000_000, 123_456_789] {
-                assert_eq!(parse(&file(closed_path(dir, name, number))), Some((name, Some(number))));
+                assert_eq!(closed_path(dir, name, number), form_path(dir, name, number, Form::Plain));
+                for form in Form::ALL {
+                    let path = file(form_path(dir, name, number, form));
+                    assert_eq!(parse(&path), Some((name, Some((number, form)))));
+                }
             }
             assert_eq!(parse(&file(next_path(dir, name))), None);
         }
@@ -73,6 +140,9 @@ mod tests {
             "web.txt",
             ".log",
             "x.log.gz",
+            "web.log.1.gz",
+            "web.log.000001.zst.tmp",
+            "web.log.000001.gz.zst",
         ] {
             assert_eq!(parse(file), None, "{file}");
         }

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use crate::segment::{active_path, closed_path};
+use crate::segment::active_path;
+use crate::source::Source;
 use crate::{Follower, LogPos, Step, catalog};
 
 const BLOCK: u64 = 64 << 10;
@@ -105,22 +106,34 @@ fn back(
         if number > start.segment || number < from.segment {
             continue;
         }
-        let file = match snapshot.active.take().filter(|_| is_last) {
-            Some(file) => Some(file),
+        let source = match snapshot.active.take().filter(|_| is_last) {
+            Some(file) => Some(Source::Plain(file)),
             None if is_last => None,
-            None => open(&closed_path(dir, name, number))?,
+            None => Source::closed(dir, name, number)?,
         };
-        let Some(mut file) = file else {
+        let Some(source) = source else {
             if is_last {
                 start = LogPos { segment: number, offset: 0 };
                 continue;
             }
             break;
         };
-        let length = file.metadata()?.len();
-        let upper = if number == start.segment { length.min(start.offset) } else { length };
-        let lower = if number == from.segment { from.offset.min(upper) } else { 0 };
-        let (offset, done) = left.scan(&mut file, lower, upper)?;
+        let from_offset = if number == from.segment { from.offset } else { 0 };
+        let to_offset = if number == start.segment { start.offset } else { u64::MAX };
+        let (offset, done) = match source {
+            Source::Plain(mut file) => {
+                let upper = file.metadata()?.len().min(to_offset);
+                left.scan(&mut file, from_offset.min(upper), upper)?
+            }
+            Source::Zstd(_) | Source::Gzip(_) => {
+                let open = || Source::closed(dir, name, number)?.ok_or_else(|| ErrorKind::NotFound.into());
+                match left.scan_packed(&open, from_offset, to_offset) {
+                    // Deleted meanwhile, as if it had been before.
+                    Err(error) if error.kind() == ErrorKind::NotFound => break,
+                    scanned => scanned?,
+                }
+            }
+        };
         start = LogPos { segment: number, offset };
         if done {
             break;
@@ -166,6 +179,83 @@ impl Left {
             self.bytes -= size;
         }
         Ok((at, false))
+    }
+
+    /// The same for a segment that can only be read forward: once to count, and once more to the place. Needs no more
+    /// memory for a long one than for a short one.
+    fn scan_packed(
+        &mut self,
+        open: &dyn Fn() -> io::Result<Source>,
+        lower: u64,
+        upper: u64,
+    ) -> io::Result<(u64, bool)> {
+        if self.lines == 0 {
+            return Ok((upper, true));
+        }
+        let mut counted = Counted::new(open()?, lower, upper)?;
+        let mut lower = lower.min(counted.length);
+        let cut = counted.length - lower > self.bytes;
+        if cut {
+            lower = counted.length - self.bytes;
+            counted = Counted::new(open()?, lower, upper)?;
+        }
+        let seen = counted.length - lower;
+        let starts = counted.ends - u64::from(self.at_end && seen > 0 && counted.ended);
+        if starts >= self.lines {
+            return Ok((nth_end(open()?, lower, starts - self.lines + 1)?, true));
+        }
+        self.lines -= starts;
+        self.bytes -= seen;
+        self.at_end &= seen == 0;
+        Ok((lower, cut))
+    }
+}
+
+/// The line ends in a part of a segment.
+struct Counted {
+    ends: u64,
+    /// Where the part ends, at most where it was to.
+    length: u64,
+    /// Whether it ends with a line end.
+    ended: bool,
+}
+
+impl Counted {
+    fn new(mut source: Source, lower: u64, upper: u64) -> io::Result<Counted> {
+        let mut counted = Counted { ends: 0, length: 0, ended: false };
+        let mut block = vec![0; BLOCK as usize];
+        while counted.length < upper {
+            let most = BLOCK.min(upper - counted.length) as usize;
+            let read = source.read(&mut block[..most])?;
+            if read == 0 {
+                break;
+            }
+            let part = &block[(lower.saturating_sub(counted.length).min(read as u64) as usize)..read];
+            counted.ends += part.iter().filter(|byte| **byte == b'\n').count() as u64;
+            counted.ended = block[read - 1] == b'\n';
+            counted.length += read as u64;
+        }
+        Ok(counted)
+    }
+}
+
+/// The place behind the line end number `n` from `lower` on.
+fn nth_end(mut source: Source, lower: u64, mut n: u64) -> io::Result<u64> {
+    source.seek(lower)?;
+    let mut at = lower;
+    let mut block = vec![0; BLOCK as usize];
+    loop {
+        let read = source.read(&mut block)?;
+        if read == 0 {
+            return Ok(at);
+        }
+        for (index, byte) in block[..read].iter().enumerate() {
+            n -= u64::from(*byte == b'\n');
+            if n == 0 {
+                return Ok(at + index as u64 + 1);
+            }
+        }
+        at += read as u64;
     }
 }
 

@@ -4,11 +4,12 @@ use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use crate::LogPos;
 use crate::catalog::{Catalog, Numbers};
 use crate::files::{Disk, Files};
-use crate::segment::{active_path, closed_path, is_valid_name, next_path};
+use crate::segment::{Form, active_path, closed_path, form_path, is_valid_name, next_path};
 
 /// So many bytes beyond `rotate_size` a segment waits for a line end; then it is closed inside the line.
 pub const LINE_ALLOWANCE: u64 = 16 << 20;
@@ -19,13 +20,30 @@ const SKIP_LIMIT: u64 = 64 << 10;
 /// So many numbers are tried when a closed segment turns out to have the wanted one already.
 const NUMBER_TRIES: u32 = 1000;
 
-/// When segments are closed and deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// When segments are closed and deleted, and what happens when the disk is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// A segment is closed at the first line end at or after this size, in bytes.
     pub rotate_size: u64,
+    /// A segment is closed at the first line end when it is this old; see [`Writer::tick`].
+    pub rotate_age: Option<Duration>,
     /// So many closed segments are kept. 0 counts as 1: the newest closed one carries the numbering on.
     pub keep_files: u32,
+    /// Below so many free bytes on the disk closed segments are given up, and then the disk counts as full. The
+    /// writer does not look at the disk: see [`Writer::set_full`].
+    pub min_free: Option<u64>,
+    /// What happens to output for which there is no space.
+    pub on_full: OnFull,
+}
+
+/// What happens to output for which there is no space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFull {
+    /// It is left out and counted.
+    #[default]
+    Drop,
+    /// It is given back: whoever writes has to wait.
+    Wait,
 }
 
 /// Something that went wrong; the writer goes on by itself with the next write.
@@ -33,12 +51,21 @@ pub struct Settings {
 pub struct Trouble {
     /// Bytes of this write that are not in the log. 0: all are, but a segment could not be closed or deleted.
     pub dropped: u64,
+    /// So many bytes at the end of this write were not taken, and are to be written again ([`OnFull::Wait`]).
+    pub waiting: usize,
     /// What could not be done.
     pub what: &'static str,
     /// To which file.
     pub path: PathBuf,
     /// Why.
     pub error: io::Error,
+}
+
+impl Trouble {
+    /// Whether there is no space.
+    pub fn is_full(&self) -> bool {
+        matches!(self.error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    }
 }
 
 impl fmt::Display for Trouble {
@@ -58,7 +85,9 @@ impl std::error::Error for Trouble {
 /// Policy, where something does not go as it should:
 /// - A write fails (full disk, I/O error): what the system took stays, the rest of that write is dropped and counted.
 ///   Nothing is kept back, nothing blocks; every later write tries again. The log goes on at a line start: the torn
-///   line gets a line end, and the rest of the line that the loss ended in is left out (and counted) too.
+///   line gets a line end, and the rest of the line that the loss ended in is left out (and counted) too. A line in
+///   the log then says how much is missing there: `[mainstay: 4096 bytes of output are missing here]`.
+/// - With [`OnFull::Wait`] what finds no space is given back instead, and nothing is missing.
 /// - A segment cannot be closed (on Windows somebody may hold it without sharing): it grows on, and closing is tried
 ///   again later. An old segment that cannot be deleted is tried again at the next rotation.
 /// - Somebody deletes or moves the active file: [`Writer::check`], a rotation or an error notices, and the log goes
@@ -79,13 +108,19 @@ pub struct Writer<F: Files = Disk> {
     size: u64,
     /// The size at which it is next closed: `rotate_size`, more while closing fails.
     rotate_at: u64,
+    /// Since when there is something in it; known only if segments are closed by age.
+    born: Option<SystemTime>,
     /// Whether it ends inside a line.
     open_line: bool,
     /// Set while the line that a loss ended in is being left out: bytes left out so far.
     skipping: Option<u64>,
     /// Whether the first bytes after a loss are still to come.
     torn: bool,
+    /// Whether what the disk still has is not ours to use.
+    full: bool,
     dropped: u64,
+    /// How much of that the log itself does not tell yet.
+    untold: u64,
 }
 
 impl Writer<Disk> {
@@ -125,10 +160,13 @@ impl<F: Files> Writer<F> {
             file: None,
             size: 0,
             rotate_at: settings.rotate_size,
+            born: None,
             open_line: false,
             skipping: None,
             torn: false,
+            full: false,
             dropped: 0,
+            untold: 0,
         }
     }
 
@@ -147,7 +185,73 @@ impl<F: Files> Writer<F> {
         if settings != self.settings {
             self.settings = settings;
             self.rotate_at = settings.rotate_size.max(self.size);
+            if settings.rotate_age.is_some() && self.born.is_none() && self.size > 0 {
+                self.born = self.file.as_ref().and_then(|file| self.files.born(file).ok());
+            }
         }
+    }
+
+    /// How it is set.
+    pub fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    /// Whether the disk counts as full, because less than [`Settings::min_free`] is left.
+    pub fn set_full(&mut self, full: bool) {
+        self.full = full;
+    }
+
+    /// Whether it does.
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Closes the active segment if it is old enough; inside a line, at the line's end. For every now and then.
+    ///
+    /// # Errors
+    /// It could not be closed, or an old one not be deleted; it is tried again at the next tick.
+    pub fn tick(&mut self, now: SystemTime) -> Result<(), Trouble> {
+        if self.file.is_none() || !self.is_aged(now) {
+            return Ok(());
+        }
+        if self.open_line {
+            self.rotate_at = self.rotate_at.min(self.size);
+            return Ok(());
+        }
+        self.rotate()
+    }
+
+    fn is_aged(&self, now: SystemTime) -> bool {
+        let (Some(age), Some(born)) = (self.settings.rotate_age, self.born) else { return false };
+        self.size > 0 && now.duration_since(born).is_ok_and(|lasted| lasted >= age)
+    }
+
+    /// The file of the oldest closed segment, in each form that it may have.
+    pub fn oldest(&self) -> Option<(u64, [PathBuf; 3])> {
+        let number = *self.numbers.closed.front()?;
+        Some((number, Form::ALL.map(|form| form_path(&self.dir, &self.name, number, form))))
+    }
+
+    /// Deletes the oldest closed segment to make space. If there is no other, an empty file stays for the numbering.
+    ///
+    /// # Errors
+    /// The system's; the segment may be there still.
+    pub fn give_up_oldest(&mut self) -> io::Result<()> {
+        let Some((number, paths)) = self.oldest() else { return Ok(()) };
+        if let [plain, ..] = &paths
+            && self.numbers.closed.len() == 1
+        {
+            drop(self.files.create(plain)?);
+            self.numbers.at_least = self.numbers.active();
+        }
+        for path in paths.iter().skip(usize::from(self.numbers.closed.len() == 1)) {
+            match self.files.remove(path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        self.numbers.closed.retain(|closed| *closed != number);
+        Ok(())
     }
 
     /// Where the next byte will go.
@@ -166,6 +270,7 @@ impl<F: Files> Writer<F> {
         match (self.files.length(file), self.files.length_at(&active_path(&self.dir, &self.name))) {
             (Ok(held), Ok(there)) if held == there => {
                 self.open_line &= held > 0;
+                self.born = self.born.filter(|_| held > 0);
                 self.size = held;
             }
             _ => self.file = None,
@@ -185,6 +290,10 @@ impl<F: Files> Writer<F> {
                 Ok(written) => rest = &rest[written..],
                 Err((written, trouble)) => {
                     let lost = &rest[written..];
+                    if self.settings.on_full == OnFull::Wait && trouble.is_full() {
+                        let dropped = skipped as u64;
+                        return Err(Trouble { dropped, waiting: lost.len(), ..trouble });
+                    }
                     self.lose(lost);
                     return Err(Trouble { dropped: (skipped + lost.len()) as u64, ..trouble });
                 }
@@ -202,10 +311,24 @@ impl<F: Files> Writer<F> {
     /// Writes a first part of `rest`, up to where a segment ends; tells its length. An error tells how much of
     /// `rest` was written in spite of it.
     fn step(&mut self, rest: &[u8], minor: &mut Option<Trouble>) -> Result<usize, (usize, Trouble)> {
+        if self.full {
+            let error =
+                io::Error::new(ErrorKind::StorageFull, "less space than min_free is left on the disk");
+            return Err((0, self.trouble("write to", active_path(&self.dir, &self.name), error)));
+        }
         self.open().map_err(|trouble| (0, trouble))?;
         if self.torn {
             if self.open_line {
                 self.put(b"\n").map_err(|(_, trouble)| (0, trouble))?;
+            }
+            if self.untold > 0 {
+                let text = missing(self.untold);
+                self.put(text.as_bytes()).map_err(|(written, trouble)| {
+                    // All but the line end is enough to have told it.
+                    self.untold *= u64::from(written + 1 < text.len());
+                    (0, trouble)
+                })?;
+                self.untold = 0;
             }
             self.torn = false;
         }
@@ -246,6 +369,9 @@ impl<F: Files> Writer<F> {
                 Ok(0) => ErrorKind::WriteZero.into(),
                 Ok(written) => {
                     done += written;
+                    if self.size == 0 && self.settings.rotate_age.is_some() {
+                        self.born = Some(SystemTime::now());
+                    }
                     self.size += written as u64;
                     self.open_line = bytes[done - 1] != b'\n';
                     continue;
@@ -267,10 +393,16 @@ impl<F: Files> Writer<F> {
         let path = active_path(&self.dir, &self.name);
         match self.files.append(&path) {
             Ok((file, size, open_line)) => {
+                self.born = match self.settings.rotate_age {
+                    Some(_) if size > 0 => self.files.born(&file).ok(),
+                    _ => None,
+                };
                 (self.file, self.size, self.open_line) = (Some(file), size, open_line);
                 self.rotate_at = self.settings.rotate_size.max(size);
-                if size > 0 && size >= self.settings.rotate_size && !open_line {
-                    // The size became smaller since it was written. If closing fails it is tried again later.
+                let due = size >= self.settings.rotate_size || self.is_aged(SystemTime::now());
+                if size > 0 && due && !open_line {
+                    // The size became smaller since it was written, or time has passed. If closing fails it is tried
+                    // again later.
                     let _ = self.rotate();
                 }
                 Ok(())
@@ -301,7 +433,7 @@ impl<F: Files> Writer<F> {
             }
             Err(error) => return Err(self.trouble("close", active, error)),
         };
-        (self.file, self.size, self.open_line) = (Some(file), 0, false);
+        (self.file, self.size, self.open_line, self.born) = (Some(file), 0, false, None);
         self.rotate_at = self.settings.rotate_size;
         if let Err(error) = self.files.rename(&next, &active) {
             self.file = None;
@@ -317,13 +449,25 @@ impl<F: Files> Writer<F> {
         for _ in 0..NUMBER_TRIES {
             let number = self.numbers.active();
             path = closed_path(&self.dir, &self.name, number);
-            match self.files.length_at(&path) {
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok((number, path)),
-                Err(error) => return Err(self.trouble("look at", path, error)),
-                Ok(_) => self.numbers.at_least = number + 1,
+            match self.is_taken(number) {
+                Ok(false) => return Ok((number, path)),
+                Ok(true) => self.numbers.at_least = number + 1,
+                Err((path, error)) => return Err(self.trouble("look at", path, error)),
             }
         }
         Err(self.trouble("find a free number after", path, ErrorKind::AlreadyExists.into()))
+    }
+
+    fn is_taken(&self, number: u64) -> Result<bool, (PathBuf, io::Error)> {
+        for form in Form::ALL {
+            let path = form_path(&self.dir, &self.name, number, form);
+            match self.files.length_at(&path) {
+                Ok(_) => return Ok(true),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err((path, error)),
+            }
+        }
+        Ok(false)
     }
 
     /// Deletes closed segments beyond those to keep.
@@ -333,13 +477,16 @@ impl<F: Files> Writer<F> {
         let mut result = Ok(());
         let mut stays = Vec::new();
         for number in self.numbers.closed.drain(..excess) {
-            let path = closed_path(&self.dir, &self.name, number);
-            match self.files.remove(&path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    stays.push(number);
-                    result = Err(Trouble { dropped: 0, what: "delete", path, error });
+            for form in Form::ALL {
+                let path = form_path(&self.dir, &self.name, number, form);
+                match self.files.remove(&path) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => {
+                        stays.push(number);
+                        result = Err(Trouble { dropped: 0, waiting: 0, what: "delete", path, error });
+                        break;
+                    }
+                    _ => {}
                 }
-                _ => {}
             }
         }
         for number in stays.into_iter().rev() {
@@ -365,17 +512,32 @@ impl<F: Files> Writer<F> {
                 data.len()
             }
         };
-        self.dropped += skipped as u64;
+        self.count(skipped);
         skipped
     }
 
     fn lose(&mut self, lost: &[u8]) {
-        self.dropped += lost.len() as u64;
+        self.count(lost.len());
         self.torn = true;
         self.skipping = (lost.last() != Some(&b'\n')).then_some(0);
     }
 
-    fn trouble(&self, what: &'static str, path: PathBuf, error: io::Error) -> Trouble {
-        Trouble { dropped: 0, what, path, error }
+    /// Bytes that come too late to be written at all.
+    pub fn discard(&mut self, lost: &[u8]) {
+        self.lose(lost);
     }
+
+    fn count(&mut self, lost: usize) {
+        self.dropped += lost as u64;
+        self.untold += lost as u64;
+    }
+
+    fn trouble(&self, what: &'static str, path: PathBuf, error: io::Error) -> Trouble {
+        Trouble { dropped: 0, waiting: 0, what, path, error }
+    }
+}
+
+/// What the log says where something is missing.
+fn missing(bytes: u64) -> String {
+    format!("[mainstay: {bytes} bytes of output are missing here]\n")
 }

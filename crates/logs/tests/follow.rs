@@ -13,7 +13,12 @@ use mainstay_logs::{
 use proptest::prelude::*;
 
 fn writer(dir: &Path, rotate_size: u64, keep_files: u32) -> Writer {
-    Writer::new(&mut Catalog::scan(dir).unwrap(), "web", Settings { rotate_size, keep_files }).unwrap()
+    Writer::new(
+        &mut Catalog::scan(dir).unwrap(),
+        "web",
+        Settings { rotate_size, keep_files, ..Settings::default() },
+    )
+    .unwrap()
 }
 
 fn read_all(follower: &mut Follower, size: usize) -> Vec<u8> {

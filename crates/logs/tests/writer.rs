@@ -9,7 +9,7 @@ use mainstay_logs::{Catalog, LINE_ALLOWANCE, LogPos, Settings, Writer, active_pa
 use proptest::prelude::*;
 
 fn settings(rotate_size: u64, keep_files: u32) -> Settings {
-    Settings { rotate_size, keep_files }
+    Settings { rotate_size, keep_files, ..Settings::default() }
 }
 
 fn writer(dir: &Path, settings: Settings) -> Writer {

@@ -102,6 +102,20 @@ impl Set {
         self.0.remove(token);
     }
 
+    /// Reads nothing from this any more, so that whoever writes has to wait, until it is resumed. What was under way
+    /// may come still. [`Set::drain`] reads all the same.
+    pub fn pause(&mut self, token: u64) {
+        self.0.pause(token);
+    }
+
+    /// Goes on with what was paused.
+    ///
+    /// # Errors
+    /// The system refuses to wait for it.
+    pub fn resume(&mut self, token: u64) -> io::Result<()> {
+        self.0.resume(token)
+    }
+
     /// Waits until there is something to read, a wake, or the timeout (`None`: for ever); gives `sink` what is there.
     /// Each call does a bounded amount of work, and nobody's flood keeps another one's line from being read.
     pub fn wait(

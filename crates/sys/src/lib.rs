@@ -9,6 +9,7 @@ pub mod clock;
 pub mod console;
 pub mod container;
 pub mod dirs;
+pub mod disk;
 pub mod endpoint;
 pub mod file;
 pub mod link;

@@ -47,6 +47,11 @@ pub fn become_keeper() -> io::Result<()> {
     platform::become_keeper()
 }
 
+/// From here on this thread gets processor and disk when nobody else wants them, as far as the system has that.
+pub fn step_back() {
+    platform::step_back();
+}
+
 /// Calls `f` with the name of each signal that asks us to end (`SIGTERM`, `SIGINT`, `SIGHUP`; Windows: `Ctrl+C`,
 /// `console closed`, `shutdown`), on a thread of its own. The signals do nothing else from then on. One that was
 /// ignored when we were started (`nohup`) stays ignored. Several callers each get their call.

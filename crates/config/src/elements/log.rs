@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mainstay_core::LogPlan;
+use mainstay_core::{Compress, LogPlan, OnFull};
 
 use super::duration;
 use crate::context::{Context, Field};
@@ -13,6 +13,7 @@ use crate::value::Value;
 pub(crate) const FORM: Form = Form::Section(&LOG);
 
 const COMPRESSIONS: &[&str] = &["zstd", "gzip", "none"];
+const ON_FULL: &[&str] = &["drop", "block"];
 
 pub(crate) static LOG: Section = Section {
     id: "log",
@@ -25,8 +26,23 @@ pub(crate) static LOG: Section = Section {
         Key::new("keep", Form::Section(&KEEP), "{ files = 10 }", "What is kept of the old ones.")
             .also(&["retention", "backups"]),
         Key::new("compress", Form::Choice(COMPRESSIONS), "\"zstd\"", "How old files are compressed.")
-            .no_effect()
+            .default("`\"zstd\"`")
             .also(&["compression"]),
+        Key::new(
+            "min_free",
+            Form::Size,
+            "\"1GB\"",
+            "Below so much free space on the disk old files are deleted.",
+        )
+        .also(&["min_disk_free", "free"]),
+        Key::new(
+            "on_full",
+            Form::Choice(ON_FULL),
+            "\"block\"",
+            "What happens to output when the disk is full.",
+        )
+        .default("`\"drop\"`")
+        .also(&["when_full", "full"]),
     ],
 };
 
@@ -39,23 +55,22 @@ pub(crate) static ROTATE: Section = Section {
         Key::new("size", Form::Size, "\"100MB\"", "At the first line end at or after this size.")
             .default("`\"100MB\"`")
             .also(&["max_size", "bytes", "maxbytes"]),
-        Key::new("age", Form::Duration, "\"1d\"", "When the file is this old.")
-            .no_effect()
-            .also(&["max_age", "every"]),
+        Key::new("age", Form::Duration, "\"1d\"", "When the file is this old.").also(&["max_age", "every"]),
     ],
 };
 
 pub(crate) static KEEP: Section = Section {
     id: "log_keep",
     title: "`log.keep`",
-    about: "Which old log files are kept.",
+    about: "Which old log files are kept; the limits hold all at once.",
     one_of: &[],
     keys: &[
         Key::new("files", Form::Count(0, MAX_FILES), "10", "So many, besides the one being written.")
             .default("`10`")
             .also(&["max_files", "backups", "count"]),
+        Key::new("age", Form::Duration, "\"30d\"", "Those last written to before so long are deleted.")
+            .also(&["max_age", "days"]),
         Key::new("total", Form::Size, "\"2GB\"", "All of them together are no larger.")
-            .no_effect()
             .also(&["total_size", "bytes"]),
     ],
 };
@@ -82,7 +97,7 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> LogPlan {
                 plan.rotate_size = cx.size(size, SMALLEST).unwrap_or(plan.rotate_size);
             }
             if let Some(age) = reader.get("age") {
-                cx.duration(age, Duration::from_secs(1)..=duration::MAX);
+                plan.rotate_age = cx.duration(age, Duration::from_secs(1)..=duration::MAX);
             }
             reader.finish();
         }
@@ -94,15 +109,25 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> LogPlan {
             if let Some(files) = reader.get("files") {
                 plan.keep_files = cx.count(files, 0, MAX_FILES).unwrap_or(plan.keep_files);
             }
+            if let Some(age) = reader.get("age") {
+                plan.keep_age = cx.duration(age, Duration::from_secs(1)..=duration::MAX);
+            }
             if let Some(total) = reader.get("total") {
-                cx.size(total, SMALLEST);
+                plan.keep_total = cx.size(total, SMALLEST);
             }
             reader.finish();
         }
     }
     if let Some(compress) = reader.get("compress") {
-        let choices: Vec<(&str, ())> = COMPRESSIONS.iter().map(|name| (*name, ())).collect();
-        cx.choice(compress, &choices);
+        let choices = [("zstd", Compress::Zstd), ("gzip", Compress::Gzip), ("none", Compress::None)];
+        plan.compress = cx.choice(compress, &choices).unwrap_or(plan.compress);
+    }
+    if let Some(free) = reader.get("min_free") {
+        plan.min_free = cx.size(free, SMALLEST);
+    }
+    if let Some(full) = reader.get("on_full") {
+        let choices = [("drop", OnFull::Drop), ("block", OnFull::Block)];
+        plan.on_full = cx.choice(full, &choices).unwrap_or(plan.on_full);
     }
     reader.finish();
     plan

@@ -17,7 +17,10 @@ pub fn the_first_transaction_has_everything() {
     assert_eq!((spawn.run, spawn.container.as_str()), (1, "db"));
     assert_eq!(spawn.command, ["/opt/db", "-x"]);
     assert_eq!(spawn.environment["SECRET"], "of db");
-    assert_eq!(spawn.log, Some(Log { name: "db".into(), rotate_size: 100_000_000, keep_files: 10 }));
+    assert_eq!(
+        spawn.log,
+        Some(Log { name: "db".into(), rotate_size: 100_000_000, keep_files: 10, ..Log::default() })
+    );
     keeper.handle(frame);
 
     // Its process is there: what depends on it follows, in the transaction that acknowledges that.

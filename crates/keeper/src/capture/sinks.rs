@@ -1,7 +1,9 @@
 //! Where captured bytes go: a log for each stream, with its writer; and what there is to tell of them.
 
+mod space;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use mainstay_logs::{Catalog, LogPos, Settings, Trouble, Writer};
 use mainstay_sys::capture::Chunk;
@@ -18,6 +20,10 @@ const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// When the control loop takes no more, it is tried again after this.
 const TELL_AGAIN: Duration = Duration::from_millis(10);
 
+/// Segments that are closed by age are looked at each fiftieth of that age, but not more and not less often.
+const AGE_LEAST: Duration = Duration::from_secs(1);
+const AGE_MOST: Duration = Duration::from_secs(60);
+
 /// So many notifications wait for a control loop that takes no more; further ones are dropped.
 const MAX_WAITING: usize = 4096;
 
@@ -32,6 +38,9 @@ struct Log {
     trouble: Option<String>,
     lost: bool,
     told: Option<Instant>,
+    /// What found no space and is not to be lost: while there is something, its runs are not read from. As long as
+    /// what came in one look at their pipes, and what they left when they ended.
+    waiting: Vec<u8>,
 }
 
 /// All of them.
@@ -48,6 +57,12 @@ pub(super) struct Sinks {
     /// Whether a log was written to since the last check.
     written: bool,
     next_check: Option<Instant>,
+    /// Runs to read from no more (true), or again.
+    pub(super) holds: Vec<(u64, bool)>,
+    space: space::Space,
+    /// How often it is looked whether segments are old enough to be closed, if any are closed by age; and when next.
+    age_every: Option<Duration>,
+    next_age: Option<Instant>,
     tell: Box<dyn Fn(Told) -> bool + Send>,
     /// What could not be told yet, in order.
     untold: VecDeque<Told>,
@@ -64,6 +79,10 @@ impl Sinks {
             lost_before: BTreeMap::new(),
             written: false,
             next_check: None,
+            holds: Vec::new(),
+            space: space::Space::default(),
+            age_every: None,
+            next_age: None,
             tell,
             untold: VecDeque::new(),
         }
@@ -96,12 +115,27 @@ impl Sinks {
         let Some(log) = self.logs.get_mut(place).and_then(Option::as_mut) else { return LogPos::default() };
         log.runs.push(run);
         log.writer.set_settings(settings);
+        if !log.waiting.is_empty() {
+            self.holds.push((run, true));
+        }
+        if let Some(age) = settings.rotate_age {
+            let every = (age / 50).clamp(AGE_LEAST, AGE_MOST);
+            self.age_every = Some(self.age_every.map_or(every, |known| known.min(every)));
+        }
         log.writer.position()
     }
 
     fn open(&mut self, name: &str, settings: Settings) -> Result<usize, String> {
         let writer = Writer::new(&mut self.catalog, name, settings)?;
-        let log = Log { writer, runs: Vec::new(), written: false, trouble: None, lost: false, told: None };
+        let log = Log {
+            writer,
+            runs: Vec::new(),
+            written: false,
+            trouble: None,
+            lost: false,
+            told: None,
+            waiting: Vec::new(),
+        };
         let place = match self.logs.iter().position(Option::is_none) {
             Some(free) => free,
             None => {
@@ -126,7 +160,13 @@ impl Sinks {
                 let Some(log) = self.logs.get_mut(place).and_then(Option::as_mut) else { return };
                 log.written = true;
                 self.written = true;
-                if let Err(trouble) = log.writer.write(data) {
+                self.space.written |= log.writer.settings().min_free.is_some();
+                if !log.waiting.is_empty() {
+                    log.waiting.extend_from_slice(data);
+                } else if let Err(trouble) = log.writer.write(data) {
+                    if trouble.waiting > 0 {
+                        self.wait_for_space(place, &data[data.len() - trouble.waiting..], &trouble);
+                    }
                     self.note(place, &trouble);
                 }
             }
@@ -151,7 +191,8 @@ impl Sinks {
         let Some(log) = self.logs.get_mut(place).and_then(Option::as_mut) else { return };
         log.runs.retain(|writing| *writing != run);
         let end = log.writer.position();
-        let (unused, log) = (log.runs.is_empty(), log.writer.name().to_owned());
+        let unused = log.runs.is_empty() && log.waiting.is_empty();
+        let log = log.writer.name().to_owned();
         self.tell(Told::Ended { run, log, end });
         if unused {
             self.close(place);
@@ -159,6 +200,7 @@ impl Sinks {
     }
 
     fn close(&mut self, place: usize) {
+        self.give_up_waiting(place);
         if self.troubled.remove(&place) {
             self.tell_trouble(place);
         }
@@ -185,6 +227,12 @@ impl Sinks {
                 }
             }
         }
+        if let Some(left) = self.see_to_space(now) {
+            sooner(left);
+        }
+        if let Some(left) = self.close_aged(now) {
+            sooner(left);
+        }
         match self.next_check {
             Some(due) if now >= due => {
                 for log in self.logs.iter_mut().flatten().filter(|log| log.written) {
@@ -204,7 +252,39 @@ impl Sinks {
         wait
     }
 
+    /// Closes segments that are old enough; tells when it is looked again.
+    fn close_aged(&mut self, now: Instant) -> Option<Duration> {
+        let every = self.age_every?;
+        let due = *self.next_age.get_or_insert(now + every);
+        if due > now {
+            return Some(due - now);
+        }
+        let (mut aged, mut troubles) = (false, Vec::new());
+        let time = SystemTime::now();
+        for (place, log) in self.logs.iter_mut().enumerate() {
+            let Some(log) = log.as_mut().filter(|log| log.writer.settings().rotate_age.is_some()) else {
+                continue;
+            };
+            aged = true;
+            if let Err(trouble) = log.writer.tick(time) {
+                troubles.push((place, trouble));
+            }
+        }
+        for (place, trouble) in troubles {
+            self.note(place, &trouble);
+        }
+        self.next_age = Some(now + every);
+        self.age_every = self.age_every.filter(|_| aged);
+        Some(every)
+    }
+
     fn note(&mut self, place: usize, trouble: &Trouble) {
+        if trouble.is_full() {
+            self.space.look_at_once();
+        }
+        if trouble.waiting > 0 && trouble.dropped == 0 {
+            return;
+        }
         if let Some(log) = self.logs.get_mut(place).and_then(Option::as_mut) {
             log.lost |= trouble.dropped > 0;
             log.trouble = Some(trouble.to_string());

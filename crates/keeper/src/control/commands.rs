@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mainstay_core::{RunId, Settings, StopAction, Time};
 use mainstay_link::{Command, Event, LogPos, Spawn};
-use mainstay_logs::is_valid_name;
+use mainstay_logs::{OnFull, is_valid_name};
 use mainstay_sys::capture::{self, NotifySocket};
 use mainstay_sys::container::{Container, Signal};
 use mainstay_sys::spawn::{self, Process, Request, Rlimit};
@@ -32,6 +32,16 @@ const NOT_INHERITED: [&str; 9] = [
     "JOURNAL_STREAM",
     "MAINPID",
 ];
+
+fn log_settings(log: &mainstay_link::Log) -> mainstay_logs::Settings {
+    mainstay_logs::Settings {
+        rotate_size: log.rotate_size,
+        rotate_age: log.rotate_age_ms.map(Duration::from_millis),
+        keep_files: log.keep_files,
+        min_free: log.min_free,
+        on_full: if log.wait_when_full { OnFull::Wait } else { OnFull::Drop },
+    }
+}
 
 impl Keeper {
     /// Takes a command. From here on a run is known that is to be made, also to the next daemon.
@@ -150,8 +160,7 @@ impl Keeper {
             return Err(format!("its end could not have been noticed: {error}"));
         }
         let log = spawn.log.map(|log| {
-            let settings =
-                mainstay_logs::Settings { rotate_size: log.rotate_size, keep_files: log.keep_files };
+            let settings = log_settings(&log);
             (log.name, settings)
         });
         self.made(run, &spawn.container, process, log.as_ref().map(|(name, _)| name.clone()));

@@ -82,6 +82,7 @@ fn text_length(event: &Event) -> usize {
         | Event::LogDropped { error, .. }
         | Event::ReplaceFailed { error } => error.len(),
         Event::DownWanted { by } => by.len(),
+        Event::LogNote { text, .. } => text.len(),
         Event::Spawned { .. }
         | Event::Exited { .. }
         | Event::TreeEmpty { .. }

@@ -301,6 +301,6 @@ impl Daemon {
 /// A service made from the helper, with a log of the container's name.
 pub fn service(run: u64, container: &str, words: &[&str]) -> Spawn {
     let command = std::iter::once(HELPER).chain(words.iter().copied()).map(str::to_owned).collect();
-    let log = Log { name: container.to_owned(), rotate_size: 100_000_000, keep_files: 10 };
+    let log = Log { name: container.to_owned(), rotate_size: 100_000_000, keep_files: 10, ..Log::default() };
     Spawn { run, container: container.to_owned(), command, log: Some(log), ..Spawn::default() }
 }

@@ -136,6 +136,21 @@ impl Set {
         self.sources.remove(&token);
     }
 
+    pub(super) fn pause(&mut self, token: u64) {
+        if let Some(Source::Pipe { fd, .. }) = self.sources.get(&token) {
+            // All of it: that nobody writes any more would be told over and over otherwise.
+            let _ = epoll::delete(&self.epoll, fd);
+        }
+    }
+
+    pub(super) fn resume(&mut self, token: u64) -> io::Result<()> {
+        let Some(Source::Pipe { fd, .. }) = self.sources.get(&token) else { return Ok(()) };
+        match epoll::add(&self.epoll, fd, EventData::new_u64(token), EventFlags::IN) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     pub(super) fn wait(
         &mut self,
         timeout: Option<Duration>,

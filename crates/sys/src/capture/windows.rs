@@ -96,6 +96,8 @@ struct Pipe {
     buffer: Box<[u8; SMALL]>,
     /// Windows may write to `operation` and `buffer`.
     pending: bool,
+    /// Nothing is read from it for now.
+    paused: bool,
 }
 
 /// What a look at a pipe brought.
@@ -144,6 +146,25 @@ impl Set {
             // Dropping it takes its read back. Packets of it that still arrive belong to nobody.
             self.pipes.remove(&key);
         }
+    }
+
+    pub(super) fn pause(&mut self, token: u64) {
+        let key = self.tokens.get(&token);
+        if let Some(pipe) = key.and_then(|key| self.pipes.get_mut(key)) {
+            pipe.paused = true;
+        }
+    }
+
+    pub(super) fn resume(&mut self, token: u64) -> io::Result<()> {
+        let Some(key) = self.tokens.get(&token).copied() else { return Ok(()) };
+        let Some(pipe) = self.pipes.get_mut(&key).filter(|pipe| pipe.paused) else { return Ok(()) };
+        pipe.paused = false;
+        if pipe.pending {
+            // Its packet may have come and been passed over.
+            return self.wake.port.post(Packet { key, value: 0 });
+        }
+        self.ready.push_back(key);
+        Ok(())
     }
 
     pub(super) fn wait(
@@ -202,7 +223,8 @@ impl Set {
 
     /// A read is done. Or the packet is that of an earlier one, which [`Set::drain`] took back and began anew.
     fn finished(&mut self, key: usize, sink: &mut dyn FnMut(u64, Chunk<'_>)) {
-        let Some(pipe) = self.pipes.get_mut(&key).filter(|pipe| pipe.is_done()) else { return };
+        let takes = |pipe: &&mut Pipe| !pipe.paused && pipe.is_done();
+        let Some(pipe) = self.pipes.get_mut(&key).filter(takes) else { return };
         // It is done, so this takes nothing back.
         match pipe.take_back() {
             Look::Bytes(count) => {
@@ -227,7 +249,9 @@ impl Set {
     }
 
     fn serve(&mut self, key: usize, sink: &mut dyn FnMut(u64, Chunk<'_>)) -> bool {
-        let Some(pipe) = self.pipes.get(&key).filter(|pipe| !pipe.pending) else { return false };
+        let Some(pipe) = self.pipes.get(&key).filter(|pipe| !pipe.pending && !pipe.paused) else {
+            return false;
+        };
         let token = pipe.token;
         let mut total = 0;
         while total < TURN {
@@ -293,6 +317,7 @@ impl Pipe {
             operation: Box::new(Operation::new()),
             buffer: Box::new([0; SMALL]),
             pending: false,
+            paused: false,
         }
     }
 

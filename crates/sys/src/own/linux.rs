@@ -96,6 +96,18 @@ pub(super) fn become_keeper() -> io::Result<()> {
     Ok(())
 }
 
+pub(super) fn step_back() {
+    /// `IOPRIO_WHO_PROCESS` and `IOPRIO_CLASS_IDLE` in its place (linux/ioprio.h).
+    const WHO_PROCESS: libc::c_int = 1;
+    const IDLE: libc::c_int = 3 << 13;
+    // On Linux each thread has a priority of its own; 0 is the one that asks.
+    // SAFETY: neither call takes a pointer. Refusals leave the thread as it was.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, 19);
+        libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, 0, IDLE);
+    }
+}
+
 /// As far as allowed; says what it was, if that was changed.
 fn raise_open_files() -> Option<libc::rlimit> {
     let before = rustix::process::getrlimit(Resource::Nofile);

@@ -14,7 +14,10 @@ use windows_sys::Win32::System::Console::SetConsoleCtrlHandler;
 use windows_sys::Win32::System::Diagnostics::Debug::{
     SEM_FAILCRITICALERRORS, SEM_NOOPENFILEERRORBOX, SetErrorMode,
 };
-use windows_sys::Win32::System::Threading::{CREATE_BREAKAWAY_FROM_JOB, DETACHED_PROCESS};
+use windows_sys::Win32::System::Threading::{
+    CREATE_BREAKAWAY_FROM_JOB, DETACHED_PROCESS, GetCurrentThread, SetThreadPriority,
+    THREAD_MODE_BACKGROUND_BEGIN, THREAD_PRIORITY_LOWEST,
+};
 
 use crate::container::Root;
 use crate::link::ChildLink;
@@ -24,6 +27,16 @@ use crate::spawn::Process;
 use crate::spawn::windows::join_command_line;
 use crate::win::launch::{Launch, Launched, launch};
 use crate::win::{self, check, explain};
+
+pub(super) fn step_back() {
+    // Background mode lowers disk and memory priority too.
+    // SAFETY: the pseudo handle is always valid. Refusals leave the thread as it was.
+    unsafe {
+        if SetThreadPriority(GetCurrentThread(), THREAD_MODE_BACKGROUND_BEGIN) == 0 {
+            SetThreadPriority(GetCurrentThread(), THREAD_PRIORITY_LOWEST);
+        }
+    }
+}
 
 pub(super) fn spawn_keeper(
     exe: &Path,
