@@ -3,9 +3,11 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use mainstay_daemon::{StoredPlan, write_plan};
+use mainstay_daemon::{StoredPlan, write_plan_to};
+use mainstay_keeper::{KeeperFile, plan_offer};
 use mainstay_sys::link::{self, ChildLink, Link};
 use mainstay_sys::{dirs, own};
 
@@ -52,6 +54,9 @@ impl Leash {
 /// A killed process is gone in this time.
 const KILLED_WITHIN: Duration = Duration::from_millis(500);
 
+/// A keeper that has the lock has told who it is in this time.
+const SAYS_SO_WITHIN: Duration = Duration::from_secs(2);
+
 /// Starts the keeper of `place` with this plan and waits until it is ready.
 ///
 /// # Errors
@@ -68,11 +73,21 @@ pub fn start(place: &Place, plan: &StoredPlan) -> Result<Started, Failure> {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    write_plan(&place.dirs.state, plan).map_err(|e| Failure::failed(e.to_string()))?;
+    // Under a name of our own: another one that starts this stack at the same moment may get it instead.
+    let offer = plan_offer(&place.dirs.state);
+    let started = write_plan_to(offer.clone(), plan)
+        .map_err(|e| Failure::failed(e.to_string()))
+        .and_then(|()| try_keepers(place, plan, &offer));
+    // The keeper that took it has removed it.
+    let _ = std::fs::remove_file(&offer);
+    started
+}
+
+fn try_keepers(place: &Place, plan: &StoredPlan, offer: &Path) -> Result<Started, Failure> {
     for _ in 0..TRIES {
         let (mut link, child) =
             link::pair().map_err(|e| Failure::failed(format!("cannot make a pipe: {e}")))?;
-        spawn(place, plan, child)?;
+        spawn(place, plan, offer, child)?;
         let why = match link.read_line(PATIENCE) {
             Ok(Some(line)) if line == "ready" => return Ok(Started::New(Leash { link })),
             Ok(Some(line)) => line.strip_prefix("error: ").unwrap_or(&line).to_owned(),
@@ -93,10 +108,11 @@ pub fn start(place: &Place, plan: &StoredPlan) -> Result<Started, Failure> {
     Err(not_come_up(place, "somebody else holds its lock again and again"))
 }
 
-fn spawn(place: &Place, plan: &StoredPlan, link: ChildLink) -> Result<(), Failure> {
+fn spawn(place: &Place, plan: &StoredPlan, offer: &Path, link: ChildLink) -> Result<(), Failure> {
     let exe =
         std::env::current_exe().map_err(|e| Failure::failed(format!("cannot find the own program: {e}")))?;
     let mut arguments: Vec<OsString> = vec!["keeper".into(), "--stack".into(), place.name.clone().into()];
+    arguments.extend(["--plan".into(), offer.into()]);
     if let Some(config) = &plan.config {
         arguments.extend(["--config".into(), config.into()]);
     }
@@ -117,7 +133,7 @@ fn daemon_log(place: &Place) -> Result<File, Failure> {
 
 fn already_up(place: &Place) -> Failure {
     let failure = Failure::new(ExitStatus::AlreadyUp, format!("stack {} is up already", place.name));
-    let failure = match place.keeper() {
+    let failure = match present_keeper(place) {
         Some(keeper) => {
             let since =
                 if keeper.started.is_empty() { String::new() } else { format!(", since {}", keeper.started) };
@@ -131,6 +147,18 @@ fn already_up(place: &Place) -> Failure {
         "`mainstay status --stack {0}` shows it, `mainstay down --stack {0}` stops it",
         place.name
     ))
+}
+
+/// Who keeps the stack. One that has just taken it says so a moment later.
+fn present_keeper(place: &Place) -> Option<KeeperFile> {
+    let until = Instant::now() + SAYS_SO_WITHIN;
+    loop {
+        let keeper = place.keeper().filter(|keeper| mainstay_sys::process::identity(keeper.pid).is_some());
+        if keeper.is_some() || Instant::now() > until {
+            return keeper;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn not_come_up(place: &Place, why: &str) -> Failure {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use crate::failure::ExitStatus;
 
-/// `mainstay keeper --stack NAME [--config FILE]`, started by `mainstay up` and `mainstay run`, with a link to it as
+/// `mainstay keeper --stack NAME [--plan FILE] [--config FILE]`, started by `mainstay up` and `mainstay run`, with a link to it as
 /// standard input.
 pub fn keeper(arguments: &[OsString]) -> ExitCode {
     match keeper_arguments(arguments)
@@ -27,6 +27,7 @@ fn keeper_arguments(arguments: &[OsString]) -> Result<mainstay_keeper::Args, Str
     Ok(mainstay_keeper::Args {
         dirs: mainstay_sys::dirs::stack(&stack).map_err(|e| e.to_string())?,
         config: value(arguments, "--config").map(PathBuf::from),
+        plan: value(arguments, "--plan").map(PathBuf::from),
         daemon_exe: std::env::current_exe().map_err(|e| format!("cannot find the own program: {e}"))?,
         daemon_args: vec!["daemon".into(), "--stack".into(), stack.clone().into()],
         containment: mainstay_keeper::containment_from_environment().map_err(|e| e.to_string())?,

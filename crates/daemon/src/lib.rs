@@ -22,5 +22,5 @@ mod run;
 mod shelf;
 mod welcome;
 
-pub use plan_store::{MAX_PLAN, PlanError, StoredPlan, plan_path, read_plan, write_plan};
+pub use plan_store::{MAX_PLAN, PlanError, StoredPlan, plan_path, read_plan, write_plan, write_plan_to};
 pub use run::{Args, DaemonError, run};

@@ -101,19 +101,32 @@ fn read_one(path: PathBuf) -> Result<StoredPlan, PlanError> {
 /// # Errors
 /// See [`PlanError`].
 pub fn write_plan(state: &Path, stored: &StoredPlan) -> Result<(), PlanError> {
-    let path = plan_path(state);
-    let bytes = match serde_json::to_vec(stored) {
-        Ok(bytes) => bytes,
-        Err(error) => return Err(PlanError::Damaged { path, error }),
-    };
+    let bytes = as_bytes(plan_path(state), stored)?;
+    for path in [plan_path(state), copy_path(state)] {
+        write_one(path, &bytes)?;
+    }
+    Ok(())
+}
+
+/// The same into one other file, for a keeper that makes it the stack's plan, in both copies.
+///
+/// # Errors
+/// See [`PlanError`].
+pub fn write_plan_to(path: PathBuf, stored: &StoredPlan) -> Result<(), PlanError> {
+    let bytes = as_bytes(path.clone(), stored)?;
+    write_one(path, &bytes)
+}
+
+fn as_bytes(path: PathBuf, stored: &StoredPlan) -> Result<Vec<u8>, PlanError> {
+    let bytes = serde_json::to_vec(stored).map_err(|error| PlanError::Damaged { path, error })?;
     if bytes.len() > MAX_PLAN {
         return Err(PlanError::TooLong { bytes: bytes.len() });
     }
-    for path in [path, copy_path(state)] {
-        mainstay_sys::file::write_atomic(&path, &bytes, true)
-            .map_err(|error| PlanError::Write { path, error })?;
-    }
-    Ok(())
+    Ok(bytes)
+}
+
+fn write_one(path: PathBuf, bytes: &[u8]) -> Result<(), PlanError> {
+    mainstay_sys::file::write_atomic(&path, bytes, true).map_err(|error| PlanError::Write { path, error })
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use mainstay_sys::container::Kind;
 use mainstay_sys::dirs::Dirs;
 
 pub use down_request::ask_down;
-pub use start::KeeperFile;
+pub use start::{KeeperFile, plan_offer};
 
 /// Set to `session`, `cgroup` or `job`, it forces that way of holding trees together.
 pub const CONTAINMENT_VARIABLE: &str = "MAINSTAY_CONTAINMENT";
@@ -40,6 +40,9 @@ pub struct Args {
     pub dirs: Dirs,
     /// The configuration file, to be shown to people.
     pub config: Option<PathBuf>,
+    /// The plan that `mainstay up` offers: it becomes the stack's plan if this keeper gets the stack. Absent, the
+    /// plan is what is there.
+    pub plan: Option<PathBuf>,
     /// The program that daemons are made from.
     pub daemon_exe: PathBuf,
     /// Its arguments; `--guard` and [`mainstay_sys::container::Root::guard_argument`] come after them.

@@ -68,14 +68,7 @@ pub(crate) fn start(args: &Args) -> Result<Started, Error> {
         dirs::create_private(dir).map_err(|error| failed("make the directory", dir, &error))?;
     }
     let lock = lock(args)?;
-    down_request::clear(&args.dirs.state);
-    let log = OwnLog::open(&args.dirs.state);
-    let id = stack_id(&args.dirs.state)?;
-    let root = Root::open(&id, args.containment)
-        .map_err(|error| Error::Failed(format!("cannot hold processes together here: {error}")))?;
-    end_leftovers(args, &root, &log)?;
-    let journal = Journal::start(&args.dirs.state)
-        .map_err(|error| failed("write", &args.dirs.state.join("runs.journal"), &error))?;
+    // First of all: whoever is refused from now on is told who is here.
     let about = KeeperFile {
         pid: std::process::id(),
         started: when::now(),
@@ -86,6 +79,24 @@ pub(crate) fn start(args: &Args) -> Result<Started, Error> {
     let text = serde_json::to_vec(&about).unwrap_or_default();
     let path = path(&args.dirs);
     file::write_atomic(&path, &text, true).map_err(|error| failed("write", &path, &error))?;
+    let started = prepare(args, lock, &about);
+    if started.is_err() {
+        KeeperFile::remove(&args.dirs);
+    }
+    started
+}
+
+/// What comes when the stack is ours.
+fn prepare(args: &Args, lock: File, about: &KeeperFile) -> Result<Started, Error> {
+    take_plan(args)?;
+    down_request::clear(&args.dirs.state);
+    let log = OwnLog::open(&args.dirs.state);
+    let id = stack_id(&args.dirs.state)?;
+    let root = Root::open(&id, args.containment)
+        .map_err(|error| Error::Failed(format!("cannot hold processes together here: {error}")))?;
+    end_leftovers(args, &root, &log)?;
+    let journal = Journal::start(&args.dirs.state)
+        .map_err(|error| failed("write", &args.dirs.state.join("runs.journal"), &error))?;
     log.say(format_args!(
         "version {}, process {}, keeps {} in {} containment",
         about.version,
@@ -94,6 +105,37 @@ pub(crate) fn start(args: &Args) -> Result<Started, Error> {
         containment(root.kind())
     ));
     Ok(Started { lock, log, root, journal })
+}
+
+/// How the name of an offered plan begins and ends; between is the process that offers it.
+const OFFER: (&str, &str) = ("plan.offer.", ".json");
+
+/// The file in which this process offers a plan to the keeper that it starts. Its name is this process's own: of
+/// several that start a stack at once, none can change the plan of the one that gets it.
+pub fn plan_offer(state_dir: &Path) -> PathBuf {
+    state_dir.join(format!("{}{}{}", OFFER.0, std::process::id(), OFFER.1))
+}
+
+/// Makes the offered plan the stack's, and removes offers that nobody needs any more. Called with the lock held.
+fn take_plan(args: &Args) -> Result<(), Error> {
+    if let Some(offer) = &args.plan {
+        let bytes = std::fs::read(offer).map_err(|error| failed("read", offer, &error))?;
+        // Two copies: the daemon takes the second where the first is damaged.
+        for name in ["plan.json", "plan.copy.json"] {
+            let path = args.dirs.state.join(name);
+            file::write_atomic(&path, &bytes, true).map_err(|error| failed("write", &path, &error))?;
+        }
+        // One that stays is removed by a later keeper.
+        let _ = std::fs::remove_file(offer);
+    }
+    for entry in std::fs::read_dir(&args.dirs.state).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix(OFFER.0).and_then(|rest| rest.strip_suffix(OFFER.1));
+        if pid.is_some_and(|pid| pid.parse().map_or(true, |pid| process::identity(pid).is_none())) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
 }
 
 /// Where the sockets for notifications are.

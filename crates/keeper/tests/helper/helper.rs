@@ -33,6 +33,7 @@ fn main() -> ExitCode {
 fn keeper(home: &str, stack: &str, port: &str) -> ExitCode {
     let base = PathBuf::from(home).join(stack);
     let result = mainstay_keeper::run(Args {
+        plan: None,
         stack: stack.to_owned(),
         dirs: Dirs { run: base.join("run"), state: base.join("state"), log: base.join("log") },
         config: Some("/etc/shop.toml".into()),
