@@ -225,6 +225,8 @@ pub enum EventBody {
         /// In words.
         message: String,
     },
+    /// Something that a newer version wrote and this one does not know.
+    Other(serde_json::Map<String, serde_json::Value>),
 }
 
 /// Which events.

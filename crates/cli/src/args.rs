@@ -175,4 +175,47 @@ mod tests {
         }
         insta::assert_snapshot!("help_of_each", all);
     }
+
+    /// Every command's help, as a page shows it.
+    fn commands_page() -> String {
+        let mut page = String::new();
+        let mut cli = Cli::command().term_width(80);
+        cli.build();
+        for command in cli.get_subcommands_mut().filter(|c| !c.is_hide_set()) {
+            let name = command.get_name().to_owned();
+            let help = command.render_long_help().to_string();
+            let help: String = help.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+            page.push_str(&format!("### {name}\n```text\n{}\n```\n\n", help.trim_end()));
+            for nested in command.get_subcommands_mut().filter(|c| !c.is_hide_set() && c.get_name() != "help")
+            {
+                let help = nested.render_long_help().to_string();
+                let help: String = help.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+                let nested = nested.get_name();
+                page.push_str(&format!("### {name} {nested}\n```text\n{}\n```\n\n", help.trim_end()));
+            }
+        }
+        page
+    }
+
+    #[test]
+    fn the_documentation_has_every_command_as_it_is() {
+        const BEGIN: &str = "<!-- commands: begin -->\n";
+        const END: &str = "<!-- commands: end -->\n";
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
+        let text = std::fs::read_to_string(file).expect("docs/cli.md can be read").replace("\r\n", "\n");
+        let (before, rest) = text.split_once(BEGIN).expect("the begin mark");
+        let (written, after) = rest.split_once(END).expect("the end mark");
+        let page = commands_page();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(file, format!("{before}{BEGIN}{page}{END}{after}"))
+                .expect("docs/cli.md can be written");
+            return;
+        }
+        // The program's name has an ending on Windows.
+        let is_true = written == page.replace("mainstay.exe", "mainstay");
+        assert!(
+            is_true,
+            "write it anew: UPDATE_DOCS=1 cargo test -p mainstay-cli --bin mainstay documentation"
+        );
+    }
 }

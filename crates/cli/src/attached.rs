@@ -30,10 +30,6 @@ const GOING_TIME: Duration = Duration::from_secs(20);
 /// # Errors
 /// It is up already, does not come up, or is lost.
 pub fn run(place: &Place, stored: &StoredPlan, output: &mut Output) -> Outcome {
-    if output.json {
-        return Err(Failure::usage("services' output has no JSON form")
-            .hint("`mainstay up --detach --json`, then `mainstay events --follow --json`"));
-    }
     // Before the keeper is there: a Ctrl+C must never find this process without its handler and the stack running.
     let (asked, signals) = mpsc::channel(4);
     mainstay_sys::own::on_terminate(move |signal| {
@@ -198,17 +194,23 @@ impl Screen<'_> {
         if record.at.parse::<jiff::Timestamp>().is_ok_and(|at| at < self.begin) {
             return Ok(());
         }
+        if self.output.json {
+            if let EventBody::Core(event) = &record.event
+                && let Some(service) = &event.service
+            {
+                self.add_tail(service.as_str());
+                self.tails.pump_one(service.as_str(), self.output)?;
+            }
+            self.output.json(&serde_json::json!({ "type": "event", "event": record }))?;
+            return self.output.flush();
+        }
         match &record.event {
             EventBody::Core(event) => {
                 let (Some(service), Some(text)) = (&event.service, event_text::brief(event)) else {
                     return Ok(());
                 };
                 self.tails.pump_one(service.as_str(), self.output)?;
-                if !self.tails.has(service.as_str()) {
-                    // Put into the stack since.
-                    let from = end(&self.place.dirs.log, service.as_str()).unwrap_or_default();
-                    self.tails.add(service.as_str(), from);
-                }
+                self.add_tail(service.as_str());
                 let prefix = self.tails.prefix(service.as_str(), '*', self.output);
                 let text = self.output.paint.apply(event_text::colour(event), &text);
                 self.output.line(&format!("{prefix} {text}"))?;
@@ -219,7 +221,16 @@ impl Screen<'_> {
                 self.tails.pump(self.output)?;
                 self.output.line(&format!("* {}", words::printable(message)))?;
             }
+            EventBody::Other(_) => {}
         }
         self.output.flush()
+    }
+
+    /// For a service that was put into the stack since.
+    fn add_tail(&mut self, service: &str) {
+        if !self.tails.has(service) {
+            let from = end(&self.place.dirs.log, service).unwrap_or_default();
+            self.tails.add(service, from);
+        }
     }
 }

@@ -60,6 +60,13 @@ pub fn line(record: &EventRecord, paint: Paint) -> String {
             format!("{time}  {}  {what}", paint.apply(style::STRONG, name))
         }
         EventBody::Own { message } => format!("{time}  (mainstay)  {}", words::printable(message)),
+        EventBody::Other(fields) => {
+            let text = |name: &str| fields.get(name).and_then(serde_json::Value::as_str);
+            let name = words::printable(text("service").unwrap_or("(stack)"));
+            let kind = fields.get("kind").and_then(|kind| kind.get("kind").unwrap_or(kind).as_str());
+            let kind = words::printable(kind.unwrap_or("something"));
+            format!("{time}  {name}  {kind}, an event of a newer version; --json shows all of it")
+        }
     }
 }
 
@@ -157,6 +164,11 @@ mod tests {
         assert_eq!(line(&record, Paint::plain()), "not a time  (stack)  started, pid 7");
         let own = EventRecord { event: EventBody::Own { message: "daemon replaced".to_owned() }, ..record };
         assert_eq!(line(&own, Paint::plain()), "not a time  (mainstay)  daemon replaced");
+        let newer =
+            r#"{"seq":2,"at":"t","service":"api","run":null,"kind":{"kind":"teleported","to":"mars"}}"#;
+        let newer: EventRecord = serde_json::from_str(newer).expect("an event");
+        assert!(line(&newer, Paint::plain()).starts_with("t  api  teleported, an event of a newer version"));
+        assert!(serde_json::to_string(&newer).expect("JSON").contains(r#""to":"mars""#));
         assert_eq!(local_time("2026-11-22T19:12:03.123Z").len(), "2026-11-22 19:12:03.123".len());
     }
 }

@@ -78,8 +78,16 @@ impl Output {
         Ok(self.stdout.flush()?)
     }
 
-    /// A message to standard error.
+    /// A message to standard error; an object there, too, if the reader is a program.
     pub fn note(&self, text: &str) {
+        if self.json {
+            self.note_raw(&serde_json::json!({ "message": text }).to_string());
+        } else {
+            self.note_raw(text);
+        }
+    }
+
+    fn note_raw(&self, text: &str) {
         // There is nobody left to tell if this fails.
         let _ = writeln!(io::stderr(), "{text}");
     }
@@ -95,7 +103,7 @@ impl Output {
         if failure.quiet {
             return;
         }
-        self.note(&self.failure_text(failure));
+        self.note_raw(&self.failure_text(failure));
     }
 
     fn failure_text(&self, failure: &Failure) -> String {

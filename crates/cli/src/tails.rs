@@ -93,6 +93,10 @@ impl Tails {
             let prefix = output.paint.apply(tail.style, &format!("{name:width$} |"));
             for turn in 0..TURN {
                 match tail.lines.next_line() {
+                    Ok(Some(line)) if output.json => {
+                        write_json(output, name, &line)?;
+                        more |= turn + 1 == TURN;
+                    }
                     Ok(Some(line)) => {
                         write(output, &prefix, &line, &mut tail.open)?;
                         more |= turn + 1 == TURN;
@@ -126,6 +130,12 @@ impl Tails {
         let width = self.width;
         for (name, tail) in &mut self.logs {
             let prefix = output.paint.apply(tail.style, &format!("{name:width$} |"));
+            if output.json {
+                if let Some(line) = tail.lines.take_rest() {
+                    write_json(output, name, &line)?;
+                }
+                continue;
+            }
             if let Some(line) = tail.lines.take_rest() {
                 write(output, &prefix, &line, &mut tail.open)?;
             }
@@ -135,6 +145,17 @@ impl Tails {
         }
         Ok(())
     }
+}
+
+/// A line, or a piece of a very long one, as JSON. Bytes that are not UTF-8 are replaced; the log has them as they are.
+fn write_json(output: &mut Output, service: &str, line: &Line<'_>) -> Result<(), Failure> {
+    let text = line.text.strip_suffix(b"\r").unwrap_or(line.text);
+    output.json(&serde_json::json!({
+        "type": "output",
+        "service": service,
+        "text": String::from_utf8_lossy(text),
+        "ended": line.ended,
+    }))
 }
 
 fn write(output: &mut Output, prefix: &str, line: &Line<'_>, open: &mut bool) -> Result<(), Failure> {

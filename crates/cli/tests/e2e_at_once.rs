@@ -14,7 +14,7 @@ fn of_many_ups_at_once_one_wins_and_the_plan_is_its_own() {
     let home = Home::new();
     let files: Vec<_> = (0..RIVALS)
         .map(|nth| {
-            home.config(&format!("name = \"one\"\n[service.s{nth}]\ncommand = [@fixture@, \"run\"]\n"));
+            home.config(&format!("name = \"one\"\n[service.s{nth}]\ncommand = [@fixture@, \"sleep\"]\n"));
             let file = home.file(&format!("rival-{nth}.toml"));
             fs::rename(home.file("mainstay.toml"), &file).expect("a file");
             file

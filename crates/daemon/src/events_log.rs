@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use hyper::body::Bytes;
@@ -21,6 +21,10 @@ use tracing::warn;
 const MAX_FILE: u64 = 4 << 20;
 /// A follower may be so many events behind before it has to read them from the files.
 const LIVE: usize = 256;
+/// Numbers stay below this, which JSON readers still take as whole numbers.
+const MAX_SEQ: u64 = 1 << 53;
+/// A longer line is no event; only its beginning is held in memory.
+const MAX_LINE: u64 = 1 << 20;
 /// A reader gets so many bytes at a time.
 const CHUNK: usize = 64 << 10;
 
@@ -61,7 +65,8 @@ struct Numbered {
 }
 
 fn seq_of(line: &[u8]) -> Option<u64> {
-    serde_json::from_slice::<Numbered>(line).ok().map(|numbered| numbered.seq)
+    // A number that no stack reaches is one that a failing disk made; going on after it would end all counting.
+    serde_json::from_slice::<Numbered>(line).ok().map(|numbered| numbered.seq).filter(|seq| *seq < MAX_SEQ)
 }
 
 fn current(state: &Path) -> PathBuf {
@@ -89,10 +94,11 @@ impl EventsLog {
         };
         let saved: Option<Saved<'_>> = saved.and_then(|text| serde_json::from_str(text).ok());
         let end = saved.as_ref().map_or(u64::MAX, |saved| saved.next);
-        let last = mend(state, end).unwrap_or_else(|error| {
+        let (last, torn) = mend(state, end).unwrap_or_else(|error| {
             warn!("can't read {}: {error}", current(state).display());
-            0
+            (0, true)
         });
+        log.torn = torn;
         let saved = saved.unwrap_or_default();
         log.next = (last + 1).max(saved.next);
         log.leaving = saved
@@ -192,39 +198,57 @@ impl EventsLog {
     }
 }
 
-/// Cuts the files off at the first event of number `end`, or at a line without its end; gives the last number before.
-fn mend(state: &Path, end: u64) -> io::Result<u64> {
-    let mut last = 0;
+/// Cuts the files off at the first event of number `end`, or at a line without its end; gives the last number before,
+/// and whether something had to stay that should have been cut off, as on a disk that is read-only for now.
+fn mend(state: &Path, end: u64) -> io::Result<(u64, bool)> {
+    let (mut last, mut torn) = (0, false);
     for path in [previous(state), current(state)] {
         let file = match OpenOptions::new().read(true).write(true).open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
+            // Read-only: the numbers go on all the same.
+            Err(_) => File::open(&path)?,
         };
         let mut kept = 0;
         let length = file.metadata()?.len();
         let mut reader = BufReader::new(&file);
         let mut line = Vec::new();
-        while read_line(&mut reader, &mut line)? {
+        while let Some(read) = read_line(&mut reader, &mut line)? {
             let seq = seq_of(&line).unwrap_or(last);
             if seq >= end {
                 break;
             }
-            kept += line.len() as u64;
+            kept += read;
             last = last.max(seq);
         }
-        if kept < length {
-            file.set_len(kept)?;
+        if kept < length
+            && let Err(error) = file.set_len(kept)
+        {
+            warn!("can't cut the end off {}: {error}", path.display());
+            torn = true;
         }
     }
-    Ok(last)
+    Ok((last, torn))
 }
 
-/// Reads a whole line with its end; false if there is none.
-fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+/// Reads a whole line with its end, and gives its length; none if there is no whole one. Of a line that is too long to
+/// be an event only the beginning is given out.
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<u64>> {
     line.clear();
-    reader.read_until(b'\n', line)?;
-    Ok(line.last() == Some(&b'\n'))
+    let mut read = reader.by_ref().take(MAX_LINE).read_until(b'\n', line)? as u64;
+    let mut ended = line.last() == Some(&b'\n');
+    while !ended && read >= MAX_LINE {
+        let buffer = reader.fill_buf()?;
+        if buffer.is_empty() {
+            break;
+        }
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let used = end.map_or(buffer.len(), |at| at + 1);
+        ended = end.is_some();
+        reader.consume(used);
+        read += used as u64;
+    }
+    Ok(ended.then_some(read))
 }
 
 /// Reads what the files hold, a piece at a time.
@@ -285,7 +309,7 @@ impl Reader {
     fn next_line(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut line = Vec::new();
         while let Some(file) = self.files.front_mut() {
-            if !read_line(file, &mut line)? {
+            if read_line(file, &mut line)?.is_none() {
                 self.files.pop_front();
             } else if let Some(seq) = seq_of(&line).filter(|seq| *seq > self.last) {
                 self.last = seq;

@@ -1,10 +1,12 @@
 //! `mainstay events`
 
-use mainstay_api::types::{EventRecord, EventsQuery};
+use jiff::Timestamp;
+use mainstay_api::types::{EventBody, EventRecord, EventsQuery};
 
 use crate::args::SelectLong;
 use crate::event_text;
 use crate::failure::{ExitStatus, Failure, Outcome};
+use crate::history;
 use crate::output::Output;
 use crate::runtime::block_on;
 use crate::stack::{self, Place};
@@ -23,16 +25,48 @@ pub struct Events {
     #[arg(short = 'n', long, value_name = "N")]
     lines: Option<usize>,
 
+    /// Only what happened since then: `10m`, `2026-11-22 19:00`, `19:00`
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    since: Option<Timestamp>,
+
+    /// The same as SERVICE
+    #[arg(long = "service", value_name = "NAME")]
+    named: Vec<String>,
+
     /// Of these services only [default: all]
     #[arg(value_name = "SERVICE")]
     services: Vec<String>,
+}
+
+/// A time ago, or a time of the reader's clock.
+fn since(text: &str) -> Result<Timestamp, String> {
+    let now = jiff::Zoned::now();
+    if let Ok(ago) = crate::args::duration(text) {
+        return now.timestamp().checked_sub(ago).map_err(|e| e.to_string());
+    }
+    let local = |time: jiff::civil::DateTime| {
+        time.to_zoned(now.time_zone().clone()).map(|time| time.timestamp()).map_err(|e| e.to_string())
+    };
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    // A date alone is its midnight.
+    if let Ok(time) = text.parse::<jiff::civil::DateTime>() {
+        return local(time);
+    }
+    match text.parse::<jiff::civil::Time>() {
+        Ok(time) => local(now.date().to_datetime(time)),
+        Err(_) => Err("it is no time; write 10m, 19:00, 2026-11-22 or 2026-11-22 19:00".to_owned()),
+    }
 }
 
 /// Shows it.
 ///
 /// # Errors
 /// No such stack.
-pub fn run(args: Events, output: &mut Output) -> Outcome {
+pub fn run(mut args: Events, output: &mut Output) -> Outcome {
+    let named = std::mem::take(&mut args.named);
+    args.services.extend(named);
     let place = stack::select(&args.select.clone().into())?;
     if place.is_up() {
         block_on(live(&args, &place, output))?;
@@ -50,7 +84,8 @@ async fn live(args: &Events, place: &Place, output: &mut Output) -> Result<(), F
         crate::act::resolve(place, &stack, &args.services)?;
     }
     // With a choice of services the newest N of these are wanted, not those among the newest N of all.
-    let limit = if args.services.is_empty() { args.shown().unwrap_or(0) } else { 0 };
+    let all = args.services.is_empty() && args.since.is_none();
+    let limit = if all { args.shown().unwrap_or(0) } else { 0 };
     let query = EventsQuery { since: 0, follow: false, limit };
     let mut events = client.events(query).await.map_err(|e| Failure::api(e, &place.name))?;
     let mut old = Vec::new();
@@ -77,18 +112,7 @@ async fn live(args: &Events, place: &Place, output: &mut Output) -> Result<(), F
 
 /// The events of a stack that is down, from its files.
 fn kept(args: &Events, place: &Place, output: &mut Output) -> Result<(), Failure> {
-    let mut all: Vec<EventRecord> = Vec::new();
-    for file in ["events.jsonl.1", "events.jsonl"] {
-        let path = place.dirs.state.join(file);
-        match std::fs::read(&path) {
-            // A last line that was cut off when the machine went down is no event.
-            Ok(text) => {
-                all.extend(text.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Failure::io("read", path.display(), &error)),
-        }
-    }
+    let all = history::read(place, |_| true)?;
     if all.is_empty() && !place.dirs.state.exists() {
         return Err(Failure::not_up(&place.name));
     }
@@ -101,14 +125,22 @@ fn kept(args: &Events, place: &Place, output: &mut Output) -> Result<(), Failure
 
 impl Events {
     fn shown(&self) -> Option<usize> {
-        self.lines.or(self.follow.then_some(10))
+        self.lines.or((self.follow && self.since.is_none()).then_some(10))
     }
 
     fn wants(&self, event: &EventRecord) -> bool {
-        use mainstay_api::types::EventBody;
-        self.services.is_empty()
-            || matches!(&event.event, EventBody::Core(core)
-                if core.service.as_ref().is_some_and(|name| self.services.iter().any(|s| s == name.as_str())))
+        let of = |name: &str| self.services.iter().any(|wanted| wanted == name);
+        let named = self.services.is_empty()
+            || match &event.event {
+                EventBody::Core(core) => core.service.as_ref().is_some_and(|name| of(name.as_str())),
+                EventBody::Other(fields) => {
+                    fields.get("service").and_then(|name| name.as_str()).is_some_and(of)
+                }
+                EventBody::Own { .. } => false,
+            };
+        // One without a readable time is shown rather than lost.
+        let at = || event.at.parse::<Timestamp>();
+        named && self.since.is_none_or(|since| at().map_or(true, |at| at >= since))
     }
 }
 
@@ -123,4 +155,21 @@ fn show_last(args: &Events, events: &[EventRecord], output: &mut Output) -> Resu
 
 fn show(event: &EventRecord, output: &mut Output) -> Result<(), Failure> {
     if output.json { output.json(event) } else { output.line(&event_text::line(event, output.paint)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_as_people_write_them() {
+        let now = Timestamp::now();
+        let ago = now.duration_since(since("10m").expect("a time")).as_secs();
+        assert!((590..=700).contains(&ago), "{ago}");
+        assert_eq!(since("2026-11-22T19:00:00Z"), Ok("2026-11-22T19:00:00Z".parse().expect("a time")));
+        for text in ["2026-11-22", "2026-11-22 19:00", "2026-11-22T19:00:03", "19:00"] {
+            assert!(since(text).is_ok(), "{text}");
+        }
+        assert!(since("yesterday-ish").is_err());
+    }
 }

@@ -158,3 +158,75 @@ fn an_unwritable_place_stops_nothing() {
     tell(&mut log, "two");
     assert_eq!(seqs(dir.path(), 0, 0), [2]);
 }
+
+#[test]
+fn a_number_that_a_failing_disk_made_does_not_end_all_counting() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = EventsLog::open(dir.path(), None);
+    tell(&mut log, "one");
+    drop(log);
+    let path = current(dir.path());
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.extend_from_slice(b"{\"seq\":18446744073709551615,\"at\":\"\",\"message\":\"x\"}\n");
+    bytes.extend_from_slice(&[0; 5000]);
+    bytes.push(b'\n');
+    std::fs::write(&path, bytes).unwrap();
+    let mut log = EventsLog::open(dir.path(), None);
+    tell(&mut log, "two");
+    assert_eq!(seqs(dir.path(), 0, 0), [1, 2]);
+}
+
+#[test]
+fn a_line_without_bounds_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = EventsLog::open(dir.path(), None);
+    tell(&mut log, "one");
+    drop(log);
+    let path = current(dir.path());
+    let mut bytes = std::fs::read(&path).unwrap();
+    let before = bytes.len();
+    bytes.extend(std::iter::repeat_n(b'x', 3 << 20));
+    bytes.push(b'\n');
+    std::fs::write(&path, &bytes).unwrap();
+    let mut log = EventsLog::open(dir.path(), None);
+    tell(&mut log, "two");
+    assert_eq!(seqs(dir.path(), 0, 0), [1, 2]);
+    drop(log);
+    // Without its end it is what a crash left, and is cut off.
+    std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    let log = EventsLog::open(dir.path(), None);
+    assert_eq!((log.next, std::fs::metadata(&path).unwrap().len()), (2, before as u64));
+}
+
+#[test]
+fn lines_of_a_newer_version_are_passed_on_and_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = "{\"seq\":7,\"at\":\"2030-01-01T00:00:00.000Z\",\"service\":\"api\",\"run\":1,\"kind\":{\"kind\":\"teleported\"}}\n";
+    std::fs::write(current(dir.path()), line).unwrap();
+    let mut log = EventsLog::open(dir.path(), None);
+    tell(&mut log, "here");
+    let all = all(dir.path(), 0, 0);
+    assert!(
+        matches!(&all[0].event, EventBody::Other(fields) if fields["kind"]["kind"] == "teleported"),
+        "{all:?}"
+    );
+    assert_eq!(all[1].seq, 8);
+}
+
+#[test]
+fn numbers_go_on_where_the_files_can_only_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = EventsLog::open(dir.path(), None);
+    tell(&mut log, "one");
+    tell(&mut log, "two");
+    drop(log);
+    let path = current(dir.path());
+    let writable = std::fs::metadata(&path).unwrap().permissions();
+    let mut readonly = writable.clone();
+    readonly.set_readonly(true);
+    std::fs::set_permissions(&path, readonly).unwrap();
+    // An administrator of Linux writes all the same; the numbers are right in both cases.
+    let log = EventsLog::open(dir.path(), None);
+    assert_eq!(log.next, 3);
+    std::fs::set_permissions(&path, writable).unwrap();
+}
