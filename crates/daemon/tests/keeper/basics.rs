@@ -99,7 +99,7 @@ pub fn what_the_keeper_tells_becomes_events() {
     let own = |keeper: &Keeper| -> Vec<String> {
         let messages = keeper.all_events().into_iter().filter_map(|event| match event.event {
             EventBody::Own { message } => Some(message),
-            EventBody::Core(_) => None,
+            EventBody::Core(_) | EventBody::Other(_) => None,
         });
         messages.collect()
     };
