@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use mainstay_config::{Asked, Diagnostics, Layout, Plan, Request};
+use mainstay_config::{Asked, Diagnostics, Effective, Layout, Plan, Request};
 
 use crate::args::Over;
 use crate::failure::{ExitStatus, Failure};
@@ -15,6 +15,8 @@ use crate::output::words;
 pub struct LoadedPlan {
     /// The plan.
     pub plan: Plan,
+    /// Every value with where it came from.
+    pub effective: Effective,
     /// Warnings, if any.
     pub warnings: Diagnostics,
 }
@@ -26,7 +28,10 @@ pub struct LoadedPlan {
 pub fn load(files: &[PathBuf], over: &Over) -> Result<LoadedPlan, Failure> {
     let loaded = mainstay_config::load_all(&request(files, over), &variable);
     match loaded.plan {
-        Some(plan) => Ok(LoadedPlan { plan, warnings: loaded.diagnostics }),
+        Some(plan) => {
+            let effective = loaded.effective.unwrap_or_default();
+            Ok(LoadedPlan { plan, effective, warnings: loaded.diagnostics })
+        }
         None => Err(refused(files, &loaded.diagnostics)),
     }
 }
@@ -45,7 +50,7 @@ fn request(files: &[PathBuf], over: &Over) -> Request {
         let names = variable("MAINSTAY_PROFILES").unwrap_or_default();
         profiles.extend(names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned));
     }
-    let asked = Asked { settings, sets: over.sets.clone(), profiles };
+    let asked = Asked { settings, sets: over.sets.clone(), profiles, effective: true };
     Request { files: files.to_vec(), environment, asked }
 }
 

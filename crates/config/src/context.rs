@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Related, Severity};
+use crate::effective::{Became, Recorded, address};
 use crate::elements::env_file;
 use crate::expand::{self, Expansion, Kind, Var};
 use crate::nearest::nearest;
@@ -106,6 +107,10 @@ pub(crate) struct Context<'a> {
     pub scope: Scope,
     /// The number that `${INSTANCE}` means, while a service with instances is read.
     pub instance: Option<u32>,
+    /// What the strings have become, if somebody wants to know.
+    recorded: Option<Recorded>,
+    /// The service that is read.
+    service: String,
     sources: Vec<Source>,
     files: Vec<PathBuf>,
     /// What the files of variables hold, each read once; none if something is wrong with it.
@@ -127,6 +132,8 @@ impl<'a> Context<'a> {
             around,
             scope: Scope::default(),
             instance: None,
+            recorded: None,
+            service: String::new(),
             sources: Vec::new(),
             files: Vec::new(),
             variables: BTreeMap::new(),
@@ -181,6 +188,34 @@ impl<'a> Context<'a> {
     /// Remembers that a file was looked at.
     pub fn add_file(&mut self, path: PathBuf) {
         self.files.push(path);
+    }
+
+    /// Begins to remember what strings become.
+    pub fn remember(&mut self) {
+        self.recorded = Some(Recorded::new());
+    }
+
+    /// Says which service is read from now on.
+    pub fn reading(&mut self, key: &str, instance: Option<u32>) {
+        self.instance = instance;
+        self.service = instance.map_or_else(|| key.to_owned(), |number| format!("{key}-{number}"));
+    }
+
+    /// Notes what a string of the tree has become for the service that is read.
+    pub fn record(&mut self, text: &Text, became: impl FnOnce() -> Became) {
+        if let Some(recorded) = &mut self.recorded {
+            recorded.insert((self.service.clone(), address(text)), became());
+        }
+    }
+
+    /// What a string of the tree has become for `service`.
+    pub fn became(&self, service: &str, text: &Text) -> Option<&Became> {
+        self.recorded.as_ref()?.get(&(service.to_owned(), address(text)))
+    }
+
+    /// The place of a span.
+    pub fn place(&mut self, span: Span) -> crate::Place {
+        self.sources[span.source].place(span.start, span.end)
     }
 
     /// How many errors there are so far.
@@ -327,6 +362,7 @@ impl<'a> Context<'a> {
             self.error(whole, "a NUL character (\\u0000) cannot be passed to a program");
             return None;
         }
+        self.record(text, || Became::Text(value.clone()));
         self.grow(value.len().saturating_sub(text.raw.len()), whole).then_some(value)
     }
 

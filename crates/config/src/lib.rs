@@ -18,6 +18,7 @@
 
 mod context;
 mod diagnostic;
+mod effective;
 mod elements;
 mod expand;
 mod graph;
@@ -39,6 +40,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Related, Severity};
+pub use effective::{Effective, EffectiveValue};
 pub use elements::duration::parse_duration;
 pub use elements::size::parse_size;
 pub use load::{MAX_FILE, Request, file_in, load, load_all, read_bounded};
@@ -85,6 +87,8 @@ pub struct Loaded {
     pub diagnostics: Diagnostics,
     /// Every file that was read or looked for: the configuration file first (by [`load`]), then the files it names.
     pub files: Vec<PathBuf>,
+    /// Every value with its origin, if it was asked for and there is a plan.
+    pub effective: Option<Effective>,
 }
 
 /// The text of one file of a configuration.
@@ -111,6 +115,8 @@ pub struct Asked {
     pub sets: Vec<String>,
     /// The profiles that are asked for: services with profiles belong to the plan only if one of theirs is among them.
     pub profiles: Vec<String>,
+    /// Whether [`Loaded::effective`] is wanted.
+    pub effective: bool,
 }
 
 /// Reads a configuration of one file from its text.
@@ -125,8 +131,13 @@ pub fn parse(source_name: &str, text: impl AsRef<[u8]>, around: &Surroundings<'_
 /// Reads a configuration of several files: each goes over the ones before it.
 pub fn parse_all(files: &[FileText<'_>], asked: &Asked, around: &Surroundings<'_>) -> Loaded {
     let mut cx = context::Context::new(around);
-    let plan = layers::read(&mut cx, files, asked)
-        .and_then(|root| elements::stack::read(&mut cx, &root, &asked.profiles));
+    if asked.effective {
+        cx.remember();
+    }
+    let read =
+        layers::read(&mut cx, files, asked).and_then(|root| elements::stack::read(&mut cx, &root, asked));
     let (diagnostics, files) = cx.finish();
-    Loaded { plan: plan.filter(|_| !diagnostics.has_errors()), diagnostics, files }
+    let (plan, effective) = read.filter(|_| !diagnostics.has_errors()).unzip();
+    let effective = effective.filter(|_| asked.effective);
+    Loaded { plan, diagnostics, files, effective }
 }

@@ -187,5 +187,5 @@ fn refuse(path: PathBuf, message: String, hint: Option<String>) -> Loaded {
     let diagnostic =
         Diagnostic { severity: Severity::Error, message, place: None, hint, related: Vec::new() };
     let diagnostics = Diagnostics { list: vec![diagnostic], ..Diagnostics::default() };
-    Loaded { plan: None, diagnostics, files: vec![path] }
+    Loaded { plan: None, diagnostics, files: vec![path], effective: None }
 }

@@ -42,7 +42,6 @@ pub(crate) enum Origin {
 pub(crate) struct Source {
     pub name: String,
     pub text: String,
-    #[expect(dead_code, reason = "for the origin of values")]
     pub origin: Origin,
     /// Relative paths in it start here.
     pub base_dir: PathBuf,

@@ -189,3 +189,19 @@ fn dotenv_gives_what_the_environment_does_not_have() {
     let unneeded = World { files: &[(".env", "ONLY s3cret\n")], ..world }.parse("service: {a: {command: a}}");
     assert_eq!(unneeded.diagnostics.to_string(), "", "nobody asked for it");
 }
+
+#[test]
+fn what_is_shown_says_where_it_came_from_and_makes_the_same_plan() {
+    let over = r#"{ "service": { "api": { "start": "manual", "environment": { "MODE": "${HOME}" } } } }"#;
+    let mut asked = sets(&["service.api.description=a \"b\" $x"]);
+    asked.settings = settings(&[("MAINSTAY__SERVICE__API__ENVIRONMENT__PORT", "77")]).settings;
+    asked.effective = true;
+    let texts = [("mainstay.toml", BASE), ("mainstay.prod.json", over)];
+    let loaded = merge(&texts, &asked);
+    assert_eq!(loaded.diagnostics.to_string(), "");
+    let shown = loaded.effective.unwrap().to_toml(true);
+    let again = merge(&[("elsewhere/shown.toml", &shown)], &Asked::default());
+    assert_eq!(again.diagnostics.to_string(), "");
+    assert_eq!(again.plan, loaded.plan, "{shown}");
+    insta::assert_snapshot!(shown.replace(r"C:\\srv\\shop", "/srv/shop").replace(r"\\srv", "/srv"));
+}

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 mod common;
+#[path = "common/entry.rs"]
+mod entry;
 
 use common::parse_in;
 use mainstay_config::{Layout, Loaded};
@@ -119,11 +121,77 @@ const PIECES: &[&str] = &[
     "size",
 ];
 
+/// Pieces that mean something to YAML and JSON.
+const MARKS: &[&str] = &[
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ": ",
+    ",",
+    "- ",
+    "\n",
+    "\n  ",
+    "\n    ",
+    "\r\n",
+    "\t",
+    " ",
+    "\"",
+    "'",
+    "\\",
+    "&a ",
+    "*a",
+    "<<: ",
+    "!!str ",
+    "!x ",
+    "? ",
+    "| ",
+    ">\n",
+    "#",
+    "---",
+    "...",
+    "%",
+    "@",
+    "null",
+    "~",
+    "no",
+    "true",
+    "0x1F",
+    "08",
+    "1.5",
+    "1e9",
+    "é",
+    "日",
+    "service",
+    "\"service\"",
+    "api",
+    "\"api\"",
+    "command",
+    "\"command\"",
+    "x",
+    "${A}",
+    "${A:?",
+    "${",
+    "}",
+    "extends",
+    "template",
+    "instances",
+    "profiles",
+    "5s",
+    "env_file",
+    "a.env",
+    "$$",
+    "\u{1}",
+    "\u{FEFF}",
+];
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn arbitrary_text(text in any::<String>()) {
+        entry::try_bytes(text.as_bytes());
         try_it(&text, &[], &[]);
     }
 
@@ -136,6 +204,27 @@ proptest! {
     #[test]
     fn soup(pieces in proptest::collection::vec(select(PIECES), 0..60)) {
         try_it(&pieces.concat(), &[("A", "x")], FILES);
+    }
+
+    #[test]
+    fn soup_of_yaml_and_json(pieces in proptest::collection::vec(select(MARKS), 0..60)) {
+        entry::try_bytes(pieces.concat().as_bytes());
+    }
+
+    /// What is in the corpus of the fuzz target, damaged a little.
+    #[test]
+    fn the_corpus_damaged(
+        file in any::<Index>(),
+        changes in proptest::collection::vec((any::<Index>(), 0usize..6, select(MARKS)), 0..4)
+    ) {
+        let files = corpus();
+        let mut bytes = files[file.index(files.len())].clone();
+        for (at, removed, piece) in changes {
+            let start = at.index(bytes.len() + 1);
+            let end = (start + removed).min(bytes.len());
+            bytes.splice(start..end, piece.bytes());
+        }
+        entry::try_bytes(&bytes);
     }
 
     #[test]
@@ -186,6 +275,29 @@ proptest! {
         check(&text, &loaded);
         let plan = loaded.plan.unwrap();
         prop_assert_eq!(&plan.services.values().next().unwrap().launch.command[1..], words);
+    }
+}
+
+/// The corpus of the fuzz target.
+fn corpus() -> Vec<Vec<u8>> {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/config");
+    let mut paths: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+/// The corpus has plans, so that what is shown of them is tried.
+#[test]
+fn the_corpus() {
+    for (index, bytes) in corpus().iter().enumerate() {
+        entry::try_bytes(bytes);
+        let names = ["a.toml", "a.yaml", "a.json"];
+        let good = names.iter().filter(|name| {
+            let env = [("PORT", "1"), ("A", "1")];
+            let files = [("api.env", "FROM_FILE=x"), ("over.env", "FROM_FILE=x")];
+            common::World { name, ..common::World::new(&env, &files) }.parse(bytes).plan.is_some()
+        });
+        assert!(good.count() > 0, "file {index} makes no plan in any format");
     }
 }
 

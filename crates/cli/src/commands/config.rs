@@ -15,6 +15,17 @@ pub enum Config {
         #[command(flatten)]
         which: Which,
     },
+    /// Print the configuration as it counts, as TOML: files merged, variables replaced, defaults filled in
+    ///
+    /// Values of variables are printed as they are, secrets too.
+    Show {
+        #[command(flatten)]
+        which: Which,
+
+        /// Say behind each value where it came from
+        #[arg(long)]
+        origin: bool,
+    },
     /// Print the JSON schema of mainstay.toml, for editors
     Schema,
 }
@@ -57,6 +68,7 @@ impl Which {
 pub fn run(args: &Config, output: &mut Output) -> Outcome {
     match args {
         Config::Check { which } => check(which, output),
+        Config::Show { which, origin } => show(which, *origin, output),
         Config::Schema => {
             output.text(&mainstay_config::schema_text())?;
             Ok(ExitStatus::Done)
@@ -86,5 +98,20 @@ fn check(which: &Which, output: &mut Output) -> Outcome {
         asked.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
     };
     output.line(&format!("{shown}: no errors; stack {} with {services}", loaded.plan.stack))?;
+    Ok(ExitStatus::Done)
+}
+
+fn show(which: &Which, origin: bool, output: &mut Output) -> Outcome {
+    let loaded = plan_file::load(&which.files()?, &which.over)?;
+    if output.json {
+        output.json(&serde_json::json!({
+            "stack": loaded.plan.stack,
+            "values": loaded.effective.values,
+            "plan": loaded.plan,
+        }))?;
+        return Ok(ExitStatus::Done);
+    }
+    plan_file::warn(output, &loaded.warnings);
+    output.text(&loaded.effective.to_toml(origin))?;
     Ok(ExitStatus::Done)
 }

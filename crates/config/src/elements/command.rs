@@ -5,6 +5,7 @@
 //! whatever a shell would understand but we do not is refused rather than passed on silently.
 
 use crate::context::{Context, Field};
+use crate::effective::Became;
 use crate::value::{Text, Value};
 
 /// Reads a command. None if something is wrong with it.
@@ -74,6 +75,9 @@ fn words(cx: &mut Context<'_>, field: Field<'_>, text: &Text) -> Option<Vec<Stri
             Some(word) => expanded.push(word.value),
             None => whole = false,
         }
+    }
+    if whole {
+        cx.record(text, || Became::Words(expanded.clone()));
     }
     whole.then_some(expanded)
 }

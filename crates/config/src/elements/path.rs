@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::context::{Context, Field};
+use crate::effective::Became;
 
 /// Reads a path, and makes it absolute.
 pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> Option<PathBuf> {
@@ -26,6 +27,9 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> Option<PathBuf> {
         )
         .hint("on Windows, write the drive and a backslash: 'C:\\apps'");
         return None;
+    }
+    if let (crate::value::Value::Text(written), Some(text)) = (&field.node.value, path.to_str()) {
+        cx.record(written, || Became::Text(text.to_owned()));
     }
     Some(path)
 }

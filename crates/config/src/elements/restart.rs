@@ -44,7 +44,7 @@ pub(crate) static RESTART: Section = Section {
         )
         .default("`\"500ms\"`")
         .also(&["backoff", "back_off", "restart_sec", "wait"]),
-        Key::new("max_delay", Form::Duration, "\"1m\"", "The longest wait.").default("`\"1m\"`").also(&["backoff_max"]),
+        Key::new("max_delay", Form::Duration, "\"1m\"", "The longest wait.").default("`\"1m\"`, or `delay` if that is longer").also(&["backoff_max"]),
         Key::new(
             "reset_after",
             Form::Duration,

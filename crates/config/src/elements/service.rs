@@ -195,6 +195,8 @@ pub(crate) struct Draft {
     pub instances: Option<u32>,
     /// One of these has to be asked for, unless there is none.
     pub profiles: Vec<(String, Span)>,
+    /// The key of its table, which is its name unless it is an instance.
+    pub entry: String,
     /// Where its name is written.
     pub name_span: Span,
     /// Its `start`, for messages.
@@ -209,6 +211,7 @@ impl Draft {
             depends_on: Vec::new(),
             instances: None,
             profiles: Vec::new(),
+            entry: String::new(),
             name_span,
             start_span: None,
         }

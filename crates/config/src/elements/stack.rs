@@ -6,12 +6,13 @@ use mainstay_core::{Plan, ServiceName};
 
 use super::service::{self, Draft, SERVICE};
 use crate::context::{Context, Field};
+use crate::effective::Writer;
 use crate::graph;
 use crate::keys::{Form, Key, MapKey, Section};
 use crate::reader::Reader;
 use crate::source::Span;
 use crate::value::{Entry, Node, Value};
-use crate::{System, profiles, templates};
+use crate::{Asked, Effective, System, profiles, templates};
 
 pub(crate) static STACK: Section = Section {
     id: "stack",
@@ -48,35 +49,46 @@ pub(crate) static STACK: Section = Section {
 const SAMPLE: &str = "write one like\n[service.api]\ncommand = [\"./api\", \"--port\", \"8080\"]";
 
 /// Reads the whole file. The plan counts only if no error was found.
-pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &[String]) -> Option<Plan> {
+pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &Asked) -> Option<(Plan, Effective)> {
     if root.is_broken() {
         return None;
     }
     let field = Field { key: "the file", node: root };
     let top = Span { end: root.span.start, ..root.span };
     let mut reader = Reader::open(cx, field, &STACK)?;
-    let stack = name(cx, reader.get("name"), top);
+    let named = reader.get("name");
+    let stack = name(cx, named, top);
     let (services, templates) = (reader.get("service"), reader.get("template"));
     reader.finish();
 
     let mut drafts = BTreeMap::new();
     let mut broken = BTreeSet::new();
-    match services {
-        Some(services) => {
-            let node = templates::apply(cx, services.node, templates);
-            read_services(cx, Field { node: &node, ..services }, &mut drafts, &mut broken);
+    let applied = services.map(|services| templates::apply(cx, services.node, templates));
+    match services.zip(applied.as_ref()) {
+        Some((services, node)) => {
+            read_services(cx, Field { node, ..services }, &mut drafts, &mut broken);
         }
         None if root_is_guessed(root) => {}
         None => {
             cx.error(top, "the file has no service").hint(SAMPLE);
         }
     }
-    let inactive = profiles::leave_out(cx, &mut drafts, asked);
+    let inactive = profiles::leave_out(cx, &mut drafts, &asked.profiles);
     graph::check(cx, &mut drafts, &broken, &inactive);
-    Some(Plan {
-        stack: stack?,
-        services: drafts.into_iter().map(|(name, draft)| (name, draft.plan)).collect(),
-    })
+    let stack = stack?;
+    let mut values = Vec::new();
+    if let (true, Some(Node { value: Value::Table(entries), .. })) = (asked.effective, &applied) {
+        let mut writer = Writer::new(cx);
+        writer.name(&stack, named.map(|field| field.node));
+        for (name, draft) in &drafts {
+            if let Some(entry) = entries.iter().find(|entry| entry.key == draft.entry) {
+                writer.service(name, draft, &entry.value);
+            }
+        }
+        values = writer.values;
+    }
+    let services = drafts.into_iter().map(|(name, draft)| (name, draft.plan)).collect();
+    Some((Plan { stack, services }, Effective { values }))
 }
 
 /// Whether something at the top was meant to be the services, and is told of already.
@@ -132,10 +144,11 @@ fn read_services(
         }
         let numbered =
             matches!(&entry.value.value, Value::Table(keys) if keys.iter().any(|e| e.key == "instances"));
-        cx.instance = numbered.then_some(1);
         let field = Field { key: &entry.key, node: &entry.value };
         let errors = cx.errors();
+        cx.reading(&entry.key, numbered.then_some(1));
         let mut draft = service::read(cx, field, entry.key_span);
+        draft.entry.clone_from(&entry.key);
         let sound = cx.errors() == errors;
         let count = draft.instances;
         let name = match check_name(cx.around.system, &entry.key) {
@@ -159,16 +172,17 @@ fn read_services(
         // One wrong instance is enough to tell of: the others are read only if it is right.
         let count = count.filter(|_| sound).unwrap_or(1);
         broken.extend((!sound).then(|| entry.key.clone()));
-        if drafts.len() + count as usize > MAX_SERVICES {
+        if drafts.len() + instances.len() + count as usize > MAX_SERVICES {
             cx.error(entry.key_span, "too many services")
                 .hint(format!("at most {MAX_SERVICES} are accepted"));
             broken.insert(entry.key.clone());
             continue;
         }
         for number in 1..=count {
-            cx.instance = Some(number);
+            cx.reading(&entry.key, Some(number));
             if number > 1 {
                 draft = service::read(cx, field, entry.key_span);
+                draft.entry.clone_from(&entry.key);
             }
             draft.plan.instance_of = Some(name.clone());
             instances.push((entry, number, draft));
