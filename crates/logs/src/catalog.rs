@@ -14,6 +14,8 @@ pub(crate) struct Numbers {
     pub(crate) closed: VecDeque<u64>,
     /// The active one's, if it is known to be higher than what `closed` says.
     pub(crate) at_least: u64,
+    /// Bytes missing at its end that the log itself does not tell yet.
+    pub(crate) untold: u64,
 }
 
 impl Numbers {

@@ -139,7 +139,7 @@ impl Writer<Disk> {
     /// Ends the writer; the catalog remembers the numbers for the next one.
     pub fn close(self, catalog: &mut Catalog) {
         let at_least = self.numbers.active();
-        catalog.put(self.name, Numbers { at_least, ..self.numbers });
+        catalog.put(self.name, Numbers { at_least, untold: self.untold, ..self.numbers });
     }
 }
 
@@ -151,6 +151,7 @@ impl<F: Files> Writer<F> {
         settings: Settings,
         numbers: Numbers,
     ) -> Writer<F> {
+        let untold = numbers.untold;
         Writer {
             files,
             dir,
@@ -163,10 +164,10 @@ impl<F: Files> Writer<F> {
             born: None,
             open_line: false,
             skipping: None,
-            torn: false,
+            torn: untold > 0,
             full: false,
             dropped: 0,
-            untold: 0,
+            untold,
         }
     }
 
