@@ -54,10 +54,10 @@ pub fn daemon(arguments: &[OsString]) -> ExitCode {
     }
 }
 
-/// `mainstay ctrl-c PID …`, started by the keeper on Windows.
+/// `mainstay ctrl-c [break] PID …`, started by the keeper on Windows.
 pub fn ctrl_c(arguments: &[OsString]) -> ExitCode {
-    let pids: Option<Vec<u32>> = arguments.iter().map(|pid| pid.to_str()?.parse().ok()).collect();
-    match pids.map(|pids| mainstay_sys::console::send_ctrl_c(&pids)) {
+    let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
+    match mainstay_sys::console::send_as_told(&words) {
         Some(Ok(())) => ExitStatus::Done.into(),
         Some(Err(error)) => {
             complain(&format!("ctrl-c: {error}"));

@@ -113,6 +113,9 @@ fn wrap(place: &str, example: &str) -> String {
         "service.NAME.stop.steps" if example.starts_with("signal") => {
             service(&format!("stop.steps = [{{ {example} }}]"))
         }
+        "service.NAME.stop.steps" if example.starts_with("method") => {
+            service(&format!("stop.steps = [{{ http = \"http://127.0.0.1/\", {example} }}]"))
+        }
         "service.NAME.stop.steps" if example.starts_with("wait") => {
             service(&format!("stop.steps = [{{ signal = 2, {example} }}]"))
         }

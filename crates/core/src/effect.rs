@@ -1,5 +1,7 @@
 //! What the core wants done.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
@@ -22,6 +24,20 @@ pub enum Effect {
         run: RunId,
         /// How.
         action: StopAction,
+    },
+    /// Take a step of a stop that is neither signal nor kill: run a command, make a request. Answered by `StopStepDone`
+    /// within `timeout`, if it can be; the stop goes on without an answer, too.
+    StopStep {
+        /// Of this service, whose plan says how commands are run.
+        service: ServiceName,
+        /// About this run.
+        run: RunId,
+        /// The step's place in the plan; goes into the answer.
+        step: u32,
+        /// What is done.
+        action: StopAction,
+        /// It is broken off after this time.
+        timeout: Duration,
     },
     /// End the whole tree of a run at once. `Exited` and `TreeEmpty` follow. Repeated if they don't.
     Kill {

@@ -76,6 +76,15 @@ pub enum Input {
         /// The answer.
         outcome: ProbeOutcome,
     },
+    /// The answer to one [`Effect::StopStep`](crate::Effect::StopStep).
+    StopStepDone {
+        /// Which run.
+        run: RunId,
+        /// The step that the effect carried; an answer about another one is late and changes nothing.
+        step: u32,
+        /// Why it failed, in words; none if it did not.
+        error: Option<String>,
+    },
     /// The service said something over the notify protocol.
     Notify {
         /// Which run.

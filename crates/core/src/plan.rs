@@ -190,7 +190,7 @@ impl Default for RestartPlan {
 }
 
 /// One way to ask a process to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopAction {
     /// Ctrl+C to its console on Windows; SIGTERM to its process group on Linux.
@@ -201,6 +201,21 @@ pub enum StopAction {
     Signal(i32),
     /// Ends the whole tree at once.
     Kill,
+    /// Ctrl+Break to its console on Windows; does nothing on Linux.
+    CtrlBreak,
+    /// This command is run beside it, with its environment, directory and account. It is killed at the end of the
+    /// step; a failure brings the next step at once.
+    Command(Vec<String>),
+    /// An HTTP request is made; an answer other than 200 to 399 is a failure and brings the next step at once.
+    Http {
+        /// Where to.
+        url: String,
+        /// GET, POST and the like.
+        method: String,
+        /// Connect here instead: the path of a Unix socket, or a named pipe's name on Windows.
+        #[serde(default)]
+        socket: Option<String>,
+    },
 }
 
 impl fmt::Display for StopAction {
@@ -213,18 +228,29 @@ impl fmt::Display for StopAction {
                 None => write!(f, "signal {number}"),
             },
             StopAction::Kill => f.write_str("kill"),
+            StopAction::CtrlBreak => f.write_str("ctrl_break"),
+            // Arguments may hold what is not for everybody's eyes.
+            StopAction::Command(words) => write!(f, "command {}", words.first().map_or("", String::as_str)),
+            StopAction::Http { url, method, .. } => {
+                write!(f, "{method} {}", url.split(['?', '#']).next().unwrap_or(url))
+            }
         }
     }
 }
 
 impl StopAction {
     /// Whether it does something on Windows, or else on Linux.
-    pub const fn works(self, on_windows: bool) -> bool {
+    pub const fn works(&self, on_windows: bool) -> bool {
         match self {
-            StopAction::CtrlC | StopAction::Kill => true,
-            StopAction::CloseWindow => on_windows,
+            StopAction::CtrlC | StopAction::Kill | StopAction::Command(_) | StopAction::Http { .. } => true,
+            StopAction::CloseWindow | StopAction::CtrlBreak => on_windows,
             StopAction::Signal(_) => !on_windows,
         }
+    }
+
+    /// Whether the daemon does it itself and tells how it went, rather than the keeper.
+    pub const fn is_answered(&self) -> bool {
+        matches!(self, StopAction::Command(_) | StopAction::Http { .. })
     }
 }
 
@@ -236,7 +262,7 @@ impl StopPlan {
 }
 
 /// One step of a stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopStep {
     /// What is done.
     pub action: StopAction,

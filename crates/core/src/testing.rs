@@ -102,6 +102,7 @@ impl Bench {
             let words = match &effect {
                 Effect::Spawn { service, .. } => format!("spawn {service}"),
                 Effect::Signal { run, action } => format!("{action} {}", of(self, run)),
+                Effect::StopStep { run, action, step, .. } => format!("{action} {} ({step})", of(self, run)),
                 Effect::Kill { run } => format!("kill {}", of(self, run)),
                 Effect::Freeze { run } => format!("freeze {}", of(self, run)),
                 Effect::Thaw { run } => format!("thaw {}", of(self, run)),

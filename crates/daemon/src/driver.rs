@@ -15,7 +15,7 @@ use tracing::warn;
 use crate::events_log::EventsLog;
 use crate::message::{Taken, ToDriver};
 use crate::outbox::{DROPPED_KEY, EVENTS_KEY, Outbox, PLAN_KEY, RECORD_KEY, SEEN_KEY};
-use crate::probes::{Answer, Helper, Probes};
+use crate::probes::{Answer, Helper, Probes, StepDone};
 use crate::record::Recorder;
 use crate::shelf::Shelf;
 
@@ -120,11 +120,14 @@ impl Driver {
 
     /// Time has passed.
     pub fn tick(&mut self, now: Time) {
-        if self.core.next_deadline().is_some_and(|(at, _)| at <= now) {
-            self.input(Input::Tick);
-        }
+        // Before the core's deadline: that a step of a stop hangs is to be told before the next one is taken.
         if self.probes.exec.deadline().is_some_and(|at| at <= now) {
             self.probes.exec.tick(now);
+            let steps = self.probes.exec.take_steps();
+            steps.into_iter().for_each(|done| self.step_ended(done));
+        }
+        if self.core.next_deadline().is_some_and(|(at, _)| at <= now) {
+            self.input(Input::Tick);
         }
     }
 
@@ -133,6 +136,7 @@ impl Driver {
         match message {
             ToDriver::Ask(ask) => self.asked(ask),
             ToDriver::Probed(answer) => self.probed(answer),
+            ToDriver::StepEnded(done) => self.step_ended(done),
             ToDriver::PlanWritten(count) => {
                 let out = &mut self.out;
                 self.overlay.retain(|key, at| {
@@ -207,6 +211,11 @@ impl Driver {
         self.input(Input::ProbeResult { run, probe, seq, outcome });
     }
 
+    fn step_ended(&mut self, done: StepDone) {
+        let StepDone { run, step, error } = done;
+        self.input(Input::StopStepDone { run, step, error });
+    }
+
     pub(crate) fn end_probes(&mut self, run: RunId) {
         if self.probes.cancel(run) {
             self.out.put_json(SEEN_KEY, self.probes.seen());
@@ -238,9 +247,11 @@ impl Driver {
                 self.perform(effect);
             }
             let answers = self.probes.exec.take_answers();
-            if answers.is_empty() {
+            let steps = self.probes.exec.take_steps();
+            if answers.is_empty() && steps.is_empty() {
                 break;
             }
+            steps.into_iter().for_each(|done| self.step_ended(done));
             answers.into_iter().for_each(|answer| self.probed(answer));
         }
         let (core, last_run) = (&mut self.core, &mut self.last_run);

@@ -6,7 +6,7 @@ use mainstay_link::{Command, Log, Spawn};
 use tracing::error;
 
 use crate::driver::{Driver, now};
-use crate::probes::Question;
+use crate::probes::{Question, Step};
 
 impl Driver {
     /// Does it, or puts it into the frame.
@@ -17,11 +17,21 @@ impl Driver {
                 None => error!("{service} is to be started, but is not in the plan"),
             },
             Effect::Signal { run, action } => self.out.command(Command::Signal { run, action }),
-            Effect::Kill { run } => self.out.command(Command::Kill { run }),
+            Effect::StopStep { service, run, step, action, timeout } => {
+                if let Some(plan) = self.core.plan().services.get(&service) {
+                    let taken = Step { service: &service, plan, run, step };
+                    self.probes.take_step(now(), &taken, action, timeout);
+                }
+            }
+            Effect::Kill { run } => {
+                self.probes.end_steps(run);
+                self.out.command(Command::Kill { run });
+            }
             Effect::Freeze { run } => self.out.command(Command::Freeze { run }),
             Effect::Thaw { run } => self.out.command(Command::Thaw { run }),
             Effect::Forget { run } => {
                 self.end_probes(run);
+                self.probes.end_steps(run);
                 self.log_starts.remove(&run);
                 self.out.command(Command::Forget { run });
             }

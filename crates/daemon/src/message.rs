@@ -5,7 +5,7 @@ use mainstay_core::{Refusal, RefusalKind, Request, RunId, ServiceName, ServiceSt
 use tokio::sync::oneshot;
 
 use crate::plan_store::StoredPlan;
-use crate::probes::Answer;
+use crate::probes::{Answer, StepDone};
 
 /// Something for the driver.
 pub(crate) enum ToDriver {
@@ -13,6 +13,8 @@ pub(crate) enum ToDriver {
     Ask(Ask),
     /// A probe's question was answered.
     Probed(Answer),
+    /// A request of a stop has ended.
+    StepEnded(StepDone),
     /// The plan is on disk as it was at this count of changes.
     PlanWritten(u64),
 }

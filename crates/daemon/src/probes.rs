@@ -16,10 +16,12 @@ mod exec;
 mod grpc;
 mod http;
 mod log;
+mod steps;
 mod tcp;
 mod tls;
 
 pub(crate) use exec::{Exec, Helper};
+pub(crate) use steps::{Step, StepDone, StepEnded};
 
 /// The longest answer in words, in characters.
 const MAX_DETAIL: usize = 200;
@@ -57,6 +59,9 @@ pub(crate) struct Question<'a> {
 pub(crate) struct Probes {
     runtime: Handle,
     answered: Answered,
+    step_ended: StepEnded,
+    /// Requests of stops that are being made.
+    steps: BTreeMap<RunId, AbortHandle>,
     logs: PathBuf,
     /// Processes that ask.
     pub exec: Exec,
@@ -72,12 +77,20 @@ impl Probes {
         Probes {
             runtime,
             answered,
+            step_ended: Arc::new(|_| true),
+            steps: BTreeMap::new(),
             logs,
             exec: Exec::default(),
             tasks: BTreeMap::new(),
             scans: BTreeMap::new(),
             seen: BTreeSet::new(),
         }
+    }
+
+    /// Where the ends of requests of stops go.
+    pub fn with_steps(mut self, step_ended: StepEnded) -> Self {
+        self.step_ended = step_ended;
+        self
     }
 
     /// Asks a question. Its answer comes within the probe's timeout.
@@ -148,7 +161,7 @@ impl Probes {
             self.scans.remove(&(run, probe));
             seen |= self.seen.remove(&(run, probe));
         }
-        self.exec.cancel(run);
+        self.exec.cancel(run, false);
         seen
     }
 

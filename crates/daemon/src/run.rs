@@ -131,12 +131,13 @@ impl Daemon {
             .build()
             .map_err(system("the I/O runtime"))?;
         let sender = mux.sender();
-        let answers = sender.clone();
+        let (answers, steps) = (sender.clone(), sender.clone());
         let probes = Probes::new(
             runtime.handle().clone(),
             Arc::new(move |answer| answers.send(ToDriver::Probed(answer))),
             args.dirs.log.clone(),
-        );
+        )
+        .with_steps(Arc::new(move |done| steps.send(ToDriver::StepEnded(done))));
         // Revisions of different daemons are never the same.
         let (revision, seen_revision) = watch::channel((u64::from(welcome.predecessors) + 1) << 32);
         let (plan, plan_changes) = watch::channel(0);

@@ -202,6 +202,16 @@ impl Maker {
         ]);
         conduct.obeys = (!rng.chance(25)).then(|| rng.skewed_millis(3_000));
         conduct.obeys_with = *rng.pick(&[Exit::Code(0), Exit::Code(1), Exit::Signal(15), Exit::Code(6)]);
+        if rng.chance(60) {
+            let takes = rng.skewed_millis(3_000);
+            conduct.stop_steps = *rng.weighted(&[
+                (20, Answer::Good(takes)),
+                (40, Answer::Bad(takes)),
+                (15, Answer::Hangs),
+                (10, Answer::Lost),
+                (15, Answer::TooLate(takes)),
+            ]);
+        }
         conduct.kills_lost = if rng.chance(10) { 1 } else { 0 };
         let longest = *rng.weighted(&[(90, 20), (10, 2_000)]);
         conduct.kill_takes = rng.skewed_millis(longest);

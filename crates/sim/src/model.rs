@@ -93,7 +93,9 @@ impl Rule for Model {
                 expected.health = Health::default();
                 Ok(())
             }
-            Effect::Signal { run, .. } | Effect::Kill { run } => self.may_end(facts, *run),
+            Effect::Signal { run, .. } | Effect::StopStep { run, .. } | Effect::Kill { run } => {
+                self.may_end(facts, *run)
+            }
             Effect::Tell(event) => {
                 if let (Some(name), EventKind::State { to: StateName::Pausing, .. }) =
                     (&event.service, &event.kind)

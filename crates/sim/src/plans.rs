@@ -116,9 +116,17 @@ fn stop(rng: &mut Rng) -> StopPlan {
         StopAction::CloseWindow,
         StopAction::Signal(1),
         StopAction::Kill,
+        StopAction::CtrlBreak,
+        StopAction::Command(vec!["drain".to_owned()]),
+        StopAction::Command(vec!["quit".to_owned()]),
+        StopAction::Http {
+            url: "http://127.0.0.1:1/quit".to_owned(),
+            method: "POST".to_owned(),
+            socket: None,
+        },
     ];
     let steps = (0..rng.below(4))
-        .map(|_| StopStep { action: *rng.pick(&actions), wait: rng.skewed_millis(4_000) })
+        .map(|_| StopStep { action: rng.pick(&actions).clone(), wait: rng.skewed_millis(4_000) })
         .collect();
     StopPlan { steps, timeout: rng.skewed_millis(8_000) }
 }

@@ -66,6 +66,8 @@ pub enum Stale {
     Thawed,
     /// It could not be frozen.
     FreezeFailed,
+    /// A command of its stop failed.
+    StopStepDone,
     /// A probe of it was answered.
     ProbeResult,
     /// It said it is ready.
@@ -74,7 +76,7 @@ pub enum Stale {
 
 impl Stale {
     /// All of them.
-    pub const ALL: [Stale; 9] = [
+    pub const ALL: [Stale; 10] = [
         Stale::Spawned,
         Stale::SpawnFailed,
         Stale::Exited,
@@ -82,6 +84,7 @@ impl Stale {
         Stale::Frozen,
         Stale::Thawed,
         Stale::FreezeFailed,
+        Stale::StopStepDone,
         Stale::ProbeResult,
         Stale::Notify,
     ];
@@ -102,6 +105,8 @@ pub struct Conduct {
     pub obeys: Option<Duration>,
     /// How it ends when asked to.
     pub obeys_with: Exit,
+    /// How its commands and requests of a stop come out. Those that succeed ask it to end.
+    pub stop_steps: Answer,
     /// So many kills have no effect (a process stuck in the kernel); later ones have.
     pub kills_lost: u32,
     /// How long a kill takes.
@@ -157,6 +162,7 @@ impl Conduct {
             leftovers: Leftovers::None,
             obeys: Some(SHORT),
             obeys_with: Exit::Code(0),
+            stop_steps: Answer::Good(SHORT),
             kills_lost: 0,
             kill_takes: SHORT,
             freezes: true,

@@ -267,6 +267,7 @@ impl World {
             Stale::Frozen => Input::Frozen { run },
             Stale::Thawed => Input::Thawed { run },
             Stale::FreezeFailed => Input::FreezeFailed { run, error },
+            Stale::StopStepDone => Input::StopStepDone { run, step: 0, error: Some(error) },
             Stale::ProbeResult => Input::ProbeResult { run, probe: ProbeKind::Live, seq: 1, outcome },
             Stale::Notify => Input::Notify { run, text: "READY=1".to_owned() },
         };
@@ -448,7 +449,10 @@ impl World {
                 self.count.spawns += 1;
                 self.os.spawn(service, *run);
             }
-            Effect::Signal { run, action } => self.os.signal(*run, *action),
+            Effect::Signal { run, action } => self.os.signal(*run, action.clone()),
+            Effect::StopStep { service, run, step, action, timeout } => {
+                self.take_step(service, *run, *step, action, *timeout);
+            }
             Effect::Kill { run } => self.os.kill(*run),
             Effect::Freeze { run } => self.os.freeze(*run),
             Effect::Thaw { run } => self.os.thaw(*run),
@@ -489,6 +493,30 @@ impl World {
         self.asked += 1;
         let at = self.now.after(after);
         self.answers.insert((at, self.asked), Input::ProbeResult { run, probe, seq, outcome });
+    }
+
+    /// Runs a command of a stop, or makes its request. The answer comes later, too late, or never.
+    fn take_step(
+        &mut self,
+        service: &ServiceName,
+        run: RunId,
+        step: u32,
+        action: &mainstay_core::StopAction,
+        timeout: Duration,
+    ) {
+        let failed = Some("exit code 1".to_owned());
+        let (after, error) = match self.os.conduct(service).stop_steps {
+            Answer::Good(after) if after <= timeout => {
+                self.os.signal(run, action.clone());
+                (after, None)
+            }
+            Answer::Bad(after) if after <= timeout => (after, failed),
+            Answer::Good(_) | Answer::Bad(_) | Answer::Hangs => (timeout, failed),
+            Answer::TooLate(after) => (timeout + after, failed),
+            Answer::Lost => return,
+        };
+        self.asked += 1;
+        self.answers.insert((self.now.after(after), self.asked), Input::StopStepDone { run, step, error });
     }
 
     /// A rule is broken now.

@@ -108,8 +108,7 @@ fn breed() {
 }
 
 fn ctrl_c(pids: &[String]) {
-    let pids: Vec<u32> = pids.iter().map(|pid| pid.parse().expect("a number")).collect();
-    if console::send_ctrl_c(&pids).is_err() {
+    if !matches!(console::send_as_told(pids), Some(Ok(()))) {
         exit(1);
     }
 }

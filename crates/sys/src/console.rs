@@ -32,7 +32,22 @@ pub fn is_stderr_terminal() -> bool {
 /// Sends Ctrl+C to the consoles of these processes: all that `mainstay ctrl-c` does, a helper process of its own on
 /// Windows because it must leave its console for another. `Unsupported` on Linux, where a signal does it.
 pub fn send_ctrl_c(pids: &[u32]) -> io::Result<()> {
-    platform::send_ctrl_c(pids)
+    platform::send_ctrl_c(pids, false)
+}
+
+/// The same for Ctrl+Break: `mainstay ctrl-c break`.
+pub fn send_ctrl_break(pids: &[u32]) -> io::Result<()> {
+    platform::send_ctrl_c(pids, true)
+}
+
+/// Reads the arguments of the helper, `[break] PID…`, and sends what they say. None if they say nothing.
+pub fn send_as_told<S: AsRef<str>>(arguments: &[S]) -> Option<io::Result<()>> {
+    let (brk, pids) = match arguments.split_first() {
+        Some((first, rest)) if first.as_ref() == "break" => (true, rest),
+        _ => (false, arguments),
+    };
+    let pids: Vec<u32> = pids.iter().map(|pid| pid.as_ref().parse().ok()).collect::<Option<_>>()?;
+    (!pids.is_empty()).then(|| platform::send_ctrl_c(&pids, brk))
 }
 
 /// Sets the program, and its first arguments, that sends Ctrl+C to the processes whose numbers follow; without this

@@ -50,6 +50,8 @@ pub enum Signal {
     Interrupt,
     /// WM_CLOSE to the windows on Windows; nothing on Linux.
     CloseWindow,
+    /// Ctrl+Break to the console on Windows; nothing on Linux.
+    CtrlBreak,
     /// A signal by its number on Linux; nothing on Windows.
     Number(i32),
 }

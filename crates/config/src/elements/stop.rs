@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mainstay_core::{StopAction, StopPlan, StopStep, signal_number};
 
-use super::duration;
+use super::{command, duration, http_url};
 use crate::System;
 use crate::context::{Context, Field};
 use crate::keys::{Form, Key, Section};
@@ -40,13 +40,13 @@ pub(crate) static STOP: Section = Section {
     ],
 };
 
-const ACTIONS: &[&str] = &["ctrl_c", "close_window", "signal", "kill"];
+const ACTIONS: &[&str] = &["ctrl_c", "ctrl_break", "close_window", "signal", "command", "http", "kill"];
 
 pub(crate) static STEP: Section = Section {
     id: "stop_step",
     title: "a stop step",
-    about: "One step of a stop: exactly one of `ctrl_c`, `close_window`, `signal` and `kill`, with how long its \
-            effect is waited for.",
+    about: "One step of a stop: exactly one of `ctrl_c`, `ctrl_break`, `close_window`, `signal`, `command`, `http` and \
+            `kill`, with how long its effect is waited for.",
     one_of: ACTIONS,
     keys: &[
         Key::new(
@@ -71,8 +71,37 @@ pub(crate) static STEP: Section = Section {
              waited for.",
         )
         .also(&["sig"]),
+        Key::new(
+            "ctrl_break",
+            Form::Duration,
+            "\"5s\"",
+            "Ctrl+Break to its console on Windows, which also programs hear that ignore Ctrl+C; nothing on Linux.",
+        )
+        .also(&["ctrlbreak", "break"]),
+        Key::new(
+            "command",
+            Form::Command,
+            "[\"./api\", \"--shutdown\"]",
+            "A command beside it, with its environment, working directory and account. It is killed with all it \
+             started when `wait` is over. If it fails the next step follows at once.",
+        )
+        .also(&["exec", "run", "cmd"]),
+        Key::new(
+            "http",
+            Form::Url,
+            "\"http://127.0.0.1:8080/shutdown\"",
+            "An HTTP request without a body. An answer other than 200 to 399, or none, is a failure, and the next \
+             step follows at once.",
+        )
+        .also(&["url", "request"]),
+        Key::new("method", Form::Text, "\"POST\"", "The method of `http`.").default("`\"POST\"`"),
         Key::new("kill", Form::Duration, "\"2s\"", "Ends the whole tree at once.").also(&["sigkill"]),
-        Key::new("wait", Form::Duration, "\"5s\"", "How long the effect of `signal` is waited for.")
+        Key::new(
+            "wait",
+            Form::Duration,
+            "\"5s\"",
+            "How long `signal`, `command` or `http` and its effect are waited for.",
+        )
             .default("`\"5s\"`"),
     ],
 };
@@ -148,15 +177,19 @@ fn read_step(cx: &mut Context<'_>, list: Field<'_>, item: &Node) -> Option<(Stop
     let mut reader = Reader::open(cx, field, &STEP)?;
     let mut step = None;
     let wait = reader.get("wait");
-    for (name, action) in
-        [("ctrl_c", StopAction::CtrlC), ("close_window", StopAction::CloseWindow), ("kill", StopAction::Kill)]
-    {
+    for (name, action) in [
+        ("ctrl_c", StopAction::CtrlC),
+        ("ctrl_break", StopAction::CtrlBreak),
+        ("close_window", StopAction::CloseWindow),
+        ("kill", StopAction::Kill),
+    ] {
         if let Some(time) = reader.get(name) {
             let time = cx.duration(time, Duration::ZERO..=duration::MAX);
             step = step.or(time.map(|wait| StopStep { action, wait }));
         }
     }
-    let signal = reader.get("signal");
+    let (signal, command, http) = (reader.get("signal"), reader.get("command"), reader.get("http"));
+    let method = reader.get("method");
     let waited = wait.map(|wait| cx.duration(wait, Duration::ZERO..=duration::MAX));
     if let Some(signal) = signal {
         let number = read_signal(cx, signal);
@@ -167,12 +200,39 @@ fn read_step(cx: &mut Context<'_>, list: Field<'_>, item: &Node) -> Option<(Stop
         let wait = waited.unwrap_or(Some(DEFAULT_WAIT));
         step = step
             .or(number.zip(wait).map(|(number, wait)| StopStep { action: StopAction::Signal(number), wait }));
+    } else if let Some(command) = command {
+        let wait = waited.unwrap_or(Some(DEFAULT_WAIT));
+        let action = command::read(cx, command).map(StopAction::Command);
+        step = step.or(action.zip(wait).map(|(action, wait)| StopStep { action, wait }));
+    } else if let Some(http) = http {
+        let wait = waited.unwrap_or(Some(DEFAULT_WAIT));
+        let method = method.map_or(Some("POST".to_owned()), |method| read_method(cx, method));
+        let action = http_url::read(cx, http).zip(method).map(|(place, method)| StopAction::Http {
+            url: place.url,
+            method,
+            socket: place.socket,
+        });
+        step = step.or(action.zip(wait).map(|(action, wait)| StopStep { action, wait }));
     } else if let Some(wait) = wait {
-        cx.error(wait.span(), "`wait` goes with `signal` only")
+        cx.error(wait.span(), "`wait` goes with `signal`, `command` and `http` only")
             .hint("the other steps take their time themselves: { ctrl_c = \"5s\" }");
+    }
+    if let (Some(method), None) = (method, http) {
+        cx.error(method.span(), "`method` goes with `http` only").hint("leave it out");
     }
     reader.finish();
     step.map(|step| (step, item.span))
+}
+
+/// A method of HTTP; their letters are large.
+fn read_method(cx: &mut Context<'_>, field: Field<'_>) -> Option<String> {
+    const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+    let text = cx.string(field, "a method such as \"POST\"")?;
+    if METHODS.contains(&text.value.as_str()) {
+        return Some(text.value);
+    }
+    cx.not_a_choice(&text, field.key, &METHODS);
+    None
 }
 
 fn read_signal(cx: &mut Context<'_>, field: Field<'_>) -> Option<i32> {

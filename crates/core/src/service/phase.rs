@@ -263,6 +263,8 @@ pub(crate) enum On {
     LiveFailed(String),
     /// It says that it is about to end.
     SaysStopping,
+    /// A command or request of its stop failed: the step's place, and why.
+    StepFailed(u32, String),
     /// Its deadline has come.
     Due,
 }

@@ -6,8 +6,8 @@
 
 use On::{
     Continue, DependentsDown, Due, Exited, ExitedLeaving, FreezeFailed, Frozen, LiveFailed, Pause, ReadyLost,
-    ReadyOk, Restart, SaysStopping, SpawnFailed, Spawned, Start, StartupFailed, StartupOk, Stop, Thawed,
-    TreeEmpty, Unblocked,
+    ReadyOk, Restart, SaysStopping, SpawnFailed, Spawned, Start, StartupFailed, StartupOk, StepFailed, Stop,
+    Thawed, TreeEmpty, Unblocked,
 };
 
 use super::Machine;
@@ -34,7 +34,8 @@ impl Machine<'_> {
                 down @ (P::Stopped | P::Failed | P::Completed),
                 Stop(_) | Pause(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_)
                 | Exited(_) | ExitedLeaving(_) | TreeEmpty | Frozen | Thawed | FreezeFailed(_) | StartupOk(_)
-                | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping | Due,
+                | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping | Due
+                | StepFailed(..),
             ) => down,
 
             // Waits for what it depends on; no process is there.
@@ -45,7 +46,8 @@ impl Machine<'_> {
                 waiting @ P::Waiting(_),
                 Pause(_) | Continue(_) | DependentsDown | Spawned(_) | SpawnFailed(_) | Exited(_)
                 | ExitedLeaving(_) | TreeEmpty | Frozen | Thawed | FreezeFailed(_) | StartupOk(_)
-                | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping | Due,
+                | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping | Due
+                | StepFailed(..),
             ) => waiting,
 
             // Its process is being made. One that ended before it was said to be there was there.
@@ -60,7 +62,7 @@ impl Machine<'_> {
                 spawning @ P::Spawning(_),
                 Start(_) | Pause(_) | Continue(_) | Unblocked | DependentsDown | Frozen | Thawed
                 | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | ReadyLost(_)
-                | LiveFailed(_) | SaysStopping | Due,
+                | LiveFailed(_) | SaysStopping | Due | StepFailed(..),
             ) => spawning,
 
             // The same, but it is to end as soon as it is there.
@@ -81,7 +83,7 @@ impl Machine<'_> {
                 aborting @ P::Aborting(_),
                 Pause(_) | Continue(_) | Unblocked | DependentsDown | Frozen | Thawed | FreezeFailed(_)
                 | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping
-                | Due,
+                | Due | StepFailed(..),
             ) => aborting,
 
             // Its process runs.
@@ -101,17 +103,18 @@ impl Machine<'_> {
             (
                 startup @ P::Startup(_),
                 Start(_) | Pause(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_)
-                | Frozen | Thawed | FreezeFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_),
+                | Frozen | Thawed | FreezeFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_)
+                | StepFailed(..),
             ) => startup,
             (
                 running @ P::Running(_),
                 Start(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen
-                | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyLost(_),
+                | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyLost(_) | StepFailed(..),
             ) => running,
             (
                 ready @ P::Ready(_),
                 Start(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen
-                | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_),
+                | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | StepFailed(..),
             ) => ready,
 
             // Frozen, or on the way there or back. One question is open at a time; the opposite follows its answer.
@@ -148,17 +151,19 @@ impl Machine<'_> {
                 paused @ P::Paused(_),
                 Start(_) | Pause(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen
                 | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | ReadyLost(_)
-                | LiveFailed(_) | SaysStopping | Due,
+                | LiveFailed(_) | SaysStopping | Due | StepFailed(..),
             ) => paused,
             (
                 pausing @ P::Pausing(_),
                 Start(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Thawed | StartupOk(_)
-                | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping,
+                | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping
+                | StepFailed(..),
             ) => pausing,
             (
                 continuing @ P::Continuing(_),
                 Start(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen | StartupOk(_)
-                | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping,
+                | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping
+                | StepFailed(..),
             ) => continuing,
 
             // Is to stop once its dependents have. Nothing was done to it yet.
@@ -175,7 +180,7 @@ impl Machine<'_> {
                 holding @ P::Holding(_),
                 Pause(_) | Continue(_) | Unblocked | Spawned(_) | SpawnFailed(_) | Frozen | Thawed
                 | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | ReadyLost(_)
-                | LiveFailed(_) | SaysStopping | Due,
+                | LiveFailed(_) | SaysStopping | Due | StepFailed(..),
             ) => holding,
 
             // Is being ended. Over only when nothing of its tree is left.
@@ -185,6 +190,7 @@ impl Machine<'_> {
             (P::Stopping(stopping), ExitedLeaving(exit)) => self.left_in_stop(*stopping, exit),
             (P::Stopping(stopping), TreeEmpty) => self.vanished_in_stop(stopping.run, stopping.wish),
             (P::Stopping(stopping), Due) => self.advance(*stopping),
+            (P::Stopping(stopping), StepFailed(step, error)) => self.step_failed(*stopping, step, &error),
             (
                 stopping @ P::Stopping(_),
                 Pause(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen
@@ -200,7 +206,8 @@ impl Machine<'_> {
                 backoff @ P::Backoff(_),
                 Pause(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Exited(_)
                 | ExitedLeaving(_) | TreeEmpty | Frozen | Thawed | FreezeFailed(_) | StartupOk(_)
-                | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping,
+                | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping
+                | StepFailed(..),
             ) => backoff,
         }
     }

@@ -6,7 +6,7 @@ use super::Machine;
 use super::phase::{After, Holding, Phase, Stopping, Wish};
 use super::run::Run;
 use crate::words::span;
-use crate::{Effect, EventKind, Exit, RunId, StateName, StopAction};
+use crate::{Effect, EventKind, Exit, RunId, StateName, StopAction, StopStep};
 
 /// The wait before the whole tree is killed a second time; doubled each time, up to [`KILL_AGAIN_AT_MOST`].
 const KILL_AGAIN: Duration = Duration::from_secs(1);
@@ -95,9 +95,10 @@ impl Machine<'_> {
                 Some(step)
                     if stopping.killed.is_none() && self.now < end && step.action != StopAction::Kill =>
                 {
-                    self.signal(stopping.run.id, step.action, step.wait);
+                    let due = self.now.after(step.wait).min(end);
+                    self.take(stopping.run.id, stopping.step, step, due.since(self.now));
                     stopping.step += 1;
-                    stopping.due = self.now.after(step.wait).min(end);
+                    stopping.due = due;
                 }
                 _ => self.kill(&mut stopping),
             }
@@ -105,9 +106,34 @@ impl Machine<'_> {
         Phase::Stopping(Box::new(stopping))
     }
 
-    fn signal(&mut self, run: RunId, action: StopAction, wait: Duration) {
-        self.tell(Some(run), EventKind::StopStep { step: format!("{action}, then waits {}", span(wait)) });
-        self.wants(Effect::Signal { run, action });
+    /// Takes a step, for which there is so much time.
+    fn take(&mut self, run: RunId, place: usize, step: &StopStep, timeout: Duration) {
+        let action = step.action.clone();
+        let words = if action.is_answered() { "within" } else { "then waits" };
+        self.tell(Some(run), EventKind::StopStep { step: format!("{action}, {words} {}", span(step.wait)) });
+        self.wants(if action.is_answered() {
+            let service = self.name.clone();
+            let step = u32::try_from(place).unwrap_or(u32::MAX);
+            Effect::StopStep { service, run, step, action, timeout }
+        } else {
+            Effect::Signal { run, action }
+        });
+    }
+
+    /// A command or request failed: nothing is to be waited for. An answer about an earlier step is late.
+    pub(super) fn step_failed(&mut self, mut stopping: Stopping, step: u32, error: &str) -> Phase {
+        let current = stopping.step.checked_sub(1).and_then(|place| u32::try_from(place).ok()) == Some(step);
+        let plan = &self.plan.stop;
+        let answered = stopping.step.checked_sub(1).and_then(|place| plan.steps.get(place));
+        let Some(taken) =
+            answered.filter(|taken| current && stopping.killed.is_none() && taken.action.is_answered())
+        else {
+            return Phase::Stopping(Box::new(stopping));
+        };
+        let step = format!("{} failed: {error}", taken.action);
+        self.tell(Some(stopping.run.id), EventKind::StopStep { step });
+        stopping.due = self.now;
+        self.advance(stopping)
     }
 
     fn kill(&mut self, stopping: &mut Stopping) {

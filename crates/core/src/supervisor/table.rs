@@ -112,6 +112,7 @@ fn inputs() -> Vec<(&'static str, On)> {
         ("nothing left", On::TreeEmpty),
         ("frozen", On::Frozen),
         ("thawed", On::Thawed),
+        ("a command of its stop failed", On::StepFailed(0, "exit code 1".into())),
         ("not frozen, not thawed", On::FreezeFailed("not permitted".into())),
         ("startup probe succeeds", On::StartupOk("startup probe succeeded".into())),
         ("startup probe fails", On::StartupFailed("startup probe failed".into())),
@@ -233,6 +234,7 @@ fn does(effect: &Effect) -> Option<String> {
     Some(match effect {
         Effect::Spawn { .. } => "spawn".into(),
         Effect::Signal { action, .. } => action.to_string(),
+        Effect::StopStep { action, .. } => action.to_string(),
         Effect::Kill { .. } => "kill".into(),
         Effect::Freeze { .. } => "freeze".into(),
         Effect::Thaw { .. } => "thaw".into(),

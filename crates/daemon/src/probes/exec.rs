@@ -10,9 +10,19 @@ use std::time::Duration;
 use mainstay_core::{Exit, Launch, ProbeKind, ProbeOutcome, RunId, ServiceName, Settings, Time};
 use mainstay_link::{Command, Spawn};
 
+use super::steps::{Step, StepDone};
 use super::{Answer, Question, in_words, no, yes};
 
-type Key = (ServiceName, ProbeKind);
+type Key = (ServiceName, Asker);
+
+/// Who wants to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Asker {
+    /// A probe.
+    Probe(ProbeKind),
+    /// A stop, one of whose steps this is.
+    Stop,
+}
 
 /// What the keeper says of a helper.
 pub(crate) enum Helper {
@@ -33,6 +43,8 @@ pub(crate) struct Exec {
     free: BTreeSet<Key>,
     commands: Vec<Command>,
     answers: Vec<Answer>,
+    /// Steps of stops that are over.
+    steps: Vec<StepDone>,
 }
 
 /// One probe.
@@ -57,12 +69,37 @@ struct Pending {
 impl Exec {
     /// Asks a question that has to be answered by `deadline`.
     pub fn ask(&mut self, deadline: Time, question: &Question<'_>, command: &[String], timeout: Duration) {
-        let Launch { working_dir, environment, user, settings, .. } = question.plan.launch.clone();
+        let key = (question.service.clone(), Asker::Probe(question.probe));
+        let container = format!("{}.probe-{}", question.service, question.probe);
+        let about = (question.run, question.seq);
+        self.run(deadline, key, about, container, &question.plan.launch, command, timeout);
+    }
+
+    /// Takes a step of a stop; it has to be over by `deadline`.
+    pub fn take_step(&mut self, deadline: Time, step: &Step<'_>, command: &[String], timeout: Duration) {
+        let key = (step.service.clone(), Asker::Stop);
+        let container = format!("{}.stop", step.service);
+        let about = (step.run, u64::from(step.step));
+        self.run(deadline, key, about, container, &step.plan.launch, command, timeout);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what both kinds of question are made of")]
+    fn run(
+        &mut self,
+        deadline: Time,
+        key: Key,
+        (run, seq): (RunId, u64),
+        container: String,
+        launch: &Launch,
+        command: &[String],
+        timeout: Duration,
+    ) {
+        let Launch { working_dir, environment, user, settings, .. } = launch.clone();
         // What the service reads is not for others to read.
         let settings = Settings { stdin: None, ..settings };
         let spawn = Spawn {
             run: 0,
-            container: format!("{}.probe-{}", question.service, question.probe),
+            container,
             command: command.to_vec(),
             working_dir,
             environment,
@@ -71,8 +108,6 @@ impl Exec {
             log: None,
             notify: false,
         };
-        let (run, seq) = (question.run, question.seq);
-        let key = (question.service.clone(), question.probe);
         let slot = self.slots.entry(key.clone()).or_default();
         slot.question = Some(Pending { run, seq, by: None, deadline, timeout, spawn });
         match slot.helper {
@@ -127,22 +162,31 @@ impl Exec {
 
     /// Kills and answers for those whose time is over.
     pub fn tick(&mut self, now: Time) {
-        for ((_, probe), slot) in &mut self.slots {
+        for ((_, asker), slot) in &mut self.slots {
             let Some(question) = slot.question.take_if(|question| question.deadline <= now) else { continue };
             let outcome = if question.by.is_some() {
                 no(format!("did not end in {}", in_words(question.timeout)))
             } else {
                 no("the command asked before this one has not ended yet")
             };
-            self.answers.push(Answer { run: question.run, probe: *probe, seq: question.seq, outcome });
+            match asker {
+                Asker::Probe(probe) => {
+                    let (run, probe, seq) = (question.run, *probe, question.seq);
+                    self.answers.push(Answer { run, probe, seq, outcome });
+                }
+                Asker::Stop => self.steps.push(StepDone::new(question.run, question.seq, outcome)),
+            }
             self.commands.extend(slot.helper.map(|run| Command::Kill { run }));
         }
         self.tidy();
     }
 
-    /// Nobody waits for answers about this run any more.
-    pub fn cancel(&mut self, run: RunId) {
-        for slot in self.slots.values_mut() {
+    /// Nobody waits for the answers of probes about this run any more, or for its stop.
+    pub fn cancel(&mut self, run: RunId, stop: bool) {
+        for ((_, asker), slot) in &mut self.slots {
+            if (*asker == Asker::Stop) != stop {
+                continue;
+            }
             if slot.question.take_if(|question| question.run == run).is_some() {
                 self.commands.extend(slot.helper.map(|run| Command::Kill { run }));
             }
@@ -175,10 +219,20 @@ impl Exec {
         std::mem::take(&mut self.answers)
     }
 
+    /// Steps of stops that are over.
+    pub fn take_steps(&mut self) -> Vec<StepDone> {
+        std::mem::take(&mut self.steps)
+    }
+
     fn answer(&mut self, key: &Key, helper: RunId, outcome: ProbeOutcome) {
         let Some(slot) = self.slots.get_mut(key) else { return };
         if let Some(question) = slot.question.take_if(|question| question.by == Some(helper)) {
-            self.answers.push(Answer { run: question.run, probe: key.1, seq: question.seq, outcome });
+            match key.1 {
+                Asker::Probe(probe) => {
+                    self.answers.push(Answer { run: question.run, probe, seq: question.seq, outcome });
+                }
+                Asker::Stop => self.steps.push(StepDone::new(question.run, question.seq, outcome)),
+            }
         }
     }
 
@@ -340,9 +394,9 @@ mod tests {
         let mut exec = none();
         ask(&mut exec, 1, at(1));
         let helper = spawned(&mut exec);
-        exec.cancel(RunId(8));
+        exec.cancel(RunId(8), false);
         assert_eq!(exec.take_commands(), []);
-        exec.cancel(RunId(7));
+        exec.cancel(RunId(7), false);
         assert_eq!(exec.take_commands(), [Command::Kill { run: helper }]);
         assert_eq!(exec.deadline(), None);
         exec.heard(helper, Helper::Exited(Exit::Signal(9), true));

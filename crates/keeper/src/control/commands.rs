@@ -218,7 +218,10 @@ impl Keeper {
             StopAction::CtrlC => Signal::Interrupt,
             StopAction::CloseWindow => Signal::CloseWindow,
             StopAction::Signal(number) => Signal::Number(number),
+            StopAction::CtrlBreak => Signal::CtrlBreak,
             StopAction::Kill => return self.kill(run),
+            // The daemon's own.
+            StopAction::Command(_) | StopAction::Http { .. } => return,
         };
         let Some(live) = self.live.get(&run) else { return };
         let Some(slot) = self.slots.get(&live.container) else { return };

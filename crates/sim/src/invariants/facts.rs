@@ -53,6 +53,8 @@ pub struct Run {
     pub thaw_asked: bool,
     /// Ways it was asked to end, and when.
     pub signals: Vec<(Time, StopAction)>,
+    /// Steps of its stop that were told to have failed, by their place, and when.
+    pub failed_steps: BTreeMap<usize, Time>,
     /// When it was killed.
     pub kills: Vec<Time>,
     /// Probes asked and not answered yet.
@@ -193,6 +195,7 @@ impl Facts {
             | Input::Thawed { run }
             | Input::FreezeFailed { run, .. }
             | Input::ProbeResult { run, .. }
+            | Input::StopStepDone { run, .. }
             | Input::Notify { run, .. } => run,
         };
         let Some(run) = self.runs.get_mut(run).filter(|run| run.is_there()) else { return false };
@@ -223,6 +226,15 @@ impl Facts {
                     Input::Thawed { .. } => run.frozen = false,
                     _ => {}
                 }
+            }
+            Input::StopStepDone { step, error, .. } => {
+                let step = usize::try_from(*step).unwrap_or(usize::MAX);
+                let answered = run.signals.get(step).is_some_and(|(_, action)| action.is_answered());
+                let present = answered && run.signals.len() == step + 1 && run.kills.is_empty();
+                if error.is_none() || !present {
+                    return false;
+                }
+                run.failed_steps.insert(step, at);
             }
             Input::ProbeResult { probe, seq, .. } => {
                 if run.probes_before_pause.get(probe).is_some_and(|(_, asked)| asked == seq) {
@@ -258,6 +270,7 @@ impl Facts {
             }
             Effect::StackDown => {}
             Effect::Signal { run, .. }
+            | Effect::StopStep { run, .. }
             | Effect::Kill { run }
             | Effect::Freeze { run }
             | Effect::Thaw { run }
@@ -284,6 +297,7 @@ impl Run {
             frost_asked: VecDeque::new(),
             thaw_asked: false,
             signals: Vec::new(),
+            failed_steps: BTreeMap::new(),
             kills: Vec::new(),
             probes: BTreeMap::new(),
             probes_before_pause: BTreeMap::new(),
@@ -292,7 +306,9 @@ impl Run {
 
     fn effect(&mut self, at: Time, effect: &Effect) {
         match effect {
-            Effect::Signal { action, .. } => self.signals.push((at, *action)),
+            Effect::Signal { action, .. } | Effect::StopStep { action, .. } => {
+                self.signals.push((at, action.clone()));
+            }
             Effect::Kill { .. } => self.kills.push(at),
             Effect::Freeze { .. } | Effect::Thaw { .. } => {
                 self.frost_asked.push_back(matches!(effect, Effect::Freeze { .. }));

@@ -55,7 +55,7 @@ impl Rule for Order {
                 }
                 Ok(())
             }
-            Effect::Signal { run, .. } | Effect::Kill { run } => {
+            Effect::Signal { run, .. } | Effect::StopStep { run, .. } | Effect::Kill { run } => {
                 let Some(run) = facts.runs.get(run) else { return Ok(()) };
                 // What is left of a tree whose main process has ended serves nobody any more; and an end that was
                 // under way for another reason goes on.

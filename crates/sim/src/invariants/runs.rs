@@ -32,7 +32,7 @@ impl Rule for OneInstance {
                     return Err(format!("{service} is started before its last run was forgotten"));
                 }
             }
-            Effect::Signal { run, .. } | Effect::Kill { run } => {
+            Effect::Signal { run, .. } | Effect::StopStep { run, .. } | Effect::Kill { run } => {
                 there(facts, *run, effect)?;
             }
             Effect::Freeze { run } => {

@@ -18,7 +18,13 @@ impl Rule for Stops {
     fn effect(&mut self, facts: &Facts, at: Time, effect: &Effect) -> Verdict {
         match effect {
             Effect::Signal { run, action } => {
-                facts.runs.get(run).map_or(Ok(()), |run| signal_in_order(facts, run, at, *action))
+                facts.runs.get(run).map_or(Ok(()), |run| signal_in_order(facts, run, at, action))
+            }
+            Effect::StopStep { run, action, step, timeout, .. } => {
+                facts.runs.get(run).map_or(Ok(()), |run| {
+                    signal_in_order(facts, run, at, action)?;
+                    answered_step(facts, run, *step, *timeout)
+                })
             }
             Effect::Kill { run } => facts.runs.get(run).map_or(Ok(()), |run| kill_in_time(facts, run, at)),
             _ => Ok(()),
@@ -54,7 +60,7 @@ impl Rule for Stops {
 }
 
 /// Steps are taken in the plan's order, none before the wait of the one before is over.
-fn signal_in_order(facts: &Facts, run: &Run, at: Time, action: StopAction) -> Verdict {
+fn signal_in_order(facts: &Facts, run: &Run, at: Time, action: &StopAction) -> Verdict {
     let service = &run.service;
     let Some(plan) = facts.service(service) else { return Ok(()) };
     if run.frozen && !run.thaw_asked {
@@ -67,13 +73,15 @@ fn signal_in_order(facts: &Facts, run: &Run, at: Time, action: StopAction) -> Ve
     let Some(wanted) = steps.get(run.signals.len()) else {
         return Err(format!("{service} is asked with {action:?} to end, which is not in its plan"));
     };
-    if wanted.action != action {
+    if wanted.action != *action {
         return Err(format!("{service} is asked with {action:?} to end, not with {:?}", wanted.action));
     }
     let Some((before, _)) = run.signals.last() else { return Ok(()) };
     let since = at.since(*before);
     let wait = steps[run.signals.len() - 1].wait;
-    if since < wait {
+    // What failed is not waited for.
+    let failed = run.failed_steps.contains_key(&(run.signals.len() - 1));
+    if since < wait && !failed {
         return Err(format!("{service} had {since:?}, not {wait:?}, for a step of its stop"));
     }
     Ok(())
@@ -87,17 +95,30 @@ fn kill_in_time(facts: &Facts, run: &Run, at: Time) -> Verdict {
     if !run.kills.is_empty() || !run.main_is_there() || run.made.is_none() {
         return Ok(());
     }
-    let mut promised = std::time::Duration::ZERO;
-    for step in &plan.stop.steps {
+    let mut promised = *first;
+    for (place, step) in plan.stop.steps.iter().enumerate() {
         if step.action == StopAction::Kill {
             break;
         }
-        promised += step.wait;
+        // What failed is not waited for.
+        promised = run.failed_steps.get(&place).copied().unwrap_or(promised.after(step.wait));
     }
-    let promised = promised.min(plan.stop.timeout);
-    let had = at.since(*first);
-    if had < promised {
-        return Err(format!("{service} is killed after {had:?}, but was promised {promised:?}"));
+    let promised = promised.min(first.after(plan.stop.timeout));
+    if at < promised {
+        return Err(format!("{service} is killed at {at}, but was promised time until {promised}"));
+    }
+    Ok(())
+}
+
+/// A command or request carries its place, and ends with its stop at the latest.
+fn answered_step(facts: &Facts, run: &Run, step: u32, timeout: std::time::Duration) -> Verdict {
+    let service = &run.service;
+    if usize::try_from(step) != Ok(run.signals.len()) {
+        return Err(format!("{service} is asked with step {step} to end, not with {}", run.signals.len()));
+    }
+    let Some(plan) = facts.service(service) else { return Ok(()) };
+    if timeout > plan.stop.timeout {
+        return Err(format!("{service} has a step of {timeout:?} in a stop of {:?}", plan.stop.timeout));
     }
     Ok(())
 }
@@ -109,6 +130,10 @@ fn ends_in_time(facts: &Facts, run: &Run, step: &Step) -> Verdict {
     let Some((deadline, _)) = step.deadline else {
         return Err(format!("{service} was asked to end, but nobody will look whether it does"));
     };
+    let last = run.signals.len().wrapping_sub(1);
+    if run.kills.is_empty() && run.failed_steps.contains_key(&last) && run.is_there() {
+        return Err(format!("{service} waits for step {last} of its stop, which has failed"));
+    }
     let end = first.after(plan.stop.timeout);
     if run.kills.is_empty() && deadline > end {
         return Err(format!("{service} is not killed at {end}, the end of its stop, but at {deadline}"));

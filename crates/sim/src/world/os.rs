@@ -29,7 +29,7 @@ pub enum Later {
 }
 
 /// What is asked of the keeper.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Asked {
     Signal(StopAction),
     Kill,

@@ -10,9 +10,10 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::Globalization::CP_UTF8;
 use windows_sys::Win32::System::Console::{
-    AttachConsole, CTRL_C_EVENT, ENABLE_PROCESSED_OUTPUT, ENABLE_VIRTUAL_TERMINAL_PROCESSING, FreeConsole,
-    GenerateConsoleCtrlEvent, GetConsoleMode, GetConsoleProcessList, GetStdHandle, STD_ERROR_HANDLE,
-    STD_OUTPUT_HANDLE, SetConsoleCtrlHandler, SetConsoleMode, SetConsoleOutputCP,
+    AttachConsole, CTRL_BREAK_EVENT, CTRL_C_EVENT, ENABLE_PROCESSED_OUTPUT,
+    ENABLE_VIRTUAL_TERMINAL_PROCESSING, FreeConsole, GenerateConsoleCtrlEvent, GetConsoleMode,
+    GetConsoleProcessList, GetStdHandle, STD_ERROR_HANDLE, STD_OUTPUT_HANDLE, SetConsoleCtrlHandler,
+    SetConsoleMode, SetConsoleOutputCP,
 };
 
 use crate::win::check;
@@ -43,10 +44,13 @@ pub(super) fn set_ctrl_c_helper(program: &Path, arguments: &[OsString]) {
     crate::container::windows::set_helper(program.to_owned(), arguments.to_vec());
 }
 
-pub(super) fn send_ctrl_c(pids: &[u32]) -> io::Result<()> {
+pub(super) fn send_ctrl_c(pids: &[u32], brk: bool) -> io::Result<()> {
     // First of all, and never taken back: it arrives here too, later, on a thread of its own.
     // SAFETY: plain values are passed.
     check(unsafe { SetConsoleCtrlHandler(None, 1) })?;
+    // Ctrl+Break cannot be ignored that way.
+    // SAFETY: the handler is a function of ours, there as long as we are.
+    check(unsafe { SetConsoleCtrlHandler(Some(taken), 1) })?;
     // SAFETY: it fails if there is no console to leave, as it should be.
     unsafe { FreeConsole() };
     let mut served = BTreeSet::new();
@@ -56,7 +60,7 @@ pub(super) fn send_ctrl_c(pids: &[u32]) -> io::Result<()> {
         if served.contains(pid) {
             continue;
         }
-        match send_to_console_of(*pid) {
+        match send_to_console_of(*pid, if brk { CTRL_BREAK_EVENT } else { CTRL_C_EVENT }) {
             Ok(heard) => served.extend(heard),
             Err(e) => failures.push(format!("process {pid}: {}", in_words(&e))),
         }
@@ -65,15 +69,20 @@ pub(super) fn send_ctrl_c(pids: &[u32]) -> io::Result<()> {
 }
 
 /// Who is on that console, now that it was sent.
-fn send_to_console_of(pid: u32) -> io::Result<Vec<u32>> {
+fn send_to_console_of(pid: u32, event: u32) -> io::Result<Vec<u32>> {
     // SAFETY: plain values are passed.
     check(unsafe { AttachConsole(pid) })?;
     let heard = on_this_console();
     // SAFETY: plain values are passed. Group 0 is everybody on the console, and it is not ours.
-    let result = check(unsafe { GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0) });
+    let result = check(unsafe { GenerateConsoleCtrlEvent(event, 0) });
     // SAFETY: we are on a console and leave it.
     unsafe { FreeConsole() };
     result.map(|()| heard)
+}
+
+/// Whatever comes has been taken care of.
+unsafe extern "system" fn taken(_event: u32) -> i32 {
+    1
 }
 
 fn on_this_console() -> Vec<u32> {

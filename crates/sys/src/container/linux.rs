@@ -229,7 +229,7 @@ impl Container {
     pub(super) fn signal(&self, main: Option<&Process>, signal: Signal) -> io::Result<()> {
         let number = match signal {
             Signal::Interrupt => Number::TERM,
-            Signal::CloseWindow => return Ok(()),
+            Signal::CloseWindow | Signal::CtrlBreak => return Ok(()),
             Signal::Number(number) => signal_number(number)?,
         };
         // A stopped process would not hear it.

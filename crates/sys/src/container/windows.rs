@@ -198,7 +198,8 @@ impl Container {
 
     pub(super) fn signal(&self, main: Option<&Process>, signal: Signal) -> io::Result<()> {
         match signal {
-            Signal::Interrupt => ctrl_c::interrupt(&self.0.job, main),
+            Signal::Interrupt => ctrl_c::send(&self.0.job, main, false),
+            Signal::CtrlBreak => ctrl_c::send(&self.0.job, main, true),
             Signal::CloseWindow => close_window::close(&self.0.job),
             Signal::Number(number) => Err(io::Error::new(
                 io::ErrorKind::Unsupported,

@@ -1,10 +1,11 @@
 //! The stop: its steps, its kill, and what is asked for meanwhile.
 
 use crate::testing::{Bench, ms, secs, service};
-use crate::{EventKind, Exit, ServicePlan, StateName, StopAction, StopPlan, StopStep};
+use crate::{EventKind, Exit, Input, ServicePlan, StateName, StopAction, StopPlan, StopStep};
 
 fn steps(steps: &[(StopAction, u64)], timeout: u64) -> ServicePlan {
-    let steps = steps.iter().map(|(action, wait)| StopStep { action: *action, wait: secs(*wait) }).collect();
+    let steps =
+        steps.iter().map(|(action, wait)| StopStep { action: action.clone(), wait: secs(*wait) }).collect();
     ServicePlan { stop: StopPlan { steps, timeout: secs(timeout) }, ..service() }
 }
 
@@ -217,4 +218,58 @@ fn a_stop_leaves_failed_and_completed_as_they_are() {
     bench.exits("s", 0);
     bench.stop("s");
     assert_eq!(bench.state("s"), StateName::Completed);
+}
+
+fn command() -> StopAction {
+    StopAction::Command(vec!["drain".into(), "--secret".into()])
+}
+
+fn http() -> StopAction {
+    StopAction::Http { url: "http://127.0.0.1/quit?token=1".into(), method: "POST".into(), socket: None }
+}
+
+#[test]
+fn a_command_that_succeeds_is_given_its_time_and_one_that_fails_is_not() {
+    let mut bench = Bench::up(steps(&[(command(), 5), (http(), 5), (StopAction::Signal(15), 5)], 20));
+    let run = bench.run("s");
+    bench.stop("s");
+    assert_eq!(bench.look(), ["command drain s (0)"]);
+    bench.feed(Input::StopStepDone { run, step: 0, error: None });
+    bench.pass(ms(4_999));
+    assert_eq!(bench.look(), [""; 0]);
+    bench.pass(ms(1));
+    assert_eq!(bench.look(), ["POST http://127.0.0.1/quit s (1)"]);
+    // Late: it is about the step before.
+    bench.feed(Input::StopStepDone { run, step: 0, error: Some("exit code 1".into()) });
+    assert_eq!(bench.look(), [""; 0]);
+    bench.feed(Input::StopStepDone { run, step: 1, error: Some("503".into()) });
+    assert_eq!(bench.look(), ["SIGTERM s"]);
+    // Twice, and of a step that is not answered, and of one that never was.
+    for step in [1, 2, 3, u32::MAX] {
+        bench.feed(Input::StopStepDone { run, step, error: Some("503".into()) });
+        assert_eq!(bench.look(), [""; 0], "{step}");
+    }
+    bench.pass(secs(5));
+    assert_eq!(bench.look(), ["kill s"]);
+}
+
+#[test]
+fn a_command_without_an_answer_does_not_hold_up_the_stop() {
+    let mut bench = Bench::up(steps(&[(command(), 600)], 7));
+    bench.stop("s");
+    bench.look();
+    bench.pass(secs(7));
+    assert_eq!(bench.look(), ["kill s"]);
+}
+
+#[test]
+fn a_last_step_that_fails_is_followed_by_the_kill() {
+    let mut bench = Bench::up(steps(&[(command(), 60)], 60));
+    let run = bench.run("s");
+    bench.stop("s");
+    bench.look();
+    bench.feed(Input::StopStepDone { run, step: 0, error: Some("not found".into()) });
+    let told = format!("{:?}", bench.told());
+    assert!(told.contains("command drain failed: not found") && !told.contains("--secret"), "{told}");
+    assert_eq!(bench.look(), ["kill s"]);
 }

@@ -55,6 +55,7 @@ enum News {
     Frozen,
     Thawed,
     FreezeFailed,
+    StopStepDone(u32, bool),
     Notify(&'static str),
 }
 
@@ -72,6 +73,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => Just(News::Frozen),
         2 => Just(News::Thawed),
         1 => Just(News::FreezeFailed),
+        2 => (0_u32..3, any::<bool>()).prop_map(|(step, ok)| News::StopStepDone(step, ok)),
         2 => says.prop_map(News::Notify),
     ];
     let stale = prop_oneof![8 => Just(None), 1 => (0_u64..12).prop_map(Some)];
@@ -117,8 +119,15 @@ fn service_plan(number: usize) -> impl Strategy<Value = ServicePlan> {
         3 => Just(None),
         1 => (0_u32..4).prop_map(|starts| Some(StartLimit { starts, window: Duration::from_secs(20) })),
     ];
-    let action =
-        select(vec![StopAction::CtrlC, StopAction::CloseWindow, StopAction::Signal(1), StopAction::Kill]);
+    let action = select(vec![
+        StopAction::CtrlC,
+        StopAction::CloseWindow,
+        StopAction::Signal(1),
+        StopAction::Kill,
+        StopAction::CtrlBreak,
+        StopAction::Command(vec!["drain".into()]),
+        StopAction::Http { url: "http://127.0.0.1/stop".into(), method: "POST".into(), socket: None },
+    ]);
     let stop = (vec((action, 0_u64..4), 0..4), 0_u64..8);
     (depends_on, start, policy, limit, stop, probes(), probes(), probes()).prop_map(
         |(depends_on, start, policy, limit, (steps, timeout), startup, ready, live)| {
@@ -175,6 +184,7 @@ impl Trace {
                 self.asked.retain(|(asked, _), _| asked != run);
             }
             Effect::Signal { run, .. }
+            | Effect::StopStep { run, .. }
             | Effect::Kill { run }
             | Effect::Freeze { run }
             | Effect::Thaw { run } => {
@@ -289,6 +299,10 @@ impl World {
                     News::Frozen => Input::Frozen { run },
                     News::Thawed => Input::Thawed { run },
                     News::FreezeFailed => Input::FreezeFailed { run, error: "not permitted".into() },
+                    News::StopStepDone(step, ok) => {
+                        let error = (!ok).then(|| "exit code 1".to_owned());
+                        Input::StopStepDone { run, step: *step, error }
+                    }
                     News::Notify(text) => Input::Notify { run, text: (*text).into() },
                 })
             }

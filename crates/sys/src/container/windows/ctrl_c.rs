@@ -1,4 +1,4 @@
-//! Ctrl+C to a service alone.
+//! Ctrl+C, or Ctrl+Break, to a service alone.
 //!
 //! It can only be sent to the console that the sender is on. The keeper never goes on a service's console (a Ctrl+C
 //! that comes from elsewhere would reach it too): a helper process does, `mainstay ctrl-c <pid>…`. Making one takes a
@@ -35,8 +35,9 @@ static HELPER: OnceLock<(PathBuf, Vec<OsString>)> = OnceLock::new();
 static WAITING: Mutex<Waiting> = Mutex::new(Waiting { processes: BTreeMap::new(), running: false });
 
 struct Waiting {
-    /// At most the processes that exist: one that waits already is not added again.
-    processes: BTreeMap<u32, OwnedHandle>,
+    /// By what is sent (true for Ctrl+Break) and to whom. At most the processes that exist, for each: one that waits
+    /// already is not added again.
+    processes: BTreeMap<(bool, u32), OwnedHandle>,
     /// Whether a thread looks after them.
     running: bool,
 }
@@ -48,13 +49,13 @@ pub(crate) fn set_helper(program: PathBuf, arguments: Vec<OsString>) {
 }
 
 /// Sends it to the console of the main process, or to those of all that is left.
-pub(super) fn interrupt(job: &Job, main: Option<&Process>) -> io::Result<()> {
+pub(super) fn send(job: &Job, main: Option<&Process>, brk: bool) -> io::Result<()> {
     let mut targets = Vec::new();
     match main.filter(|main| !wait_ended(&main.handle, 0)) {
-        Some(main) => targets.push((main.pid, win::duplicate(raw(&main.handle), false)?)),
+        Some(main) => targets.push(((brk, main.pid), win::duplicate(raw(&main.handle), false)?)),
         None => {
             for pid in job.working()? {
-                targets.extend(job.open(pid, 0)?.map(|process| (pid, process)));
+                targets.extend(job.open(pid, 0)?.map(|process| ((brk, pid), process)));
             }
         }
     }
@@ -71,28 +72,35 @@ pub(super) fn interrupt(job: &Job, main: Option<&Process>) -> io::Result<()> {
 fn serve() {
     loop {
         let mut batch = BTreeMap::new();
+        let brk;
         {
             let mut waiting = locked(&WAITING);
-            while batch.len() < BATCH {
-                let Some((pid, process)) = waiting.processes.pop_first() else { break };
-                batch.insert(pid, process);
-            }
-            if batch.is_empty() {
+            let Some(((kind, pid), process)) = waiting.processes.pop_first() else {
                 waiting.running = false;
                 return;
+            };
+            brk = kind;
+            batch.insert(pid, process);
+            while batch.len() < BATCH
+                && let Some(entry) = waiting.processes.first_entry().filter(|entry| entry.key().0 == brk)
+            {
+                let ((_, pid), process) = entry.remove_entry();
+                batch.insert(pid, process);
             }
         }
         // A helper that cannot be made is like a service that does not listen: the next step of the stop follows.
-        let _ = help(batch.keys().copied());
+        let _ = help(batch.keys().copied(), brk);
     }
 }
 
-fn help(pids: impl Iterator<Item = u32>) -> io::Result<()> {
+fn help(pids: impl Iterator<Item = u32>, brk: bool) -> io::Result<()> {
     let (program, first) = match HELPER.get() {
         Some((program, arguments)) => (program.clone(), arguments.clone()),
         None => (std::env::current_exe()?, vec![OsString::from("ctrl-c")]),
     };
-    let arguments = first.into_iter().chain(pids.map(|pid| OsString::from(pid.to_string())));
+    // A word that is no number goes before them.
+    let kind = brk.then(|| OsString::from("break"));
+    let arguments = first.into_iter().chain(kind).chain(pids.map(|pid| OsString::from(pid.to_string())));
     let command_line = join_command_line(program.as_os_str(), arguments)?;
     let null = win::duplicate(raw(&win::open_null()?), true)?;
     let made = launch(Launch {

@@ -1,0 +1,66 @@
+//! Stops by commands and requests: what fails is told and passed over, what hangs is ended.
+
+mod common;
+
+use common::{Home, is_alive, pid};
+
+/// Long waits, and a service that hears nothing: it is down soon only if no failure is waited for.
+const STUBBORN: &str = r#"
+name = "stubborn"
+
+[service.deaf]
+command = [@fixture@, "ignore-signals"]
+
+[service.deaf.stop]
+timeout = "10m"
+steps = [
+  { command = [@fixture@, "exit", "3"], wait = "5m" },
+  { http = "http://127.0.0.1:1/quit?token=secret", method = "DELETE", wait = "5m" },
+  { command = ["./no-such-program", "--password=secret"], wait = "5m" },
+  { command = [@fixture@, "sleep"], wait = "300ms" },
+]
+"#;
+
+#[test]
+fn what_fails_is_told_and_not_waited_for() {
+    let home = Home::new();
+    home.config(STUBBORN);
+    home.ok(&["up", "-d", "--wait"]);
+    let process = pid(&home.service("stubborn", "deaf")["pid"]);
+    assert_eq!(home.ok(&["stop", "deaf"]), "deaf: stopped\n");
+    assert!(!is_alive(process));
+    let events = home.ok(&["events"]);
+    for words in [
+        "failed: exit code 3",
+        "DELETE http://127.0.0.1:1/quit failed: connection refused",
+        "command ./no-such-program failed: program not found",
+        "failed: did not end in 300ms",
+        "kill of the whole tree",
+    ] {
+        assert!(events.contains(words), "no {words:?} in {events}");
+    }
+    assert!(!events.contains("secret"), "{events}");
+    // It starts and stops again like any other, whatever was left of the commands.
+    home.ok(&["start", "deaf"]);
+    home.ok(&["down"]);
+}
+
+const OBEDIENT: &str = r#"
+name = "obedient"
+
+[service.web]
+command = [@fixture@, "graceful", "0"]
+stop = { timeout = "10m", steps = [{ command = [@fixture@, "exit", "0"], wait = "200ms" }, { ctrl_c = "5m" }] }
+"#;
+
+#[test]
+fn what_succeeds_is_given_its_time_and_then_the_next_step_follows() {
+    let home = Home::new();
+    home.config(OBEDIENT);
+    home.ok(&["up", "-d", "--wait"]);
+    assert_eq!(home.ok(&["stop", "web"]), "web: stopped\n");
+    let events = home.ok(&["events"]);
+    assert!(events.contains(", within 200 ms") && events.contains("ctrl_c, then waits 5 min"), "{events}");
+    assert!(!events.contains("failed:") && !events.contains("kill of"), "{events}");
+    home.ok(&["down"]);
+}
