@@ -14,10 +14,10 @@ use tokio::time::Instant;
 
 use crate::http::{self, Answer, Connector, Failure, Outgoing};
 use crate::types::{
-    Accepted, Action, AddService, Changes, EventsQuery, Notify, Problem, Record, Recording, Service, Stack,
-    Upgrade,
+    Accepted, Action, AddService, Changes, EventsQuery, LogsQuery, Notify, Problem, Record, Recording,
+    Service, Stack, Upgrade, Version,
 };
-use crate::{ClientError, Events, routes};
+use crate::{ClientError, Events, Logs, routes};
 
 /// How long a request may take that does not wait for anything. Longer than a keeper needs to notice that its
 /// daemon hangs, so that the daemon that follows can answer.
@@ -75,6 +75,14 @@ impl Client {
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// Who answers, and which versions of the API it speaks.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn version(&self) -> Result<Version, ClientError> {
+        self.get(routes::VERSION.to_owned(), ANSWER_TIME).await
     }
 
     /// The whole stack.
@@ -139,6 +147,14 @@ impl Client {
     /// See [`ClientError`].
     pub async fn events(&self, query: EventsQuery) -> Result<Events, ClientError> {
         Events::open(self.clone(), query).await
+    }
+
+    /// A service's output, line by line. It goes on over replacements of the daemon without a gap.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; [`ClientError::Refused`] with status 404 if there is no such service.
+    pub async fn logs(&self, name: &ServiceName, query: LogsQuery) -> Result<Logs, ClientError> {
+        Logs::open(self.clone(), name.clone(), query).await
     }
 
     /// Says something for a service, in the words of the notify protocol.

@@ -9,9 +9,11 @@ mod client;
 mod error;
 mod events;
 mod http;
+mod logs;
 pub mod routes;
 pub mod types;
 
 pub use client::Client;
 pub use error::ClientError;
 pub use events::Events;
+pub use logs::Logs;

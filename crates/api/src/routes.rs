@@ -2,7 +2,10 @@
 
 use mainstay_core::ServiceName;
 
-use crate::types::{Action, Changes, EventsQuery};
+use crate::types::{Action, Changes, EventsQuery, LogsQuery};
+
+/// `GET`: a [`Version`](crate::types::Version).
+pub const VERSION: &str = "/v1/version";
 
 /// `GET`: a [`Stack`](crate::types::Stack).
 pub const STACK: &str = "/v1/stack";
@@ -18,6 +21,9 @@ pub const SERVICE: &str = "/v1/services/{name}";
 pub const ACTION: &str = "/v1/services/{name}/{action}";
 /// `POST` of a [`Notify`](crate::types::Notify). The pattern for the server's router; see [`notify`].
 pub const NOTIFY: &str = "/v1/services/{name}/notify";
+/// `GET` with a [`LogsQuery`]: a [`LogRecord`](crate::types::LogRecord) per line. The pattern for the server's router; see
+/// [`logs`].
+pub const LOGS: &str = "/v1/services/{name}/logs";
 /// `GET` with an [`EventsQuery`]: an [`EventRecord`](crate::types::EventRecord) per line.
 pub const EVENTS: &str = "/v1/events";
 /// `POST` of an [`Upgrade`](crate::types::Upgrade).
@@ -40,6 +46,12 @@ pub fn action(name: &ServiceName, action: Action) -> String {
 /// The path on which a service says something about itself.
 pub fn notify(name: &ServiceName) -> String {
     format!("{SERVICES}/{name}/notify")
+}
+
+/// Path and query of a service's output.
+pub fn logs(name: &ServiceName, query: &LogsQuery) -> String {
+    let from = query.from.as_deref().map(|from| format!("&from={from}")).unwrap_or_default();
+    format!("{SERVICES}/{name}/logs?follow={}&lines={}{from}", query.follow, query.lines)
 }
 
 /// Path and query of a wait for changes.

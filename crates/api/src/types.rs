@@ -214,6 +214,67 @@ pub struct EventRecord {
     pub event: EventBody,
 }
 
+/// Who answers. `GET /v1/version`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// The versions of the API that it speaks: `["v1"]`.
+    pub api: Vec<String>,
+    /// Mainstay's version, of the daemon that answers.
+    pub mainstay: String,
+    /// The stack's name.
+    pub stack: String,
+}
+
+/// Which lines of a service's output. `GET /v1/services/{name}/logs?lines=100&follow=true`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogsQuery {
+    /// Go on with new ones.
+    #[serde(default, deserialize_with = "flag")]
+    pub follow: bool,
+    /// Begin with so many old ones, the newest.
+    #[serde(default)]
+    pub lines: u64,
+    /// Begin here instead: [`LogRecord::next`] of the last line that is known.
+    #[serde(default)]
+    pub from: Option<String>,
+}
+
+/// A line of a service's output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRecord {
+    /// Where the line after it begins, as `segment:byte`; the id of a server-sent event.
+    pub next: String,
+    /// What it says. Bytes that are no UTF-8 are shown as `\u{FFFD}`.
+    pub text: String,
+    /// Whether it has its line end; a line of more than 256 KiB comes in pieces.
+    pub ended: bool,
+    /// So many bytes before it were deleted by rotation before the reader came to them.
+    #[serde(default)]
+    pub missed_bytes: u64,
+}
+
+/// `?follow`, `?follow=true` and `?follow=1` are the same.
+fn flag<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    struct Flag;
+    impl serde::de::Visitor<'_> for Flag {
+        type Value = bool;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("true or false")
+        }
+        fn visit_bool<E>(self, value: bool) -> Result<bool, E> {
+            Ok(value)
+        }
+        fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<bool, E> {
+            match value {
+                "" | "true" | "1" => Ok(true),
+                "false" | "0" => Ok(false),
+                other => Err(E::invalid_value(serde::de::Unexpected::Str(other), &self)),
+            }
+        }
+    }
+    deserializer.deserialize_any(Flag)
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -236,7 +297,7 @@ pub struct EventsQuery {
     #[serde(default)]
     pub since: u64,
     /// Go on with new ones.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     pub follow: bool,
     /// At most so many old ones, the newest; 0 means all that are kept.
     #[serde(default)]

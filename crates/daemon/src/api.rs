@@ -19,6 +19,8 @@ use crate::message::{Ask, Refused, Reply, ToDriver};
 
 mod events;
 mod handlers;
+mod logs;
+mod stream;
 mod view;
 
 /// More connections are closed at once.
@@ -36,6 +38,8 @@ pub(crate) struct Context {
     pub plan_written: watch::Receiver<u64>,
     pub live: broadcast::Sender<Line>,
     pub state_dir: std::path::PathBuf,
+    /// The services' output.
+    pub log_dir: std::path::PathBuf,
     pub facts: Facts,
 }
 

@@ -64,7 +64,8 @@ struct Numbered {
     seq: u64,
 }
 
-fn seq_of(line: &[u8]) -> Option<u64> {
+/// The number of an event in its line.
+pub(crate) fn seq_of(line: &[u8]) -> Option<u64> {
     // A number that no stack reaches is one that a failing disk made; going on after it would end all counting.
     serde_json::from_slice::<Numbered>(line).ok().map(|numbered| numbered.seq).filter(|seq| *seq < MAX_SEQ)
 }

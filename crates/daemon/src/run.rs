@@ -248,6 +248,7 @@ impl Io {
             plan_written,
             live: self.live,
             state_dir: args.dirs.state.clone(),
+            log_dir: args.dirs.log.clone(),
             facts: self.facts,
         });
         let address = endpoint::address(&args.dirs, &args.stack);

@@ -1,83 +1,87 @@
 //! `GET /v1/events`: first what the files hold, then what happens. Nothing waits in memory for a slow reader: one
 //! that falls behind is sent back to the files, and told what these no longer have.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as Waker, Poll};
 
-use axum::body::{Body, Bytes};
-use hyper::body::Frame;
+use axum::body::Bytes;
+use axum::response::Response;
 use mainstay_api::types::{EventBody, EventRecord, EventsQuery};
 use tokio::sync::{broadcast, mpsc};
 use tracing::warn;
 
 use super::Context;
-use crate::events_log::{Line, Reader};
+use super::stream::{Form, HEARTBEAT};
+use crate::events_log::{Line, Reader, seq_of};
 
-/// Pieces of lines on their way to the reader; each of 64 KiB at the most.
-const PIECES: usize = 2;
+/// The answer.
+pub(super) fn answer(context: Arc<Context>, query: EventsQuery, form: Form) -> Response {
+    let (sender, response) = form.answer();
+    tokio::spawn(feed(context, query, Out { form, sender }));
+    response
+}
 
-/// A body that ends when the sender is gone.
-struct Pieces(mpsc::Receiver<Bytes>);
+/// Where lines go.
+struct Out {
+    form: Form,
+    sender: mpsc::Sender<Bytes>,
+}
 
-impl hyper::body::Body for Pieces {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        waker: &mut Waker<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.0.poll_recv(waker).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
+impl Out {
+    /// Sends whole lines. None: the reader has gone.
+    async fn lines(&self, lines: Bytes) -> Option<()> {
+        let piece = match self.form {
+            Form::Lines => lines,
+            Form::Sse => {
+                let mut piece = Vec::with_capacity(lines.len() * 2);
+                for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                    let id = seq_of(line).map(|seq| seq.to_string()).unwrap_or_default();
+                    self.form.record(&id, "event", line, &mut piece);
+                }
+                piece.into()
+            }
+        };
+        self.sender.send(piece).await.ok()
     }
 }
 
-/// The answer's body.
-pub(super) fn body(context: Arc<Context>, query: EventsQuery) -> Body {
-    let (sender, receiver) = mpsc::channel(PIECES);
-    tokio::spawn(feed(context, query, sender));
-    Body::new(Pieces(receiver))
-}
-
 /// Ends when the reader has gone, or has everything it asked for.
-async fn feed(context: Arc<Context>, query: EventsQuery, sender: mpsc::Sender<Bytes>) {
+async fn feed(context: Arc<Context>, query: EventsQuery, out: Out) {
     // Before the files are read, so that nothing can fall between.
     let mut live = context.live.subscribe();
-    let Some(mut last) = from_files(&context, query.since, query.limit, &sender).await else { return };
+    let Some(mut last) = from_files(&context, query.since, query.limit, &out).await else { return };
     if !query.follow {
         return;
     }
     loop {
         let line = tokio::select! {
-            () = sender.closed() => return,
+            () = out.sender.closed() => return,
             line = live.recv() => line,
+            () = tokio::time::sleep(HEARTBEAT), if out.form == Form::Sse => {
+                if out.sender.send(Bytes::from_static(b":\n\n")).await.is_err() {
+                    return;
+                }
+                continue;
+            }
         };
         match line {
             Ok(Line { seq, json }) if seq > last => {
                 last = seq;
-                if sender.send(json).await.is_err() {
+                if out.lines(json).await.is_none() {
                     return;
                 }
             }
             Ok(_) => {}
-            Err(broadcast::error::RecvError::Lagged(_)) => {
-                match from_files(&context, last, 0, &sender).await {
-                    Some(seq) => last = seq,
-                    None => return,
-                }
-            }
+            Err(broadcast::error::RecvError::Lagged(_)) => match from_files(&context, last, 0, &out).await {
+                Some(seq) => last = seq,
+                None => return,
+            },
             Err(broadcast::error::RecvError::Closed) => return,
         }
     }
 }
 
 /// Sends what the files have after `since`; gives the number of the last event. None: the reader has gone.
-async fn from_files(
-    context: &Context,
-    since: u64,
-    limit: usize,
-    sender: &mpsc::Sender<Bytes>,
-) -> Option<u64> {
+async fn from_files(context: &Context, since: u64, limit: usize, out: &Out) -> Option<u64> {
     let state = context.state_dir.clone();
     let mut reader = blocking(move || Reader::open(&state, since, limit)).await?;
     let mut expected = (since > 0 && limit == 0).then_some(since + 1);
@@ -86,9 +90,9 @@ async fn from_files(
         (reader, piece) = blocking(move || reader.next_piece().map(|piece| (reader, piece))).await?;
         let Some((first, bytes)) = piece else { return Some(reader.last()) };
         if let Some(gap) = expected.take().filter(|expected| first > *expected) {
-            sender.send(missed(first - gap, first - 1)?).await.ok()?;
+            out.lines(missed(first - gap, first - 1)?).await?;
         }
-        sender.send(bytes.into()).await.ok()?;
+        out.lines(bytes.into()).await?;
     }
 }
 
@@ -116,6 +120,7 @@ fn missed(count: u64, last: u64) -> Option<Bytes> {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
     use http_body_util::BodyExt;
     use mainstay_api::types::Process;
     use mainstay_core::Time;
@@ -144,6 +149,7 @@ mod tests {
             plan_written: watch::channel(0).1,
             live: log.live(),
             state_dir: state.to_owned(),
+            log_dir: state.to_owned(),
             facts,
         })
     }
@@ -152,6 +158,10 @@ mod tests {
         log.stage_own(text);
         log.take_leave();
         log.flush();
+    }
+
+    fn body(context: Arc<Context>, query: EventsQuery) -> Body {
+        answer(context, query, Form::Lines).into_body()
     }
 
     /// Reads until the event of this number.

@@ -6,19 +6,21 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Path, Query, Request as HttpRequest, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http_body_util::{BodyExt, Limited};
 use mainstay_api::routes;
 use mainstay_api::types::{
-    Accepted, Action, AddService, Changes, EventsQuery, Notify, Record, Recording, Service, Stack, Upgrade,
+    Accepted, Action, AddService, Changes, EventsQuery, LogsQuery, Notify, Record, Recording, Service, Stack,
+    Upgrade, Version,
 };
 use mainstay_core::{Request, RunId, ServiceName};
 use serde::de::DeserializeOwned;
 
-use super::{Context, events, view};
+use super::stream::{self, Form};
+use super::{Context, events, logs, view};
 use crate::driver::now;
 use crate::message::{Ask, Refused, Taken};
 
@@ -41,6 +43,7 @@ pub(super) struct Peer(pub String);
 /// All routes.
 pub(super) fn router(context: Arc<Context>) -> Router {
     Router::new()
+        .route(routes::VERSION, get(version))
         .route(routes::STACK, get(stack))
         .route(routes::CHANGES, get(changes))
         .route(routes::DOWN, post(down))
@@ -48,10 +51,11 @@ pub(super) fn router(context: Arc<Context>) -> Router {
         .route(routes::SERVICE, get(service))
         .route(routes::ACTION, post(action))
         .route(routes::NOTIFY, post(notify))
+        .route(routes::LOGS, get(service_logs))
         .route(routes::EVENTS, get(all_events))
         .route(routes::UPGRADE, post(upgrade))
         .route(routes::RECORD, post(record))
-        .fallback(async || Refused::new(404, "there is no such path"))
+        .fallback(no_such_path)
         .method_not_allowed_fallback(async || Refused::new(405, "this path takes another method"))
         .with_state(context)
 }
@@ -61,6 +65,43 @@ impl IntoResponse for Refused {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         (status, Json(self.problem)).into_response()
     }
+}
+
+/// Says so if it is another version that is asked for.
+async fn no_such_path(uri: axum::http::Uri) -> Refused {
+    let first = uri.path().split('/').nth(1).unwrap_or_default();
+    let number = first.strip_prefix('v').unwrap_or_default();
+    if first != "v1" && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Refused::new(404, format!("this daemon does not speak version {number} of the API"))
+            .hint("it speaks v1; GET /v1/version says who it is");
+    }
+    Refused::new(404, "there is no such path")
+}
+
+async fn version(State(context): Shared) -> Json<Version> {
+    Json(Version {
+        api: vec!["v1".to_owned()],
+        mainstay: context.facts.daemon.version.clone(),
+        stack: context.facts.stack.clone(),
+    })
+}
+
+async fn service_logs(
+    State(context): Shared,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    query: Result<Query<LogsQuery>, QueryRejection>,
+) -> Result<Response, Refused> {
+    let (query, name) = (read_query(query)?, read_name(name)?);
+    let from = stream::last_event_id(&headers).or(query.from.as_deref());
+    let from = from.map(|text| {
+        logs::place(text).ok_or_else(|| {
+            Refused::new(400, format!("'{text}' is no place in a log")).hint("take it from `next` of a line")
+        })
+    });
+    let from = from.transpose()?;
+    context.ask(|reply| Ask::Service(name.clone(), reply)).await?;
+    Ok(logs::answer(context.log_dir.clone(), name.to_string(), from, &query, Form::of(&headers)))
 }
 
 async fn stack(State(context): Shared) -> Answer<Stack> {
@@ -126,11 +167,16 @@ async fn notify(State(context): Shared, Path(name): Path<String>, body: HttpRequ
 
 async fn all_events(
     State(context): Shared,
+    headers: HeaderMap,
     query: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Result<Response, Refused> {
-    let query = read_query(query)?;
-    let body = events::body(context, query);
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+    let mut query = read_query(query)?;
+    if let Some(id) = stream::last_event_id(&headers) {
+        query.since =
+            id.parse().map_err(|_| Refused::new(400, format!("'{id}' is no number of an event")))?;
+        query.limit = 0;
+    }
+    Ok(events::answer(context, query, Form::of(&headers)))
 }
 
 async fn upgrade(

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mainstay_api::ClientError;
-use mainstay_api::types::{Action, AddService, EventBody, EventsQuery, Notify, Upgrade};
+use mainstay_api::types::{Action, AddService, EventBody, EventsQuery, LogsQuery, Notify, Upgrade};
 use mainstay_core::{Check, Exit, RunId, ServicePlan, StateName, StopAction};
 use mainstay_link::Command;
 use mainstay_sys::endpoint;
@@ -162,6 +162,49 @@ async fn raw(keeper: &Keeper, request: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
+pub fn events_and_logs_are_server_sent_events_too() {
+    let mut keeper = Keeper::started(plan(&["web"]));
+    keeper.wait_state("web", StateName::Running);
+    let version = keeper.ask(async |client| client.version().await);
+    assert_eq!((version.api, version.stack), (vec!["v1".to_owned()], keeper.stack.clone()));
+
+    let get = |path: &str, id: &str| {
+        format!("GET {path} HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\nlast-event-id: {id}\r\n\r\n")
+    };
+    let all = keeper.all_events();
+    let answer = keeper.runtime.block_on(raw(&keeper, get("/v1/events", "1").as_bytes()));
+    assert!(answer.contains("content-type: text/event-stream"), "{answer}");
+    let ids: Vec<&str> = answer.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
+    let expected: Vec<String> = all.iter().skip(1).map(|event| event.seq.to_string()).collect();
+    assert_eq!(ids, expected);
+    assert_eq!(answer.matches("event: event\ndata: {").count(), ids.len());
+
+    let log = keeper.dirs.log.join("web.log");
+    std::fs::write(&log, "one\ntwo\nthree\nno end").unwrap();
+    let answer = keeper.runtime.block_on(raw(&keeper, get("/v1/services/web/logs?lines=3", "").as_bytes()));
+    let texts: Vec<&str> = answer.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+    assert_eq!(texts.len(), 3, "{answer}");
+    assert!(texts[0].contains("\"text\":\"two\"") && texts[2].contains("\"ended\":false"), "{answer}");
+    let id = answer.lines().find_map(|line| line.strip_prefix("id: ")).unwrap();
+    let again = keeper.runtime.block_on(raw(&keeper, get("/v1/services/web/logs", id).as_bytes()));
+    assert!(again.contains("three") && !again.contains("two"), "{again}");
+
+    // Followed over a replacement of the daemon, each line once.
+    let query = LogsQuery { follow: true, lines: 1, from: None };
+    let client = keeper.client();
+    let mut lines = keeper.runtime.block_on(client.logs(&crate::fake::name("web"), query)).unwrap();
+    let append = |text: &str| {
+        use std::io::Write as _;
+        std::fs::OpenOptions::new().append(true).open(&log).unwrap().write_all(text.as_bytes()).unwrap();
+    };
+    append(" now\nfour\n");
+    let mut next = || keeper.runtime.block_on(lines.next()).unwrap().unwrap().text;
+    assert_eq!((next(), next()), ("no end now".to_owned(), "four".to_owned()));
+    keeper.replace_daemon();
+    append("five\n");
+    assert_eq!(keeper.runtime.block_on(lines.next()).unwrap().unwrap().text, "five");
+}
+
 pub fn bad_requests_are_told_so() {
     let mut keeper = Keeper::started(plan(&["web"]));
     keeper.wait_state("web", StateName::Running);
@@ -171,6 +214,14 @@ pub fn bad_requests_are_told_so() {
     let long = "x".repeat(1 << 21);
     let cases = [
         ("GET /v1/nothing HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), "404", "no such path"),
+        ("GET /v2/stack HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), "404", "not speak version 2"),
+        (
+            "GET /v1/services/web/logs?from=x HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(),
+            "400",
+            "no place in a log",
+        ),
+        ("GET /v1/services/nobody/logs HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), "404", "nobody"),
+        ("GET /v1/events?follow=perhaps HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), "400", "follow"),
         ("GET /v1/down HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), "405", "another method"),
         ("GET /v1/changes?since=x HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), "400", "since"),
         ("GET /v1/services/-bad HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), "404", "must start with"),

@@ -68,6 +68,7 @@ pub fn a_keeper_that_lives_is_left_alone() {
 pub fn a_missing_plan_is_no_daemon() {
     let mut keeper = Keeper::new(plan(&[]));
     std::fs::remove_file(mainstay_daemon::plan_path(&keeper.dirs.state)).unwrap();
+    std::fs::remove_file(keeper.dirs.state.join("plan.copy.json")).unwrap();
     keeper.start_daemon();
     assert_eq!(keeper.daemon_ended(), mainstay_sys::Exit::Code(1));
 }

@@ -83,6 +83,8 @@ impl Drop for Keeper {
         if self.daemon.is_some() {
             self.lose_daemon();
         }
+        // As the real keeper does at its end: else each scenario leaves an empty cgroup.
+        let _ = Root::open(&self.stack, None).and_then(Root::remove);
     }
 }
 

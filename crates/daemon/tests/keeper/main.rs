@@ -42,6 +42,7 @@ const TESTS: &[(&str, fn())] = &[
     ("requests_and_refusals", api::requests_and_refusals),
     ("changes_are_waited_for", api::changes_are_waited_for),
     ("events_are_followed_over_daemons", api::events_are_followed_over_daemons),
+    ("events_and_logs_are_server_sent_events_too", api::events_and_logs_are_server_sent_events_too),
     ("bad_requests_are_told_so", api::bad_requests_are_told_so),
     ("a_service_says_it_is_ready", api::a_service_says_it_is_ready),
     ("a_thousand_services_are_shown", api::a_thousand_services_are_shown),
