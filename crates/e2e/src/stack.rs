@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use mainstay_api::types::{Service, Stack as Status};
 use mainstay_core::StateName;
+use mainstay_logs::{Follower, LogPos, Step};
 use serde::Deserialize;
 
 use crate::{end_all, eventually, program, running};
@@ -188,19 +189,16 @@ impl Stack {
         })
     }
 
-    /// All that a service has written, over all segments.
+    /// All that a service has written, over all segments, compressed or not.
     pub fn log(&self, service: &str) -> Vec<u8> {
         let dir = self.home.path().join(&self.name).join("log");
-        let active = format!("{service}.log");
-        let Ok(entries) = fs::read_dir(&dir) else { return Vec::new() };
-        let mut closed: Vec<PathBuf> = entries
-            .flatten()
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with(&format!("{active}.")))
-            .map(|entry| entry.path())
-            .collect();
-        closed.sort();
-        closed.push(dir.join(active));
-        closed.iter().flat_map(|path| fs::read(path).unwrap_or_default()).collect()
+        let mut reader = Follower::new(&dir, service, LogPos::default());
+        let (mut all, mut block) = (Vec::new(), vec![0; 256 << 10]);
+        while let Step::Data(read) = reader.read(&mut block).unwrap() {
+            all.extend_from_slice(&block[..read]);
+        }
+        assert_eq!(reader.take_missed(), 0, "segments are missing");
+        all
     }
 
     /// A file in the home, as text; empty if it is not there.

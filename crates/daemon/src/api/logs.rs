@@ -24,29 +24,27 @@ pub(super) fn place(text: &str) -> Option<LogPos> {
     Some(LogPos { segment: segment.parse().ok()?, offset: offset.parse().ok()? })
 }
 
-/// The answer.
-pub(super) fn answer(
+/// The answer. Where it begins is found out before its head is sent: what is written after that follows. None: the log
+/// can't be read, which is in the daemon's own log.
+pub(super) async fn answer(
     dir: PathBuf,
     name: String,
     from: Option<LogPos>,
     query: &LogsQuery,
     form: Form,
-) -> Response {
-    let (sender, response) = form.answer();
+) -> Option<Response> {
     let (lines, follow) = (query.lines, query.follow);
-    tokio::spawn(async move {
-        let start = move || {
-            let from = match from {
-                Some(from) => from,
-                None => tail_start(&dir, &name, lines)?,
-            };
-            Ok(Lines::new(Follower::new(&dir, &name, from)))
+    let start = move || {
+        let from = match from {
+            Some(from) => from,
+            None => tail_start(&dir, &name, lines)?,
         };
-        if let Some(lines) = blocking(start).await {
-            feed(lines, follow, form, sender).await;
-        }
-    });
-    response
+        Ok(Lines::new(Follower::new(&dir, &name, from)))
+    };
+    let lines = blocking(start).await?;
+    let (sender, response) = form.answer();
+    tokio::spawn(feed(lines, follow, form, sender));
+    Some(response)
 }
 
 /// Ends when the reader has gone, or has everything it asked for.
