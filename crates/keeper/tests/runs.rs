@@ -267,7 +267,7 @@ fn output_that_cannot_be_written_is_counted_and_told() {
     std::fs::remove_dir(&path).unwrap();
     daemon.spawn(service(2, "web", &["lines", "1"]));
     daemon.drained(2);
-    assert_eq!(home.log("web"), "line 0\nthe end");
+    assert_eq!(home.log("web"), "[mainstay: 797 bytes of output are missing here]\nline 0\nthe end");
     daemon.exit(&keeper);
 }
 

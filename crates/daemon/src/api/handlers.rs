@@ -101,7 +101,8 @@ async fn service_logs(
     });
     let from = from.transpose()?;
     context.ask(|reply| Ask::Service(name.clone(), reply)).await?;
-    let answer = logs::answer(context.log_dir.clone(), name.to_string(), from, &query, Form::of(&headers)).await;
+    let answer =
+        logs::answer(context.log_dir.clone(), name.to_string(), from, &query, Form::of(&headers)).await;
     answer.ok_or_else(|| {
         Refused::new(500, format!("the log of {name} can't be read")).hint("daemon.log says why")
     })

@@ -69,15 +69,16 @@ impl Keeper {
         Ok(())
     }
 
-    /// Ends it; whatever it still says is not heard.
+    /// Ends it; whatever it still says is not heard. Killed before its link is closed, so that it has no moment in which
+    /// to take the closed link for the keeper's death and end everything.
     fn kill_daemon(&mut self) {
-        self.mux.set_link(None);
-        self.greeted = false;
         if let Some(daemon) = &self.daemon
             && let Err(error) = process::kill(&daemon.id)
         {
             self.log.say(format_args!("cannot end the daemon, process {}: {error}", daemon.pid));
         }
+        self.mux.set_link(None);
+        self.greeted = false;
     }
 
     pub(super) fn daemon_gone(&mut self, exit: sys::Exit) {
