@@ -163,6 +163,7 @@ fn command(wine: &Wine, program: &str, args: &[&str]) -> Command {
 fn in_folder(folder: &Path, here: &str, program: &str) -> Command {
     const SCRIPT: &str = r#"
         folder=$1 here=$2; shift 2
+        [ -e "$folder/etc/hosts" ] || printf '127.0.0.1 localhost\n::1 localhost\n' > "$folder/etc/hosts"
         mount -t proc proc "$folder/proc" && mount --rbind /dev "$folder/dev" || exit 125
         for dir in "$MAINSTAY_REPO" "$MAINSTAY_TARGET"; do
             mkdir -p "$folder$dir" && mount --bind "$dir" "$folder$dir" || exit 125
