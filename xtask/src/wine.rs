@@ -81,9 +81,11 @@ fn choose() -> Done<(Wine, String)> {
             return Ok(folder);
         }
     }
-    packages::install(&[Need { program: "wine64", package: "wine64" }])
-        .or_else(|error| if Path::new("/usr/lib/wine/wine64").is_file() { Ok(()) } else { Err(error) })?;
+    // Debian's wine64 is not in PATH.
     let path = PathBuf::from("/usr/lib/wine/wine64");
+    if !path.is_file() {
+        packages::install(&[Need { program: "wine64", package: "wine64" }])?;
+    }
     Ok((Wine::System(path), "wine-8 with a stand-in for bcryptprimitives.dll".to_owned()))
 }
 
