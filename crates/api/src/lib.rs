@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod http;
 mod logs;
+mod records;
 pub mod routes;
 pub mod types;
 
