@@ -7,10 +7,9 @@ use axum::body::Bytes;
 use axum::response::Response;
 use mainstay_api::types::{EventBody, EventRecord, EventsQuery};
 use tokio::sync::{broadcast, mpsc};
-use tracing::warn;
 
 use super::Context;
-use super::stream::{Form, HEARTBEAT};
+use super::stream::{Form, HEARTBEAT, blocking};
 use crate::events_log::{Line, Reader, seq_of};
 
 /// The answer.
@@ -83,29 +82,17 @@ async fn feed(context: Arc<Context>, query: EventsQuery, out: Out) {
 /// Sends what the files have after `since`; gives the number of the last event. None: the reader has gone.
 async fn from_files(context: &Context, since: u64, limit: usize, out: &Out) -> Option<u64> {
     let state = context.state_dir.clone();
-    let mut reader = blocking(move || Reader::open(&state, since, limit)).await?;
+    let mut reader = blocking("the events", move || Reader::open(&state, since, limit)).await?;
     let mut expected = (since > 0 && limit == 0).then_some(since + 1);
     loop {
         let piece;
-        (reader, piece) = blocking(move || reader.next_piece().map(|piece| (reader, piece))).await?;
+        (reader, piece) =
+            blocking("the events", move || reader.next_piece().map(|piece| (reader, piece))).await?;
         let Some((first, bytes)) = piece else { return Some(reader.last()) };
         if let Some(gap) = expected.take().filter(|expected| first > *expected) {
             out.lines(missed(first - gap, first - 1)?).await?;
         }
         out.lines(bytes.into()).await?;
-    }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> Option<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(value)) => Some(value),
-        Ok(Err(error)) => {
-            warn!("the events can't be read: {error}");
-            None
-        }
-        Err(_) => None,
     }
 }
 

@@ -9,9 +9,8 @@ use axum::response::Response;
 use mainstay_api::types::{LogRecord, LogsQuery};
 use mainstay_logs::{Follower, Lines, LogPos, tail_start};
 use tokio::sync::mpsc;
-use tracing::warn;
 
-use super::stream::{Form, HEARTBEAT};
+use super::stream::{Form, HEARTBEAT, blocking};
 
 /// An idle log is looked at so often.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -41,7 +40,7 @@ pub(super) async fn answer(
         };
         Ok(Lines::new(Follower::new(&dir, &name, from)))
     };
-    let lines = blocking(start).await?;
+    let lines = blocking("a log", start).await?;
     let (sender, response) = form.answer();
     tokio::spawn(feed(lines, follow, form, sender));
     Some(response)
@@ -52,7 +51,7 @@ async fn feed(mut lines: Lines, follow: bool, form: Form, sender: mpsc::Sender<B
     let mut quiet = Duration::ZERO;
     loop {
         let piece;
-        let Some(read) = blocking(move || {
+        let Some(read) = blocking("a log", move || {
             let piece = piece_of(&mut lines, follow, form)?;
             Ok((lines, piece))
         })
@@ -104,17 +103,4 @@ fn piece_of(lines: &mut Lines, follow: bool, form: Form) -> std::io::Result<Vec<
         form.record(&record.next, "line", &json, &mut piece);
     }
     Ok(piece)
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> Option<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(value)) => Some(value),
-        Ok(Err(error)) => {
-            warn!("a log can't be read: {error}");
-            None
-        }
-        Err(_) => None,
-    }
 }

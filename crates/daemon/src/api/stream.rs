@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
 use tokio::sync::mpsc;
+use tracing::warn;
 
 /// Pieces on their way to the reader; each of 64 KiB at the most, or one line that is longer.
 const PIECES: usize = 2;
@@ -68,6 +69,21 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Option<&str> {
         .and_then(|value| value.to_str().ok())
         .map(str::trim)
         .filter(|id| !id.is_empty())
+}
+
+/// Does what may wait for a disk beside the runtime. None: `what` can't be read, which is in the daemon's own log.
+pub(super) async fn blocking<T: Send + 'static>(
+    what: &str,
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Option<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(value)) => Some(value),
+        Ok(Err(error)) => {
+            warn!("{what} can't be read: {error}");
+            None
+        }
+        Err(_) => None,
+    }
 }
 
 /// A body that ends when the sender is gone.
