@@ -1,11 +1,11 @@
 //! 0, 100 and 1,000 services: start, status, memory, idle CPU, stop.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::stack::{Stack, program};
-use crate::stamps::{now, wait_for_last};
+use crate::stamps::{now, spawn_bare, wait_for_last};
 use crate::stats::{cpu, median, pss};
 
 pub fn run() -> Result<(), String> {
@@ -69,14 +69,7 @@ fn bare(count: usize, stamps: &Path) -> Result<f64, String> {
     let begin = now();
     let mut children = Vec::with_capacity(count);
     for _ in 0..count {
-        let child = Command::new(program("mainstay-fixture"))
-            .arg("stamp")
-            .arg(stamps)
-            .args(["--then", "sleep"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| error.to_string())?;
+        let child = spawn_bare(stamps)?;
         children.push(child);
     }
     let took = wait_for_last(stamps, count)?.saturating_sub(begin) as f64 / 1e9;

@@ -1,10 +1,10 @@
 //! From the death of a process to the first instruction of the next one, beside a bare spawn.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::stack::{Stack, program};
-use crate::stamps::{now, wait_for_stamp};
+use crate::stamps::{now, spawn_bare, wait_for_stamp};
 use crate::stats::{median, percentile};
 
 const ROUNDS: usize = 200;
@@ -62,14 +62,7 @@ fn measure() -> Result<(Vec<f64>, Vec<f64>), String> {
 /// std's spawn (posix_spawn) of the same program with its output into a pipe.
 fn bare_spawn(file: &Path, round: usize) -> Result<f64, String> {
     let before = now();
-    let mut child = Command::new(program("mainstay-fixture"))
-        .arg("stamp")
-        .arg(file)
-        .args(["--then", "sleep"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| error.to_string())?;
+    let mut child = spawn_bare(file)?;
     let stamp = wait_for_stamp(file, round)?;
     let _ = child.kill();
     let _ = child.wait();

@@ -4,12 +4,27 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use crate::stack::program;
 
 /// The monotonic clock, in nanoseconds.
 pub fn now() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
+
+/// The floor of all figures: std's spawn (posix_spawn) of the program that stamps, with its output into a pipe.
+pub fn spawn_bare(file: &Path) -> Result<Child, String> {
+    Command::new(program("mainstay-fixture"))
+        .arg("stamp")
+        .arg(file)
+        .args(["--then", "sleep"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| error.to_string())
 }
 
 /// The stamp number `index` (from 0) of the file, once it is there.
