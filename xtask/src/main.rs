@@ -7,6 +7,7 @@ mod lint;
 mod packages;
 mod run;
 mod schema;
+mod second_try;
 mod test;
 mod wine;
 

@@ -9,6 +9,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use crate::packages::{self, DEBOOTSTRAP, MINGW, Need};
 use crate::run::{Done, output, root, run, succeeds, target};
+use crate::second_try;
 
 /// How Windows programs are run here.
 pub enum Wine {
@@ -61,12 +62,15 @@ pub fn runner(exe: &str, args: &[&str]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let mut words = vec![exe];
-    words.extend(args);
-    match command(&wine, "wine", &words).status() {
+    let program = |args: &[&str]| {
+        let mut words = vec![exe];
+        words.extend(args);
+        command(&wine, "wine", &words)
+    };
+    match second_try::run(args, program) {
         Ok(status) => ExitCode::from(u8::try_from(status.code().unwrap_or(1) & 0xFF).unwrap_or(1)),
         Err(error) => {
-            eprintln!("xtask: cannot start Wine: {error}");
+            eprintln!("xtask: {error}");
             ExitCode::FAILURE
         }
     }

@@ -104,7 +104,7 @@ fn up_in_the_foreground_shows_all_and_ends_with_the_stack() {
     let mut up = home.start(&["up"]);
     up.until_seen("lines | line 000000000003\n");
     up.until_seen("web   * running\n");
-    assert!(up.seen().contains("web   | listening on 127.0.0.1:"));
+    up.until_seen("web   | listening on 127.0.0.1:");
     home.ok(&["down"]);
     assert_eq!(up.until_end(), Some(0), "{}", up.complained());
     assert!(up.seen().contains("lines * stopped\n"), "{}", up.seen());

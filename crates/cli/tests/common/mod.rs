@@ -250,15 +250,9 @@ impl Running {
             self.complained();
             panic!("it does not end:\n{}\n{}", self.seen, self.complained);
         };
-        // What was in the pipes.
-        for_up_to(Duration::from_secs(5), || {
-            self.seen();
-            self.complained();
-            let closed = |pipe: &std::sync::mpsc::Receiver<Vec<u8>>| {
-                matches!(pipe.try_recv(), Err(std::sync::mpsc::TryRecvError::Disconnected))
-            };
-            (closed(&self.stdout) && closed(&self.stderr)).then_some(())
-        });
+        // What was in the pipes. A process that it left may hold them.
+        drain(&self.stdout, &mut self.seen);
+        drain(&self.stderr, &mut self.complained);
         status.code()
     }
 }
@@ -267,6 +261,14 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Takes what comes until the pipe is closed, for a while.
+fn drain(pipe: &std::sync::mpsc::Receiver<Vec<u8>>, text: &mut String) {
+    let end = Instant::now() + Duration::from_secs(5);
+    while let Ok(bytes) = pipe.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        text.push_str(&String::from_utf8_lossy(&bytes).replace('\r', ""));
     }
 }
 
