@@ -34,7 +34,7 @@ fn what_fails_is_told_and_not_waited_for() {
         "failed: exit code 3",
         "DELETE http://127.0.0.1:1/quit failed: connection refused",
         "command ./no-such-program failed: program not found",
-        "failed: did not end in 300ms",
+        "failed: did not end in 300 ms",
         "kill of the whole tree",
     ] {
         assert!(events.contains(words), "no {words:?} in {events}");
@@ -61,6 +61,7 @@ fn what_succeeds_is_given_its_time_and_then_the_next_step_follows() {
     assert_eq!(home.ok(&["stop", "web"]), "web: stopped\n");
     let events = home.ok(&["events"]);
     assert!(events.contains(", within 200 ms") && events.contains("ctrl_c, then waits 5 min"), "{events}");
+    assert!(events.contains(" succeeded"), "{events}");
     assert!(!events.contains("failed:") && !events.contains("kill of"), "{events}");
     home.ok(&["down"]);
 }

@@ -26,7 +26,7 @@ pub enum Effect {
         action: StopAction,
     },
     /// Take a step of a stop that is neither signal nor kill: run a command, make a request. Answered by `StopStepDone`
-    /// within `timeout`, if it can be; the stop goes on without an answer, too.
+    /// if it comes out within `timeout`; without an answer by then the core itself tells that it did not.
     StopStep {
         /// Of this service, whose plan says how commands are run.
         service: ServiceName,

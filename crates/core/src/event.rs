@@ -76,9 +76,9 @@ pub enum EventKind {
         /// What it saw.
         detail: String,
     },
-    /// A step of a stop was taken.
+    /// A step of a stop was taken, or came out.
     StopStep {
-        /// Which, in words.
+        /// Which, and how, in words.
         step: String,
     },
     /// What it waits for before it starts.

@@ -102,11 +102,7 @@ impl Supervisor {
             Input::Frozen { run } => self.about(run, On::Frozen),
             Input::Thawed { run } => self.about(run, On::Thawed),
             Input::FreezeFailed { run, error } => self.about(run, On::FreezeFailed(error)),
-            // One that did what it could is given its time to have an effect.
-            Input::StopStepDone { error: None, .. } => {}
-            Input::StopStepDone { run, step, error: Some(error) } => {
-                self.about(run, On::StepFailed(step, error));
-            }
+            Input::StopStepDone { run, step, error } => self.about(run, On::StepAnswered(step, error)),
             Input::ProbeResult { run, probe, seq, outcome } => {
                 if let Some(name) = self.runs.get(&run).cloned() {
                     let follows = self.with(&name, |machine| machine.answered(probe, seq, outcome));

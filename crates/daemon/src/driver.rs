@@ -120,11 +120,8 @@ impl Driver {
 
     /// Time has passed.
     pub fn tick(&mut self, now: Time) {
-        // Before the core's deadline: that a step of a stop hangs is to be told before the next one is taken.
         if self.probes.exec.deadline().is_some_and(|at| at <= now) {
             self.probes.exec.tick(now);
-            let steps = self.probes.exec.take_steps();
-            steps.into_iter().for_each(|done| self.step_ended(done));
         }
         if self.core.next_deadline().is_some_and(|(at, _)| at <= now) {
             self.input(Input::Tick);

@@ -92,6 +92,9 @@ pub(crate) struct Stopping {
     pub step: usize,
     /// When the next step, or the next kill, is due.
     pub due: Time,
+    /// When the present step was taken, while its answer is waited for. A snapshot of an earlier version has none.
+    #[serde(default)]
+    pub asked: Option<Time>,
     /// When the whole tree was killed first, and how often so far.
     pub killed: Option<(Time, u32)>,
 }
@@ -263,8 +266,8 @@ pub(crate) enum On {
     LiveFailed(String),
     /// It says that it is about to end.
     SaysStopping,
-    /// A command or request of its stop failed: the step's place, and why.
-    StepFailed(u32, String),
+    /// A command or request of its stop came out: the step's place, and why it failed if it did.
+    StepAnswered(u32, Option<String>),
     /// Its deadline has come.
     Due,
 }

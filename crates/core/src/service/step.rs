@@ -6,8 +6,8 @@
 
 use On::{
     Continue, DependentsDown, Due, Exited, ExitedLeaving, FreezeFailed, Frozen, LiveFailed, Pause, ReadyLost,
-    ReadyOk, Restart, SaysStopping, SpawnFailed, Spawned, Start, StartupFailed, StartupOk, StepFailed, Stop,
-    Thawed, TreeEmpty, Unblocked,
+    ReadyOk, Restart, SaysStopping, SpawnFailed, Spawned, Start, StartupFailed, StartupOk, StepAnswered,
+    Stop, Thawed, TreeEmpty, Unblocked,
 };
 
 use super::Machine;
@@ -35,7 +35,7 @@ impl Machine<'_> {
                 Stop(_) | Pause(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_)
                 | Exited(_) | ExitedLeaving(_) | TreeEmpty | Frozen | Thawed | FreezeFailed(_) | StartupOk(_)
                 | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping | Due
-                | StepFailed(..),
+                | StepAnswered(..),
             ) => down,
 
             // Waits for what it depends on; no process is there.
@@ -47,7 +47,7 @@ impl Machine<'_> {
                 Pause(_) | Continue(_) | DependentsDown | Spawned(_) | SpawnFailed(_) | Exited(_)
                 | ExitedLeaving(_) | TreeEmpty | Frozen | Thawed | FreezeFailed(_) | StartupOk(_)
                 | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping | Due
-                | StepFailed(..),
+                | StepAnswered(..),
             ) => waiting,
 
             // Its process is being made. One that ended before it was said to be there was there.
@@ -62,7 +62,7 @@ impl Machine<'_> {
                 spawning @ P::Spawning(_),
                 Start(_) | Pause(_) | Continue(_) | Unblocked | DependentsDown | Frozen | Thawed
                 | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | ReadyLost(_)
-                | LiveFailed(_) | SaysStopping | Due | StepFailed(..),
+                | LiveFailed(_) | SaysStopping | Due | StepAnswered(..),
             ) => spawning,
 
             // The same, but it is to end as soon as it is there.
@@ -83,7 +83,7 @@ impl Machine<'_> {
                 aborting @ P::Aborting(_),
                 Pause(_) | Continue(_) | Unblocked | DependentsDown | Frozen | Thawed | FreezeFailed(_)
                 | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping
-                | Due | StepFailed(..),
+                | Due | StepAnswered(..),
             ) => aborting,
 
             // Its process runs.
@@ -104,17 +104,18 @@ impl Machine<'_> {
                 startup @ P::Startup(_),
                 Start(_) | Pause(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_)
                 | Frozen | Thawed | FreezeFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_)
-                | StepFailed(..),
+                | StepAnswered(..),
             ) => startup,
             (
                 running @ P::Running(_),
                 Start(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen
-                | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyLost(_) | StepFailed(..),
+                | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyLost(_)
+                | StepAnswered(..),
             ) => running,
             (
                 ready @ P::Ready(_),
                 Start(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen
-                | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | StepFailed(..),
+                | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | StepAnswered(..),
             ) => ready,
 
             // Frozen, or on the way there or back. One question is open at a time; the opposite follows its answer.
@@ -151,19 +152,19 @@ impl Machine<'_> {
                 paused @ P::Paused(_),
                 Start(_) | Pause(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen
                 | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | ReadyLost(_)
-                | LiveFailed(_) | SaysStopping | Due | StepFailed(..),
+                | LiveFailed(_) | SaysStopping | Due | StepAnswered(..),
             ) => paused,
             (
                 pausing @ P::Pausing(_),
                 Start(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Thawed | StartupOk(_)
                 | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping
-                | StepFailed(..),
+                | StepAnswered(..),
             ) => pausing,
             (
                 continuing @ P::Continuing(_),
                 Start(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen | StartupOk(_)
                 | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping
-                | StepFailed(..),
+                | StepAnswered(..),
             ) => continuing,
 
             // Is to stop once its dependents have. Nothing was done to it yet.
@@ -180,7 +181,7 @@ impl Machine<'_> {
                 holding @ P::Holding(_),
                 Pause(_) | Continue(_) | Unblocked | Spawned(_) | SpawnFailed(_) | Frozen | Thawed
                 | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | ReadyLost(_)
-                | LiveFailed(_) | SaysStopping | Due | StepFailed(..),
+                | LiveFailed(_) | SaysStopping | Due | StepAnswered(..),
             ) => holding,
 
             // Is being ended. Over only when nothing of its tree is left.
@@ -190,7 +191,7 @@ impl Machine<'_> {
             (P::Stopping(stopping), ExitedLeaving(exit)) => self.left_in_stop(*stopping, exit),
             (P::Stopping(stopping), TreeEmpty) => self.vanished_in_stop(stopping.run, stopping.wish),
             (P::Stopping(stopping), Due) => self.advance(*stopping),
-            (P::Stopping(stopping), StepFailed(step, error)) => self.step_failed(*stopping, step, &error),
+            (P::Stopping(stopping), StepAnswered(step, error)) => self.step_answered(*stopping, step, error),
             (
                 stopping @ P::Stopping(_),
                 Pause(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen
@@ -207,7 +208,7 @@ impl Machine<'_> {
                 Pause(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Exited(_)
                 | ExitedLeaving(_) | TreeEmpty | Frozen | Thawed | FreezeFailed(_) | StartupOk(_)
                 | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping
-                | StepFailed(..),
+                | StepAnswered(..),
             ) => backoff,
         }
     }

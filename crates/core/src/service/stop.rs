@@ -82,7 +82,8 @@ impl Machine<'_> {
     /// Begins with the steps of the stop.
     pub(super) fn ladder(&mut self, run: Run, wish: Wish) -> Phase {
         self.enter(StateName::Stopping, wish.reason());
-        let stopping = Stopping { run, wish, began: self.now, step: 0, due: self.now, killed: None };
+        let stopping =
+            Stopping { run, wish, began: self.now, step: 0, due: self.now, asked: None, killed: None };
         self.advance(stopping)
     }
 
@@ -91,12 +92,14 @@ impl Machine<'_> {
         let plan = &self.plan.stop;
         let end = stopping.began.after(plan.timeout);
         while self.now >= stopping.due {
+            self.unanswered(&mut stopping);
             match plan.steps.get(stopping.step) {
                 Some(step)
                     if stopping.killed.is_none() && self.now < end && step.action != StopAction::Kill =>
                 {
                     let due = self.now.after(step.wait).min(end);
                     self.take(stopping.run.id, stopping.step, step, due.since(self.now));
+                    stopping.asked = step.action.is_answered().then_some(self.now);
                     stopping.step += 1;
                     stopping.due = due;
                 }
@@ -120,20 +123,40 @@ impl Machine<'_> {
         });
     }
 
-    /// A command or request failed: nothing is to be waited for. An answer about an earlier step is late.
-    pub(super) fn step_failed(&mut self, mut stopping: Stopping, step: u32, error: &str) -> Phase {
-        let current = stopping.step.checked_sub(1).and_then(|place| u32::try_from(place).ok()) == Some(step);
-        let plan = &self.plan.stop;
-        let answered = stopping.step.checked_sub(1).and_then(|place| plan.steps.get(place));
-        let Some(taken) =
-            answered.filter(|taken| current && stopping.killed.is_none() && taken.action.is_answered())
-        else {
+    /// A command or request came out. What succeeded is given the rest of its time to have an effect, what failed is
+    /// not waited for. An answer about an earlier step is late.
+    pub(super) fn step_answered(
+        &mut self,
+        mut stopping: Stopping,
+        step: u32,
+        error: Option<String>,
+    ) -> Phase {
+        let place = stopping.step.checked_sub(1);
+        let present = place.and_then(|place| u32::try_from(place).ok()) == Some(step);
+        let taken = place.and_then(|place| self.plan.stop.steps.get(place));
+        let Some(taken) = taken.filter(|_| present && stopping.asked.take().is_some()) else {
             return Phase::Stopping(Box::new(stopping));
         };
-        let step = format!("{} failed: {error}", taken.action);
-        self.tell(Some(stopping.run.id), EventKind::StopStep { step });
+        let action = &taken.action;
+        let words = match &error {
+            None => format!("{action} succeeded"),
+            Some(error) => format!("{action} failed: {error}"),
+        };
+        self.tell(Some(stopping.run.id), EventKind::StopStep { step: words });
+        if error.is_none() {
+            return Phase::Stopping(Box::new(stopping));
+        }
         stopping.due = self.now;
         self.advance(stopping)
+    }
+
+    /// The time of the present step is over. Whoever took it breaks it off without an answer.
+    fn unanswered(&mut self, stopping: &mut Stopping) {
+        let Some(asked) = stopping.asked.take() else { return };
+        let taken = stopping.step.checked_sub(1).and_then(|place| self.plan.stop.steps.get(place));
+        let Some(taken) = taken else { return };
+        let step = format!("{} failed: did not end in {}", taken.action, span(stopping.due.since(asked)));
+        self.tell(Some(stopping.run.id), EventKind::StopStep { step });
     }
 
     fn kill(&mut self, stopping: &mut Stopping) {

@@ -160,21 +160,18 @@ impl Exec {
         self.slots.values().filter_map(|slot| slot.question.as_ref().map(|question| question.deadline)).min()
     }
 
-    /// Kills and answers for those whose time is over.
+    /// Kills those whose time is over, and answers for probes. The core tells itself that a step was not answered.
     pub fn tick(&mut self, now: Time) {
         for ((_, asker), slot) in &mut self.slots {
             let Some(question) = slot.question.take_if(|question| question.deadline <= now) else { continue };
-            let outcome = if question.by.is_some() {
-                no(format!("did not end in {}", in_words(question.timeout)))
-            } else {
-                no("the command asked before this one has not ended yet")
-            };
-            match asker {
-                Asker::Probe(probe) => {
-                    let (run, probe, seq) = (question.run, *probe, question.seq);
-                    self.answers.push(Answer { run, probe, seq, outcome });
-                }
-                Asker::Stop => self.steps.push(StepDone::new(question.run, question.seq, outcome)),
+            if let Asker::Probe(probe) = asker {
+                let outcome = if question.by.is_some() {
+                    no(format!("did not end in {}", in_words(question.timeout)))
+                } else {
+                    no("the command asked before this one has not ended yet")
+                };
+                let (run, probe, seq) = (question.run, *probe, question.seq);
+                self.answers.push(Answer { run, probe, seq, outcome });
             }
             self.commands.extend(slot.helper.map(|run| Command::Kill { run }));
         }

@@ -55,6 +55,8 @@ pub struct Run {
     pub signals: Vec<(Time, StopAction)>,
     /// Steps of its stop that were told to have failed, by their place, and when.
     pub failed_steps: BTreeMap<usize, Time>,
+    /// Steps of its stop whose answer came in time, by their place.
+    pub answered_steps: BTreeSet<usize>,
     /// When it was killed.
     pub kills: Vec<Time>,
     /// Probes asked and not answered yet.
@@ -231,10 +233,12 @@ impl Facts {
                 let step = usize::try_from(*step).unwrap_or(usize::MAX);
                 let answered = run.signals.get(step).is_some_and(|(_, action)| action.is_answered());
                 let present = answered && run.signals.len() == step + 1 && run.kills.is_empty();
-                if error.is_none() || !present {
+                if !present || !run.answered_steps.insert(step) {
                     return false;
                 }
-                run.failed_steps.insert(step, at);
+                if error.is_some() {
+                    run.failed_steps.insert(step, at);
+                }
             }
             Input::ProbeResult { probe, seq, .. } => {
                 if run.probes_before_pause.get(probe).is_some_and(|(_, asked)| asked == seq) {
@@ -298,6 +302,7 @@ impl Run {
             thaw_asked: false,
             signals: Vec::new(),
             failed_steps: BTreeMap::new(),
+            answered_steps: BTreeSet::new(),
             kills: Vec::new(),
             probes: BTreeMap::new(),
             probes_before_pause: BTreeMap::new(),

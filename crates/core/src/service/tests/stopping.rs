@@ -220,6 +220,15 @@ fn a_stop_leaves_failed_and_completed_as_they_are() {
     assert_eq!(bench.state("s"), StateName::Completed);
 }
 
+/// The steps that were told since it was asked last.
+fn told(bench: &mut Bench) -> Vec<String> {
+    let steps = bench.told().into_iter().filter_map(|kind| match kind {
+        EventKind::StopStep { step } => Some(step),
+        _ => None,
+    });
+    steps.collect()
+}
+
 fn command() -> StopAction {
     StopAction::Command(vec!["drain".into(), "--secret".into()])
 }
@@ -235,14 +244,20 @@ fn a_command_that_succeeds_is_given_its_time_and_one_that_fails_is_not() {
     bench.stop("s");
     assert_eq!(bench.look(), ["command drain s (0)"]);
     bench.feed(Input::StopStepDone { run, step: 0, error: None });
+    assert_eq!(told(&mut bench).last().unwrap(), "command drain succeeded");
+    // It was answered; what is said about it now is somebody else's.
+    bench.feed(Input::StopStepDone { run, step: 0, error: Some("exit code 1".into()) });
     bench.pass(ms(4_999));
     assert_eq!(bench.look(), [""; 0]);
     bench.pass(ms(1));
+    assert_eq!(told(&mut bench), ["POST http://127.0.0.1/quit, within 5 s"]);
     assert_eq!(bench.look(), ["POST http://127.0.0.1/quit s (1)"]);
     // Late: it is about the step before.
     bench.feed(Input::StopStepDone { run, step: 0, error: Some("exit code 1".into()) });
     assert_eq!(bench.look(), [""; 0]);
     bench.feed(Input::StopStepDone { run, step: 1, error: Some("503".into()) });
+    let expected = ["POST http://127.0.0.1/quit failed: 503", "SIGTERM, then waits 5 s"];
+    assert_eq!(told(&mut bench), expected);
     assert_eq!(bench.look(), ["SIGTERM s"]);
     // Twice, and of a step that is not answered, and of one that never was.
     for step in [1, 2, 3, u32::MAX] {
@@ -254,12 +269,46 @@ fn a_command_that_succeeds_is_given_its_time_and_one_that_fails_is_not() {
 }
 
 #[test]
-fn a_command_without_an_answer_does_not_hold_up_the_stop() {
-    let mut bench = Bench::up(steps(&[(command(), 600)], 7));
+fn a_command_without_an_answer_does_not_hold_up_the_stop_and_is_told_to_have_failed() {
+    let mut bench = Bench::up(steps(&[(command(), 2), (http(), 600)], 7));
+    let run = bench.run("s");
+    bench.stop("s");
+    bench.pass(secs(2));
+    let expected = [
+        "command drain, within 2 s",
+        "command drain failed: did not end in 2 s",
+        "POST http://127.0.0.1/quit, within 10 min",
+    ];
+    assert_eq!(told(&mut bench), expected);
+    bench.look();
+    // Late: it was told to have failed already.
+    bench.feed(Input::StopStepDone { run, step: 0, error: None });
+    bench.pass(secs(5));
+    let expected = ["POST http://127.0.0.1/quit failed: did not end in 5 s", "kill of the whole tree"];
+    assert_eq!(told(&mut bench), expected);
+    assert_eq!(bench.look(), ["kill s"]);
+    bench.feed(Input::StopStepDone { run, step: 1, error: Some("503".into()) });
+    assert_eq!(told(&mut bench), [""; 0]);
+}
+
+#[test]
+fn a_stop_that_an_earlier_version_began_goes_on() {
+    let mut bench = Bench::up(steps(&[(command(), 2), (StopAction::Signal(15), 5)], 20));
     bench.stop("s");
     bench.look();
-    bench.pass(secs(7));
-    assert_eq!(bench.look(), ["kill s"]);
+    let snapshots = bench.supervisor.snapshots();
+    let older = snapshots.iter().map(|(key, text)| {
+        let mut value: serde_json::Value = serde_json::from_str(text).unwrap();
+        if let Some(stopping) = value.pointer_mut("/phase/stopping") {
+            assert!(stopping.as_object_mut().unwrap().remove("asked").is_some());
+        }
+        (key.clone(), value.to_string())
+    });
+    let older = older.collect();
+    bench.supervisor =
+        crate::Supervisor::restore(bench.supervisor.plan().clone(), crate::testing::SEED, &older, bench.now);
+    bench.pass(secs(2));
+    assert_eq!(bench.look(), ["SIGTERM s"]);
 }
 
 #[test]
