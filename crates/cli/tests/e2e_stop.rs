@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Home, is_alive, pid};
+use common::{Home, is_alive, pid, until};
 
 /// Long waits, and a service that hears nothing: it is down soon only if no failure is waited for.
 const STUBBORN: &str = r#"
@@ -50,7 +50,7 @@ name = "obedient"
 
 [service.web]
 command = [@fixture@, "graceful", "0"]
-stop = { timeout = "10m", steps = [{ command = [@fixture@, "exit", "0"], wait = "200ms" }, { ctrl_c = "5m" }] }
+stop = { timeout = "10m", steps = [{ command = [@fixture@, "cwd"], wait = "200ms" }, { ctrl_c = "5m" }] }
 "#;
 
 #[test]
@@ -62,6 +62,10 @@ fn what_succeeds_is_given_its_time_and_then_the_next_step_follows() {
     let events = home.ok(&["events"]);
     assert!(events.contains(", within 200 ms") && events.contains("ctrl_c, then waits 5 min"), "{events}");
     assert!(events.contains(" succeeded"), "{events}");
+    // What the command writes is in the service's log: here a path in quotes.
+    until("the command's output", || {
+        home.log("obedient", "web").lines().any(|line| line.starts_with('"')).then_some(())
+    });
     assert!(!events.contains("failed:") && !events.contains("kill of"), "{events}");
     home.ok(&["down"]);
 }

@@ -67,14 +67,20 @@ fn spawn(service: &ServiceName, run: RunId, plan: &ServicePlan) -> Spawn {
         environment: launch.environment,
         user: launch.user,
         settings: launch.settings,
-        log: Some(Log {
-            name: service.to_string(),
-            rotate_size: plan.log.rotate_size,
-            rotate_age_ms: plan.log.rotate_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-            keep_files: plan.log.keep_files,
-            min_free: plan.log.min_free,
-            wait_when_full: plan.log.on_full == OnFull::Block,
-        }),
+        log: Some(log_of(service, plan)),
         notify: probes.into_iter().flatten().any(|probe| probe.check == Check::Notify),
+    }
+}
+
+/// Where a service's output goes.
+pub(crate) fn log_of(service: &ServiceName, plan: &ServicePlan) -> Log {
+    Log {
+        name: service.to_string(),
+        rotate_size: plan.log.rotate_size,
+        rotate_age_ms: plan.log.rotate_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+        keep_files: plan.log.keep_files,
+        min_free: plan.log.min_free,
+        wait_when_full: plan.log.on_full == OnFull::Block,
+        most: None,
     }
 }

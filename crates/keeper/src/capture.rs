@@ -33,8 +33,8 @@ const RETRY: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Read a run's output from here on. Answered by [`Told::Attached`] once everything that earlier runs wrote to
-    /// the same log before is in it.
-    Add { run: u64, reader: OutputReader, log: String, settings: Settings },
+    /// the same log before is in it. `most`: so many bytes of it at the most.
+    Add { run: u64, reader: OutputReader, log: String, settings: Settings, most: Option<u64> },
     /// Read a run's notifications.
     AddNotify { run: u64, socket: NotifySocket },
     /// Nothing of the run is left: take what is in its pipe and close it.
@@ -175,7 +175,10 @@ impl Worker {
     fn obey(&mut self) -> Option<bool> {
         for _ in 0..ORDERS {
             match self.inbox.try_recv() {
-                Ok(Order::Add { run, reader, log, settings }) => self.add(run, reader, &log, settings),
+                Ok(Order::Add { run, reader, log, settings, most }) => {
+                    self.sinks.bound(run, most);
+                    self.add(run, reader, &log, settings);
+                }
                 Ok(Order::AddNotify { run, socket }) => {
                     if let Err(error) = self.set.add_notify(notify_token(run), socket) {
                         self.sinks.tell(Told::Grumble(format!("run {run} cannot notify: {error}")));

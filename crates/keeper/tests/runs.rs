@@ -64,6 +64,23 @@ fn a_program_that_cannot_be_made_says_why() {
 }
 
 #[test]
+fn a_second_run_writes_to_the_same_log_up_to_its_bound() {
+    let home = Home::new();
+    let (keeper, mut daemon) = home.ready();
+    daemon.spawn(service(1, "web", &["tree"]));
+    let beside = service(2, "web.stop", &["lines", "3"]);
+    let log = Log { name: "web".into(), most: Some(11), ..beside.log.clone().unwrap() };
+    daemon.spawn(Spawn { log: Some(log), ..beside });
+    let told = daemon.until(|event| matches!(event, Event::LogNote { .. } | Event::Drained { .. }));
+    let Event::LogNote { name, text } = told else { panic!("nothing is said of what is left out: {told:?}") };
+    let all = "line 0\nline 1\nline 2\nthe end".len();
+    let expected = format!("{} bytes of a command's output are left out: 11 were taken", all - 11);
+    assert_eq!((name.as_str(), text), ("web", expected));
+    assert!(home.log("web").ends_with("line 0\nline"), "{}", home.log("web"));
+    daemon.exit(&keeper);
+}
+
+#[test]
 fn a_run_is_made_once_however_often_it_is_asked_for() {
     let home = Home::new();
     let (keeper, mut daemon) = home.ready();

@@ -132,6 +132,9 @@ pub struct Log {
     pub min_free: Option<u64>,
     /// While the disk is full the output is not read, instead of being left out and counted.
     pub wait_when_full: bool,
+    /// Of this run so many bytes go there at the most; what is more is left out, and counted. No bound if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub most: Option<u64>,
 }
 
 /// A place in a log: a segment's number and a byte in it.

@@ -83,7 +83,8 @@ pub(crate) static STEP: Section = Section {
             Form::Command,
             "[\"./api\", \"--shutdown\"]",
             "A command beside it, with its environment, working directory and account. It is killed with all it \
-             started when `wait` is over. If it fails the next step follows at once.",
+             started when `wait` is over. If it fails the next step follows at once. What it writes is in the \
+             service's log, up to 256 KiB.",
         )
         .also(&["exec", "run", "cmd"]),
         Key::new(
@@ -91,7 +92,7 @@ pub(crate) static STEP: Section = Section {
             Form::Url,
             "\"http://127.0.0.1:8080/shutdown\"",
             "An HTTP request without a body. An answer other than 200 to 399, or none, is a failure, and the next \
-             step follows at once.",
+             step follows at once. A connection that is closed instead of an answer is none: the service ends.",
         )
         .also(&["url", "request"]),
         Key::new("method", Form::Text, "\"POST\"", "The method of `http`.").default("`\"POST\"`"),

@@ -3,17 +3,24 @@
 //!
 //! One that has not ended in time is killed, tree and all, and answered for; the next question waits until nothing
 //! of it is left.
+//!
+//! What a probe's command writes goes nowhere: it would come again every few seconds. What a step of a stop writes goes
+//! into the service's log, up to [`MAX_OUTPUT`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mainstay_core::{Exit, Launch, ProbeKind, ProbeOutcome, RunId, ServiceName, Settings, Time};
-use mainstay_link::{Command, Spawn};
+use mainstay_link::{Command, Log, Spawn};
 
 use super::steps::{Step, StepDone};
 use super::{Answer, Question, in_words, no, yes};
+use crate::effects::log_of;
 
 type Key = (ServiceName, Asker);
+
+/// So many bytes of what a step's command writes are kept: its messages, not what somebody wants of it.
+const MAX_OUTPUT: u64 = 256 << 10;
 
 /// Who wants to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,7 +79,7 @@ impl Exec {
         let key = (question.service.clone(), Asker::Probe(question.probe));
         let container = format!("{}.probe-{}", question.service, question.probe);
         let about = (question.run, question.seq);
-        self.run(deadline, key, about, container, &question.plan.launch, command, timeout);
+        self.run(deadline, key, about, container, &question.plan.launch, command, None, timeout);
     }
 
     /// Takes a step of a stop; it has to be over by `deadline`.
@@ -80,7 +87,8 @@ impl Exec {
         let key = (step.service.clone(), Asker::Stop);
         let container = format!("{}.stop", step.service);
         let about = (step.run, u64::from(step.step));
-        self.run(deadline, key, about, container, &step.plan.launch, command, timeout);
+        let log = Log { most: Some(MAX_OUTPUT), ..log_of(step.service, step.plan) };
+        self.run(deadline, key, about, container, &step.plan.launch, command, Some(log), timeout);
     }
 
     #[expect(clippy::too_many_arguments, reason = "what both kinds of question are made of")]
@@ -92,6 +100,7 @@ impl Exec {
         container: String,
         launch: &Launch,
         command: &[String],
+        log: Option<Log>,
         timeout: Duration,
     ) {
         let Launch { working_dir, environment, user, settings, .. } = launch.clone();
@@ -105,7 +114,7 @@ impl Exec {
             environment,
             user,
             settings,
-            log: None,
+            log,
             notify: false,
         };
         let slot = self.slots.entry(key.clone()).or_default();

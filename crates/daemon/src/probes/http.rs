@@ -15,7 +15,7 @@ use regex::bytes::RegexBuilder;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::{MAX_PATTERN, io_in_words, no, outcome, tls};
+use super::{MAX_PATTERN, io_in_words, no, outcome, tls, yes};
 
 /// So much of a body is read.
 const MAX_BODY: usize = 10 << 10;
@@ -28,17 +28,48 @@ const MAX_HEAD: usize = 16 << 10;
 pub(super) async fn ask(check: &HttpCheck) -> ProbeOutcome {
     match answer(check).await {
         Ok(outcome) => outcome,
-        Err(detail) => no(detail),
+        Err(failed) => no(failed.detail),
     }
 }
 
-async fn answer(check: &HttpCheck) -> Result<ProbeOutcome, String> {
+/// Asks once for the end of whoever answers: one that closes the connection instead of answering has heard it, and
+/// ends. The caller limits the time.
+pub(super) async fn ask_to_end(check: &HttpCheck) -> ProbeOutcome {
+    match answer(check).await {
+        Ok(outcome) => outcome,
+        Err(Failed { closed: true, detail }) => yes(detail),
+        Err(failed) => no(failed.detail),
+    }
+}
+
+/// Why there is no answer.
+struct Failed {
+    detail: String,
+    /// The request was taken, and the connection closed before the head of an answer.
+    closed: bool,
+}
+
+impl From<String> for Failed {
+    fn from(detail: String) -> Failed {
+        Failed { detail, closed: false }
+    }
+}
+
+/// The request was not answered.
+fn unanswered(error: &hyper::Error) -> Failed {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    let cut = |io: &std::io::Error| matches!(io.kind(), ConnectionReset | ConnectionAborted | BrokenPipe);
+    let closed = error.is_incomplete_message() || io_of(error).is_some_and(cut);
+    Failed { detail: in_words(error), closed }
+}
+
+async fn answer(check: &HttpCheck) -> Result<ProbeOutcome, Failed> {
     let url = &check.url;
     let uri: Uri = url.parse().map_err(|error| format!("{url} is not a URL: {error}"))?;
     let secure = match uri.scheme_str() {
         Some("http") => false,
         Some("https") => true,
-        _ => return Err(format!("{url}: only http:// and https:// can be asked")),
+        _ => return Err(format!("{url}: only http:// and https:// can be asked").into()),
     };
     let host = uri.host().ok_or_else(|| format!("{url} has no host"))?;
     let usual = if secure { 443 } else { 80 };
@@ -67,7 +98,7 @@ async fn answer(check: &HttpCheck) -> Result<ProbeOutcome, String> {
         let _ = write!(authority, ":{port}");
     }
     let response =
-        sender.send_request(request(check, &uri, &authority)?).await.map_err(|error| in_words(&error))?;
+        sender.send_request(request(check, &uri, &authority)?).await.map_err(|error| unanswered(&error))?;
 
     let status = response.status();
     let expected = check.expects(status.as_u16());
@@ -145,14 +176,17 @@ pub(super) fn in_words(error: &hyper::Error) -> String {
     if error.is_parse() {
         return "the answer is not HTTP".to_owned();
     }
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    let mut last = error.to_string();
-    while let Some(this) = cause {
-        if let Some(io) = this.downcast_ref::<std::io::Error>() {
-            return io_in_words(io);
-        }
-        last = this.to_string();
-        cause = this.source();
+    if let Some(io) = io_of(error) {
+        return io_in_words(io);
     }
-    last
+    causes(error).last().map_or_else(String::new, ToString::to_string)
+}
+
+/// The system's part in it.
+fn io_of(error: &hyper::Error) -> Option<&std::io::Error> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+fn causes(error: &hyper::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |cause| cause.source())
 }

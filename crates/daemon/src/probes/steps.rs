@@ -50,7 +50,7 @@ impl Probes {
                 let ended = Arc::clone(&self.step_ended);
                 let task = self.runtime.spawn(async move {
                     let check = HttpCheck { url, method: Some(method), socket, ..HttpCheck::default() };
-                    let asking = http::ask(&check);
+                    let asking = http::ask_to_end(&check);
                     let Ok(outcome) = tokio::time::timeout(timeout, asking).await else { return };
                     let done = StepDone::new(run, u64::from(place), outcome);
                     // No room means that the driver is far behind. After its time nobody waits for it.

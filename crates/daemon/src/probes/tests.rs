@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
-use mainstay_core::ProbePlan;
+use mainstay_core::{HttpCheck, ProbePlan};
 use tokio::sync::mpsc;
 
 use super::*;
@@ -165,6 +165,25 @@ async fn a_reset_is_told() {
     });
     let outcome = ask(url(port), LONG).await;
     assert!(!outcome.ok && outcome.detail.starts_with("connection "), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn one_that_ends_instead_of_answering_has_heard_that_it_is_to_end() {
+    let asked = async |port: u16| {
+        let url = format!("http://127.0.0.1:{port}/quit");
+        http::ask_to_end(&HttpCheck { url, ..HttpCheck::default() }).await
+    };
+    assert_eq!(asked(says("")).await, yes("connection closed before an answer"));
+    let reset = server(|mut stream| {
+        stream.read_exact(&mut [0; 4]).unwrap();
+    });
+    assert!(asked(reset).await.ok);
+    assert!(!asked(says("HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n")).await.ok);
+    assert!(!asked(says("SSH-2.0\r\n")).await.ok);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    assert_eq!(asked(port).await, no("connection refused"));
 }
 
 #[tokio::test]

@@ -43,6 +43,24 @@ struct Log {
     waiting: Vec<u8>,
 }
 
+/// A run of whose output there is only so much to be taken.
+struct Bounded {
+    most: u64,
+    left: u64,
+    /// Bytes left out.
+    over: u64,
+}
+
+impl Bounded {
+    /// What is to be taken of it.
+    fn take<'a>(&mut self, data: &'a [u8]) -> &'a [u8] {
+        let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(data.len());
+        self.left -= taken as u64;
+        self.over += (data.len() - taken) as u64;
+        &data[..taken]
+    }
+}
+
 /// All of them.
 pub(super) struct Sinks {
     catalog: Catalog,
@@ -50,6 +68,8 @@ pub(super) struct Sinks {
     by_name: BTreeMap<String, usize>,
     /// The place in `logs` of each run's log.
     streams: BTreeMap<u64, usize>,
+    /// Runs whose output is bounded.
+    bounded: BTreeMap<u64, Bounded>,
     /// Logs with trouble that was not told yet.
     troubled: BTreeSet<usize>,
     /// Bytes lost by writers that are closed, by log.
@@ -75,6 +95,7 @@ impl Sinks {
             logs: Vec::new(),
             by_name: BTreeMap::new(),
             streams: BTreeMap::new(),
+            bounded: BTreeMap::new(),
             troubled: BTreeSet::new(),
             lost_before: BTreeMap::new(),
             written: false,
@@ -97,6 +118,13 @@ impl Sinks {
     pub(super) fn streams_of(&self, log: &str) -> Vec<u64> {
         let log = self.by_name.get(log).and_then(|place| self.logs.get(*place)?.as_ref());
         log.map_or_else(Vec::new, |log| log.runs.clone())
+    }
+
+    /// Of this run, which is to begin, so many bytes are taken.
+    pub(super) fn bound(&mut self, run: u64, most: Option<u64>) {
+        if let Some(most) = most {
+            self.bounded.insert(run, Bounded { most, left: most, over: 0 });
+        }
     }
 
     /// A run's output goes to this log from here on.
@@ -156,6 +184,10 @@ impl Sinks {
         match chunk {
             Chunk::Data(data, room) => {
                 nap.read(data.len(), room);
+                let data = self.bounded.get_mut(&run).map_or(data, |bounded| bounded.take(data));
+                if data.is_empty() {
+                    return;
+                }
                 let Some(place) = self.streams.get(&run).copied() else { return };
                 let Some(log) = self.logs.get_mut(place).and_then(Option::as_mut) else { return };
                 log.written = true;
@@ -193,6 +225,10 @@ impl Sinks {
         let end = log.writer.position();
         let unused = log.runs.is_empty() && log.waiting.is_empty();
         let log = log.writer.name().to_owned();
+        if let Some(Bounded { most, over: over @ 1.., .. }) = self.bounded.remove(&run) {
+            let text = format!("{over} bytes of a command's output are left out: {most} were taken");
+            self.tell(Told::Note { name: log.clone(), text });
+        }
         self.tell(Told::Ended { run, log, end });
         if unused {
             self.close(place);

@@ -161,15 +161,15 @@ impl Keeper {
         }
         let log = spawn.log.map(|log| {
             let settings = log_settings(&log);
-            (log.name, settings)
+            (log.name, settings, log.most)
         });
-        self.made(run, &spawn.container, process, log.as_ref().map(|(name, _)| name.clone()));
+        self.made(run, &spawn.container, process, log.as_ref().map(|(name, ..)| name.clone()));
         if let Some(socket) = socket {
             self.capture.order(Order::AddNotify { run, socket });
         }
         match (reader, log) {
-            (Some(reader), Some((log, settings))) => {
-                self.capture.order(Order::Add { run, reader, log, settings });
+            (Some(reader), Some((log, settings, most))) => {
+                self.capture.order(Order::Add { run, reader, log, settings, most });
                 self.unannounced.push_back((now().after(ANNOUNCE_WITHIN), run));
             }
             _ => self.state.announce(run, LogPos::default()),
