@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::http::{self, Answer, Connector, Failure, Outgoing};
 use crate::types::{
     Accepted, Action, AddService, Changes, EventsQuery, LogsQuery, Notify, Problem, Record, Recording,
-    Service, Stack, Upgrade, Version,
+    Service, Stack, StackUsage, Upgrade, UsageQuery, Version,
 };
 use crate::{ClientError, Events, Logs, routes};
 
@@ -99,6 +99,14 @@ impl Client {
     /// See [`ClientError`]; [`ClientError::Refused`] with status 404 if there is none of that name.
     pub async fn service(&self, name: &ServiceName) -> Result<Service, ClientError> {
         self.get(routes::service(name), ANSWER_TIME).await
+    }
+
+    /// What the services use, as it was seen not longer ago than the query says.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn usage(&self, query: UsageQuery) -> Result<StackUsage, ClientError> {
+        self.get(routes::usage(query), ANSWER_TIME).await
     }
 
     /// The whole stack, once its revision differs from `since`; after `timeout` (at most a minute) in any case.

@@ -2,7 +2,7 @@
 
 use mainstay_core::ServiceName;
 
-use crate::types::{Action, Changes, EventsQuery, LogsQuery};
+use crate::types::{Action, Changes, EventsQuery, LogsQuery, UsageQuery};
 
 /// `GET`: a [`Version`](crate::types::Version).
 pub const VERSION: &str = "/v1/version";
@@ -11,6 +11,8 @@ pub const VERSION: &str = "/v1/version";
 pub const STACK: &str = "/v1/stack";
 /// `GET` with a [`Changes`] query: a [`Stack`](crate::types::Stack), once it has changed.
 pub const CHANGES: &str = "/v1/changes";
+/// `GET` with a [`UsageQuery`]: a [`StackUsage`](crate::types::StackUsage).
+pub const USAGE: &str = "/v1/usage";
 /// `POST` without a body: every service is stopped, then the stack ends.
 pub const DOWN: &str = "/v1/down";
 /// `POST` of an [`AddService`](crate::types::AddService).
@@ -57,6 +59,11 @@ pub fn logs(name: &ServiceName, query: &LogsQuery) -> String {
 /// Path and query of a wait for changes.
 pub fn changes(query: Changes) -> String {
     format!("{CHANGES}?since={}&timeout_ms={}", query.since, query.timeout_ms)
+}
+
+/// Path and query of what the services use.
+pub fn usage(query: UsageQuery) -> String {
+    format!("{USAGE}?max_age_ms={}", query.max_age_ms)
 }
 
 /// Path and query of the events.

@@ -107,6 +107,69 @@ pub struct Probe {
     pub failures: u32,
 }
 
+/// What the services use. `GET /v1/usage?max_age_ms=10000`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StackUsage {
+    /// How long ago it was looked, in milliseconds.
+    pub age_ms: u64,
+    /// The keeper's own; none while it was not looked yet.
+    pub keeper: Option<Usage>,
+    /// The daemon's own.
+    pub daemon: Option<Usage>,
+    /// The services, by name.
+    pub services: Vec<ServiceUsage>,
+}
+
+/// What one service uses.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceUsage {
+    /// Its name.
+    pub name: ServiceName,
+    /// Of its whole tree of processes; none if it does not run.
+    pub usage: Option<Usage>,
+}
+
+/// What a tree of processes uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Processor time of all runs so far, in seconds; it never falls.
+    pub cpu_seconds: f64,
+    /// Processors that it kept busy between the last two looks: 0.5 is half of one. None at the first look.
+    pub cpu: Option<f64>,
+    /// Bytes of memory that are in RAM.
+    pub memory_bytes: u64,
+    /// Bytes of memory that nobody shares.
+    pub private_bytes: u64,
+    /// Processes.
+    pub processes: u32,
+    /// Threads.
+    pub threads: u32,
+    /// Open descriptors or handles; none where that may not be looked at.
+    pub handles: Option<u64>,
+    /// Bytes read from disks (on Windows: all bytes read) by all runs so far; it never falls.
+    pub read_bytes: Option<u64>,
+    /// Bytes written, likewise.
+    pub written_bytes: Option<u64>,
+}
+
+/// How old an answer about usage may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageQuery {
+    /// If the last look is longer ago than so many milliseconds, there is another one first; at least 1,000.
+    #[serde(default = "usage_age")]
+    pub max_age_ms: u64,
+}
+
+impl Default for UsageQuery {
+    fn default() -> Self {
+        UsageQuery { max_age_ms: usage_age() }
+    }
+}
+
+fn usage_age() -> u64 {
+    10_000
+}
+
 /// Waits until the revision differs from `since` or `timeout_ms` has passed, then answers like `GET /v1/stack`.
 /// `GET /v1/changes?since=7&timeout_ms=10000`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

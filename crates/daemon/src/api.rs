@@ -41,6 +41,7 @@ pub(crate) struct Context {
     /// The services' output.
     pub log_dir: std::path::PathBuf,
     pub facts: Facts,
+    pub metrics: crate::metrics::Metrics,
 }
 
 /// What doesn't change in a daemon's life.

@@ -13,6 +13,7 @@ mod driver;
 mod effects;
 mod events_log;
 mod message;
+mod metrics;
 mod outbox;
 mod plan_store;
 mod plan_writer;

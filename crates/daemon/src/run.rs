@@ -20,6 +20,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::api::{Context, Facts};
 use crate::driver::{Driver, Parts, Watched, now};
 use crate::message::ToDriver;
+use crate::metrics::{self, Metrics};
 use crate::plan_store::{PlanError, read_plan};
 use crate::probes::Probes;
 use crate::shelf::{self, Shelf};
@@ -158,7 +159,13 @@ impl Daemon {
         driver.heard(first);
 
         let live = driver.events.live();
-        let io = Io { sender, seen_revision, plan_changes, live, facts };
+        let of = metrics::Stack {
+            state_dir: args.dirs.state.clone(),
+            keeper: welcome.keeper_pid,
+            containment: welcome.containment.clone(),
+        };
+        let metrics = metrics::start(of, sender.clone()).map_err(system("the thread for metrics"))?;
+        let io = Io { sender, seen_revision, plan_changes, live, facts, metrics };
         io.start(args, runtime).map_err(system("the I/O thread"))?;
         info!("pid {} is the daemon of {}", std::process::id(), args.stack);
         Ok(Daemon { mux, driver, keeper: process::identity(welcome.keeper_pid) })
@@ -237,6 +244,7 @@ struct Io {
     plan_changes: watch::Receiver<u64>,
     live: tokio::sync::broadcast::Sender<crate::events_log::Line>,
     facts: Facts,
+    metrics: Metrics,
 }
 
 impl Io {
@@ -250,6 +258,7 @@ impl Io {
             state_dir: args.dirs.state.clone(),
             log_dir: args.dirs.log.clone(),
             facts: self.facts,
+            metrics: self.metrics,
         });
         let address = endpoint::address(&args.dirs, &args.stack);
         std::thread::Builder::new().name("io".to_owned()).spawn(move || {

@@ -22,6 +22,7 @@ pub mod notify;
 pub mod own;
 pub mod process;
 pub mod spawn;
+pub mod usage;
 #[cfg(windows)]
 mod win;
 

@@ -138,6 +138,7 @@ mod tests {
             state_dir: state.to_owned(),
             log_dir: state.to_owned(),
             facts,
+            metrics: crate::metrics::Metrics::none(),
         })
     }
 

@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, Limited};
 use mainstay_api::routes;
 use mainstay_api::types::{
     Accepted, Action, AddService, Changes, EventsQuery, LogsQuery, Notify, Record, Recording, Service, Stack,
-    Upgrade, Version,
+    StackUsage, Upgrade, UsageQuery, Version,
 };
 use mainstay_core::{Request, RunId, ServiceName};
 use serde::de::DeserializeOwned;
@@ -46,6 +46,7 @@ pub(super) fn router(context: Arc<Context>) -> Router {
         .route(routes::VERSION, get(version))
         .route(routes::STACK, get(stack))
         .route(routes::CHANGES, get(changes))
+        .route(routes::USAGE, get(usage))
         .route(routes::DOWN, post(down))
         .route(routes::SERVICES, post(add))
         .route(routes::SERVICE, get(service))
@@ -111,6 +112,18 @@ async fn service_logs(
 async fn stack(State(context): Shared) -> Answer<Stack> {
     let seen = context.ask(Ask::Stack).await?;
     Ok(Json(view::stack(&context.facts, seen, now())))
+}
+
+async fn usage(
+    State(context): Shared,
+    query: Result<Query<UsageQuery>, QueryRejection>,
+) -> Answer<StackUsage> {
+    let query = read_query(query)?;
+    let age = Duration::from_millis(query.max_age_ms);
+    match tokio::time::timeout(super::DRIVER_TIME, context.metrics.usage(age)).await {
+        Ok(usage) => Ok(Json(usage)),
+        Err(_) => Err(Refused::new(503, "the daemon is too busy to look").hint("try again in a moment")),
+    }
 }
 
 async fn changes(State(context): Shared, query: Result<Query<Changes>, QueryRejection>) -> Answer<Stack> {

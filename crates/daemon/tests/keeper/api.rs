@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use mainstay_api::ClientError;
-use mainstay_api::types::{Action, AddService, EventBody, EventsQuery, LogsQuery, Notify, Upgrade};
+use mainstay_api::types::{
+    Action, AddService, EventBody, EventsQuery, LogsQuery, Notify, Upgrade, UsageQuery,
+};
 use mainstay_core::{Check, Exit, RunId, ServicePlan, StateName, StopAction};
 use mainstay_link::Command;
 use mainstay_sys::endpoint;
@@ -76,6 +78,28 @@ pub fn requests_and_refusals() {
 /// On Linux an address depends on the directories alone.
 fn nobody_listens_elsewhere() -> bool {
     endpoint::address(&crate::dirs("x".into()), "one") != endpoint::address(&crate::dirs("x".into()), "two")
+}
+
+/// The processes are pretended, but daemon and keeper are there.
+pub fn what_services_use_is_seen() {
+    let mut keeper = Keeper::started(plan(&["web", "off"]));
+    keeper.wait_state("web", StateName::Running);
+    let query = UsageQuery { max_age_ms: 0 };
+    let first = keeper.ask(async |client| client.usage(query).await);
+    let names: Vec<&str> = first.services.iter().map(|service| service.name.as_str()).collect();
+    assert_eq!(names, ["off", "web"]);
+    for own in [first.keeper, first.daemon] {
+        let own = own.expect("both live");
+        assert!(own.memory_bytes > 100_000 && own.processes == 1 && own.threads >= 1, "{own:?}");
+    }
+    // Another look is younger, and no counter falls.
+    let again = keeper.ask(async |client| client.usage(query).await);
+    assert!(again.age_ms < 60_000);
+    let (before, after) = (first.daemon.unwrap(), again.daemon.unwrap());
+    assert!(after.cpu_seconds >= before.cpu_seconds, "{before:?}, {after:?}");
+    // What is young enough is not looked at again.
+    let same = keeper.ask(async |client| client.usage(UsageQuery { max_age_ms: 600_000 }).await);
+    assert!(same.daemon.is_some());
 }
 
 pub fn changes_are_waited_for() {

@@ -46,6 +46,7 @@ const TESTS: &[(&str, fn())] = &[
     ("bad_requests_are_told_so", api::bad_requests_are_told_so),
     ("a_service_says_it_is_ready", api::a_service_says_it_is_ready),
     ("a_thousand_services_are_shown", api::a_thousand_services_are_shown),
+    ("what_services_use_is_seen", api::what_services_use_is_seen),
     ("an_upgrade_is_the_keepers_work", api::an_upgrade_is_the_keepers_work),
     ("a_command_is_asked_through_the_keeper", probes::a_command_is_asked_through_the_keeper),
     ("a_log_probe_that_has_seen_its_line_remembers", probes::a_log_probe_that_has_seen_its_line_remembers),

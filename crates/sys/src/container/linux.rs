@@ -19,6 +19,7 @@ mod leftovers;
 mod locate;
 mod registry;
 mod sweep;
+pub(crate) mod usage;
 
 pub(crate) use cgroup::Cgroup;
 use registry::Registry;

@@ -104,11 +104,23 @@ impl Root {
         let inner = Arc::new(Inner {
             marker: format!("{}/{name}", self.id),
             stack: Arc::clone(&self.job),
-            job: Arc::new(Job::anonymous(0)?),
+            job: Arc::new(self.job_of(name)?),
             frozen: Mutex::new(Frozen::default()),
         });
         containers.insert(name.to_owned(), Arc::downgrade(&inner));
         Ok(Container(inner))
+    }
+
+    /// With a name, so that the daemon can look into it; without one if the name cannot be had.
+    fn job_of(&self, name: &str) -> io::Result<Job> {
+        let made = process::identity(std::process::id()).and_then(|own| {
+            let descriptor = Account::own().and_then(|account| account.private(Object::Kernel)).ok()?;
+            match Job::named(&job_name(&self.id, &own, name), 0, &descriptor) {
+                Ok(Named::New(job)) => Some(job),
+                _ => None,
+            }
+        });
+        made.map_or_else(|| Job::anonymous(0), Ok)
     }
 
     pub(super) fn guard_argument(&self) -> String {
@@ -174,6 +186,11 @@ impl Guard {
     pub(super) fn end_all(&self, deadline: Duration) -> io::Result<u32> {
         self.0.end(deadline)
     }
+}
+
+/// The name of a container's job. Who it is of is in it, so that it is never that of another keeper.
+pub(crate) fn job_name(stack_id: &str, keeper: &ProcessId, container: &str) -> String {
+    format!(r"Global\mainstay-{stack_id}-{:x}-{:x}-{container}", keeper.pid, keeper.start)
 }
 
 #[derive(Debug)]

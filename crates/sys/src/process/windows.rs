@@ -13,7 +13,7 @@ use super::ProcessId;
 use crate::win::security::Account;
 use crate::win::{check, explain, job, owned, raw};
 
-pub(super) fn identity(pid: u32) -> Option<ProcessId> {
+pub(crate) fn identity(pid: u32) -> Option<ProcessId> {
     let handle = open(pid, PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE).ok()??;
     if has_ended(&handle) {
         return None;
@@ -83,7 +83,7 @@ fn has_ended(handle: &OwnedHandle) -> bool {
     wait_ended(handle, 0)
 }
 
-fn open(pid: u32, access: u32) -> io::Result<Option<OwnedHandle>> {
+pub(crate) fn open(pid: u32, access: u32) -> io::Result<Option<OwnedHandle>> {
     // SAFETY: plain values are passed.
     match owned(unsafe { OpenProcess(access, 0, pid) }) {
         Ok(handle) => Ok(Some(handle)),

@@ -11,10 +11,12 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::System::JobObjects::{
     CreateJobObjectW, IsProcessInJob, JOBOBJECT_BASIC_ACCOUNTING_INFORMATION,
-    JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectBasicAccountingInformation, JobObjectBasicProcessIdList,
-    JobObjectExtendedLimitInformation, QueryInformationJobObject, SetInformationJobObject,
-    TerminateJobObject,
+    JOBOBJECT_BASIC_AND_IO_ACCOUNTING_INFORMATION, JOBOBJECT_EXTENDED_LIMIT_INFORMATION,
+    JobObjectBasicAccountingInformation, JobObjectBasicAndIoAccountingInformation,
+    JobObjectBasicProcessIdList, JobObjectExtendedLimitInformation, OpenJobObjectW,
+    QueryInformationJobObject, SetInformationJobObject, TerminateJobObject,
 };
+use windows_sys::Win32::System::SystemServices::JOB_OBJECT_QUERY;
 use windows_sys::Win32::System::Threading::{
     OpenProcess, PROCESS_NAME_WIN32, PROCESS_QUERY_INFORMATION, QueryFullProcessImageNameW,
 };
@@ -40,6 +42,13 @@ pub(crate) enum Named {
     Old(Job),
 }
 
+/// What a job's processes have used, those that are gone too.
+pub(crate) struct Account {
+    pub(crate) cpu: Duration,
+    pub(crate) read: u64,
+    pub(crate) written: u64,
+}
+
 impl Job {
     /// A job without a name.
     pub(crate) fn anonymous(limits: u32) -> io::Result<Self> {
@@ -63,6 +72,36 @@ impl Job {
         }
         job.limit(limits)?;
         Ok(Named::New(job))
+    }
+
+    /// One that somebody else made, to look into it.
+    pub(crate) fn look_up(name: &str) -> io::Result<Self> {
+        let name = wide(name)?;
+        // SAFETY: `name` outlives the call.
+        owned(unsafe { OpenJobObjectW(JOB_OBJECT_QUERY, 0, name.as_ptr()) }).map(Self)
+    }
+
+    /// What all processes that ever were in it have used.
+    pub(crate) fn account(&self) -> io::Result<Account> {
+        let mut information = JOBOBJECT_BASIC_AND_IO_ACCOUNTING_INFORMATION::default();
+        // SAFETY: the structure is the one that this class fills, and its size is passed.
+        check(unsafe {
+            QueryInformationJobObject(
+                self.handle(),
+                JobObjectBasicAndIoAccountingInformation,
+                std::ptr::from_mut(&mut information).cast(),
+                size_of::<JOBOBJECT_BASIC_AND_IO_ACCOUNTING_INFORMATION>(),
+                std::ptr::null_mut(),
+            )
+        })?;
+        let basic = &information.BasicInfo;
+        let ticks = basic.TotalUserTime.saturating_add(basic.TotalKernelTime);
+        Ok(Account {
+            // In 100 ns.
+            cpu: Duration::from_micros(u64::try_from(ticks).unwrap_or(0) / 10),
+            read: information.IoInfo.ReadTransferCount,
+            written: information.IoInfo.WriteTransferCount,
+        })
     }
 
     /// Takes over a handle, and makes sure that it is a job's.

@@ -244,6 +244,13 @@ impl Cgroup {
     }
 }
 
+/// The processes in a cgroup and below it, as far as they can be listed.
+pub(super) fn processes_in(dir: &Path) -> Vec<u32> {
+    let mut all = Vec::new();
+    let _ = collect(dir, MAX_DEPTH, &mut all);
+    all
+}
+
 fn collect(dir: &Path, depth: usize, all: &mut Vec<u32>) -> io::Result<()> {
     match std::fs::read_to_string(dir.join("cgroup.procs")) {
         Ok(text) => {

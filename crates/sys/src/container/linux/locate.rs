@@ -20,6 +20,12 @@ pub(super) fn own() -> Option<PathBuf> {
     found.join("cgroup.procs").exists().then_some(found)
 }
 
+/// The directory of the cgroup that a process is in.
+pub(super) fn of(pid: u32) -> Option<PathBuf> {
+    let cgroups = std::fs::read(format!("/proc/{pid}/cgroup")).ok()?;
+    directory(&cgroups, &std::fs::read("/proc/self/mountinfo").ok()?)
+}
+
 /// All directories of this stack's name in the hierarchy that we see. A keeper before us may have lived in another
 /// cgroup than we do: another login, another unit.
 pub(super) fn everywhere(stack: &str) -> Vec<PathBuf> {

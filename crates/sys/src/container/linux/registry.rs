@@ -334,7 +334,7 @@ fn member(pid: u32, stat: &Stat) -> Member {
 }
 
 /// The container in a marker of this stack's: `<stack>/<container>/<run>`.
-fn container_of(marker: &[u8], stack: &str) -> Option<Arc<str>> {
+pub(super) fn container_of(marker: &[u8], stack: &str) -> Option<Arc<str>> {
     let rest = marker.strip_prefix(stack.as_bytes())?.strip_prefix(b"/")?;
     let end = rest.iter().rposition(|&byte| byte == b'/')?;
     Some(std::str::from_utf8(&rest[..end]).ok()?.into())
