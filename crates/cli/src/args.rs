@@ -139,6 +139,31 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A time ago, or a time of the reader's clock.
+///
+/// # Errors
+/// It is neither.
+pub fn time(text: &str) -> Result<jiff::Timestamp, String> {
+    let now = jiff::Zoned::now();
+    if let Ok(ago) = duration(text) {
+        return now.timestamp().checked_sub(ago).map_err(|e| e.to_string());
+    }
+    let local = |time: jiff::civil::DateTime| {
+        time.to_zoned(now.time_zone().clone()).map(|time| time.timestamp()).map_err(|e| e.to_string())
+    };
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Ok(time);
+    }
+    // A date alone is its midnight.
+    if let Ok(time) = text.parse::<jiff::civil::DateTime>() {
+        return local(time);
+    }
+    match text.parse::<jiff::civil::Time>() {
+        Ok(time) => local(now.date().to_datetime(time)),
+        Err(_) => Err("it is no time; write 10m, 19:00, 2026-11-22 or 2026-11-22 19:00".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +180,18 @@ mod tests {
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         assert!(duration("soon").is_err());
         assert!(duration("-1").is_err());
+    }
+
+    #[test]
+    fn times_as_people_write_them() {
+        let now = jiff::Timestamp::now();
+        let ago = now.duration_since(time("10m").expect("a time")).as_secs();
+        assert!((590..=700).contains(&ago), "{ago}");
+        assert_eq!(time("2026-11-22T19:00:00Z"), Ok("2026-11-22T19:00:00Z".parse().expect("a time")));
+        for text in ["2026-11-22", "2026-11-22 19:00", "2026-11-22T19:00:03", "19:00"] {
+            assert!(time(text).is_ok(), "{text}");
+        }
+        assert!(time("yesterday-ish").is_err());
     }
 
     #[test]

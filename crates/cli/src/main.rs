@@ -13,6 +13,7 @@ mod failure;
 mod feed;
 mod history;
 mod launch;
+mod log_view;
 mod output;
 mod own;
 mod plan_file;

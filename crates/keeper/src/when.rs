@@ -8,6 +8,12 @@ pub(crate) fn now() -> String {
     rfc3339(seconds)
 }
 
+/// Now, in milliseconds since 1970.
+pub(crate) fn millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn rfc3339(seconds: u64) -> String {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // Days to a date, counting years from March so that the leap day comes last (after Howard Hinnant's

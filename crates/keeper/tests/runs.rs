@@ -296,7 +296,7 @@ fn logs_are_rotated_and_kept_as_asked() {
     daemon.spawn(Spawn { log: Some(log), ..service(1, "web", &["lines", "2000"]) });
     let end = daemon.drained(1);
     let names = std::fs::read_dir(home.path("log")).unwrap().count();
-    assert_eq!(names, 4, "three closed, one active");
+    assert_eq!(names, 8, "three closed, one active, and the times of each");
     // 1,890 lines of 9 bytes and fewer, in segments of 1,000 bytes and the rest of a line.
     assert!((18..=20).contains(&end.segment), "{end:?}");
     assert!(home.log("web").ends_with("line 1999\nthe end"));

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use flate2::write::GzEncoder;
 use zstd::stream::write::Encoder;
 
-use crate::segment::{Form, form_path};
+use crate::segment::{Form, form_path, index_path, parse_index};
 use crate::{catalog, closed_path};
 
 /// What is compressed at a time.
@@ -57,7 +57,8 @@ pub fn list(dir: &Path) -> io::Result<BTreeMap<String, Vec<Closed>>> {
     Ok(logs.into_iter().map(|(name, closed)| (name, closed.into_values().collect())).collect())
 }
 
-/// Deletes what a crash has left: half-made compressed files, and the plain ones of segments that are compressed.
+/// Deletes what a crash has left: half-made compressed files, the plain ones of segments that are compressed, and
+/// the times of segments that are gone.
 /// Only while nobody else is in [`pack`] for this directory.
 ///
 /// # Errors
@@ -68,15 +69,29 @@ pub fn clean_up(dir: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         entries => entries?,
     };
+    let mut indexes = Vec::new();
     for entry in entries {
         let name = entry?.file_name();
+        if let Some((log, number)) = name.to_str().and_then(parse_index) {
+            indexes.push((log.to_owned(), number));
+        }
         let half = name.to_str().and_then(|name| name.strip_suffix(".tmp")?.rsplit_once('.'));
         let closed = half.and_then(|(name, _)| crate::segment::parse(name)?.1);
         if closed.is_some_and(|(_, form)| form != Form::Plain) {
             result = result.and(gone(&dir.join(&name)));
         }
     }
-    for (log, segments) in list(dir)? {
+    let logs = list(dir)?;
+    for (log, number) in indexes {
+        // The newest is that of the active segment.
+        let closed = logs.get(&log).map_or(&[][..], Vec::as_slice);
+        if closed.last().is_some_and(|newest| number <= newest.number)
+            && !closed.iter().any(|closed| closed.number == number)
+        {
+            result = result.and(gone(&index_path(dir, &log, number)));
+        }
+    }
+    for (log, segments) in logs {
         for segment in segments.iter().filter(|segment| segment.forms.len() > 1) {
             if segment.forms.contains(&Form::Plain) {
                 result = result.and(gone(&closed_path(dir, &log, segment.number)));
@@ -183,6 +198,7 @@ fn copy(mut source: &File, target: &mut dyn Write, idle: &mut dyn FnMut() -> boo
 pub fn remove(dir: &Path, name: &str, number: u64, numbering: bool) -> io::Result<()> {
     let plain = closed_path(dir, name, number);
     gone(&plain)?;
+    gone(&index_path(dir, name, number))?;
     if numbering {
         OpenOptions::new().write(true).create_new(true).open(&plain)?;
     }

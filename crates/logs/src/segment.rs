@@ -44,6 +44,11 @@ pub(crate) fn form_path(dir: &Path, name: &str, number: u64, form: Form) -> Path
     dir.join(format!("{name}.log.{number:06}{}", form.suffix()))
 }
 
+/// The times of a segment, active or closed.
+pub(crate) fn index_path(dir: &Path, name: &str, number: u64) -> PathBuf {
+    dir.join(format!("{name}.log.{number:06}.idx"))
+}
+
 /// Opens a closed segment, in whichever form it is there.
 pub(crate) fn open_closed(dir: &Path, name: &str, number: u64) -> io::Result<Option<(File, Form)>> {
     let mut refused = None;
@@ -83,6 +88,14 @@ pub fn is_valid_name(name: &str) -> bool {
         && name.len() <= 128
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
         && !name.starts_with('.')
+}
+
+/// The log and the number of a segment, if this is the name of its index.
+pub(crate) fn parse_index(file_name: &str) -> Option<(&str, u64)> {
+    match parse(file_name.strip_suffix(".idx")?)? {
+        (name, Some((number, Form::Plain))) => Some((name, number)),
+        _ => None,
+    }
 }
 
 /// What a file name in a log directory means: the log's name, and number and form if it is a closed segment.
@@ -127,6 +140,8 @@ mod tests {
                 }
             }
             assert_eq!(parse(&file(next_path(dir, name))), None);
+            assert_eq!(parse_index(&file(index_path(dir, name, 7))), Some((name, 7)));
+            assert_eq!(parse_index(&file(closed_path(dir, name, 7))), None);
         }
     }
 
@@ -143,6 +158,7 @@ mod tests {
             "web.log.1.gz",
             "web.log.000001.zst.tmp",
             "web.log.000001.gz.zst",
+            "web.log.000001.idx",
         ] {
             assert_eq!(parse(file), None, "{file}");
         }

@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 use crate::LogPos;
 use crate::catalog::{Catalog, Numbers};
 use crate::files::{Disk, Files};
-use crate::segment::{Form, active_path, closed_path, form_path, is_valid_name, next_path};
+use crate::index::Index;
+use crate::segment::{Form, active_path, closed_path, form_path, index_path, is_valid_name, next_path};
 
 /// So many bytes beyond `rotate_size` a segment waits for a line end; then it is closed inside the line.
 pub const LINE_ALLOWANCE: u64 = 16 << 20;
@@ -121,6 +122,8 @@ pub struct Writer<F: Files = Disk> {
     dropped: u64,
     /// How much of that the log itself does not tell yet.
     untold: u64,
+    /// When what was written.
+    index: Index<F::File>,
 }
 
 impl Writer<Disk> {
@@ -168,6 +171,7 @@ impl<F: Files> Writer<F> {
             full: false,
             dropped: 0,
             untold,
+            index: Index::new(),
         }
     }
 
@@ -251,6 +255,7 @@ impl<F: Files> Writer<F> {
                 _ => {}
             }
         }
+        let _ = self.files.remove(&index_path(&self.dir, &self.name, number));
         self.numbers.closed.retain(|closed| *closed != number);
         Ok(())
     }
@@ -261,6 +266,16 @@ impl<F: Files> Writer<F> {
     pub fn position(&mut self) -> LogPos {
         let _ = self.open();
         LogPos { segment: self.numbers.active(), offset: self.size }
+    }
+
+    /// What is written from here on comes from `run` and was read at `now`, in milliseconds since 1970. Before each
+    /// write, or never: this is what [`Times`](crate::Times) tells later.
+    pub fn mark(&mut self, run: u64, now: u64) {
+        // A file that cannot be opened is the write's affair.
+        if self.open().is_ok() {
+            let at = (self.numbers.active(), self.size);
+            self.index.mark((&self.files, &self.dir, &self.name), at, run, now);
+        }
     }
 
     /// Notices that somebody deleted, moved, replaced or emptied the active file. Cheap, but a system call: for once
@@ -440,6 +455,7 @@ impl<F: Files> Writer<F> {
             self.file = None;
             return Err(self.trouble("put into place", next, error));
         }
+        self.index.next((&self.files, &self.dir, &self.name), self.numbers.active());
         self.prune()?;
         gone.map_or(Ok(()), Err)
     }
@@ -478,6 +494,8 @@ impl<F: Files> Writer<F> {
         let mut result = Ok(());
         let mut stays = Vec::new();
         for number in self.numbers.closed.drain(..excess) {
+            // Of no use without its segment; the daemon takes what stays.
+            let _ = self.files.remove(&index_path(&self.dir, &self.name, number));
             for form in Form::ALL {
                 let path = form_path(&self.dir, &self.name, number, form);
                 match self.files.remove(&path) {

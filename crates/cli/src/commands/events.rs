@@ -26,7 +26,7 @@ pub struct Events {
     lines: Option<usize>,
 
     /// Only what happened since then: `10m`, `2026-11-22 19:00`, `19:00`
-    #[arg(long, value_name = "TIME", value_parser = since)]
+    #[arg(long, value_name = "TIME", value_parser = crate::args::time)]
     since: Option<Timestamp>,
 
     /// The same as SERVICE
@@ -36,28 +36,6 @@ pub struct Events {
     /// Of these services only [default: all]
     #[arg(value_name = "SERVICE")]
     services: Vec<String>,
-}
-
-/// A time ago, or a time of the reader's clock.
-fn since(text: &str) -> Result<Timestamp, String> {
-    let now = jiff::Zoned::now();
-    if let Ok(ago) = crate::args::duration(text) {
-        return now.timestamp().checked_sub(ago).map_err(|e| e.to_string());
-    }
-    let local = |time: jiff::civil::DateTime| {
-        time.to_zoned(now.time_zone().clone()).map(|time| time.timestamp()).map_err(|e| e.to_string())
-    };
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Ok(time);
-    }
-    // A date alone is its midnight.
-    if let Ok(time) = text.parse::<jiff::civil::DateTime>() {
-        return local(time);
-    }
-    match text.parse::<jiff::civil::Time>() {
-        Ok(time) => local(now.date().to_datetime(time)),
-        Err(_) => Err("it is no time; write 10m, 19:00, 2026-11-22 or 2026-11-22 19:00".to_owned()),
-    }
 }
 
 /// Shows it.
@@ -155,21 +133,4 @@ fn show_last(args: &Events, events: &[EventRecord], output: &mut Output) -> Resu
 
 fn show(event: &EventRecord, output: &mut Output) -> Result<(), Failure> {
     if output.json { output.json(event) } else { output.line(&event_text::line(event, output.paint)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_as_people_write_them() {
-        let now = Timestamp::now();
-        let ago = now.duration_since(since("10m").expect("a time")).as_secs();
-        assert!((590..=700).contains(&ago), "{ago}");
-        assert_eq!(since("2026-11-22T19:00:00Z"), Ok("2026-11-22T19:00:00Z".parse().expect("a time")));
-        for text in ["2026-11-22", "2026-11-22 19:00", "2026-11-22T19:00:03", "19:00"] {
-            assert!(since(text).is_ok(), "{text}");
-        }
-        assert!(since("yesterday-ish").is_err());
-    }
 }

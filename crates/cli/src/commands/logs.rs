@@ -5,22 +5,27 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use mainstay_logs::{Follower, LogPos, Step, tail_start};
+use regex::bytes::{Regex, RegexBuilder};
 
 use crate::args::SelectLong;
 use crate::failure::{ExitStatus, Failure, Outcome};
+use crate::log_view::{Filter, Shape, View};
 use crate::output::Output;
 use crate::stack::{self, Place};
-use crate::tails::Tails;
 
 /// How often files that did not grow are looked at again.
 const LOOK: Duration = Duration::from_millis(50);
 /// What is shown of the past when following, unless told.
 const FOLLOWED: u64 = 10;
+/// A pattern may need so much memory.
+const MAX_PATTERN: usize = 10 << 20;
 
 /// Show what services wrote
 ///
-/// One service's output is shown exactly as it was written; that of several with their names before the lines.
+/// One service's output is shown exactly as it was written; that of several with their names before the lines, in
+/// order of time.
 #[derive(Debug, clap::Args)]
 pub struct Logs {
     #[command(flatten)]
@@ -34,9 +39,33 @@ pub struct Logs {
     #[arg(short = 'n', long, value_name = "N")]
     lines: Option<u64>,
 
+    /// Only what was written since then: `10m`, `2026-11-22 19:00`, `19:00`
+    #[arg(long, value_name = "TIME", value_parser = crate::args::time)]
+    since: Option<Timestamp>,
+
+    /// Only what was written until then
+    #[arg(long, value_name = "TIME", value_parser = crate::args::time, conflicts_with = "follow")]
+    until: Option<Timestamp>,
+
+    /// Only lines that match this regular expression
+    #[arg(short, long, value_name = "REGEX", value_parser = pattern)]
+    grep: Option<Regex>,
+
+    /// Only what this run wrote; `mainstay status SERVICE` and events tell the number
+    #[arg(long, value_name = "N")]
+    run: Option<u64>,
+
+    /// With the time before each line
+    #[arg(short, long)]
+    timestamps: bool,
+
     /// Which services [default: all]
     #[arg(value_name = "SERVICE")]
     services: Vec<String>,
+}
+
+fn pattern(text: &str) -> Result<Regex, String> {
+    RegexBuilder::new(text).size_limit(MAX_PATTERN).build().map_err(|e| e.to_string())
 }
 
 /// Shows it.
@@ -44,17 +73,37 @@ pub struct Logs {
 /// # Errors
 /// No such stack or service; a log that can't be read.
 pub fn run(args: Logs, output: &mut Output) -> Outcome {
-    if output.json {
-        return Err(Failure::usage("logs are shown as they were written; there is no JSON of them"));
-    }
-    let place = stack::select(&args.select.into())?;
+    let place = stack::select(&args.select.clone().into())?;
     let names = names(&place, &args.services)?;
-    let lines = args.lines.or(args.follow.then_some(FOLLOWED));
+    let dir = &place.dirs.log;
+    let filter = args.filter();
+    let lines = args.lines.or((args.follow && args.since.is_none()).then_some(FOLLOWED));
+    let as_written = filter.is_open() && !args.timestamps && !output.json;
     match names.as_slice() {
-        [only] if !args.services.is_empty() => one(&place.dirs.log, only, lines, args.follow, output)?,
-        several => many(&place.dirs.log, several, lines, args.follow, output)?,
+        [only] if !args.services.is_empty() && as_written => one(dir, only, lines, args.follow, output)?,
+        names => {
+            let shape = Shape { names: args.services.is_empty() || names.len() > 1, times: args.timestamps };
+            let mut view = View::new(dir, filter, shape);
+            for name in names {
+                view.add(name, lines).map_err(|e| unreadable(dir, name, &e))?;
+            }
+            view.explain(output);
+            several(view, args.follow, output)?;
+        }
     }
     Ok(ExitStatus::Done)
+}
+
+impl Logs {
+    fn filter(&self) -> Filter {
+        let millis = |time: Timestamp| u64::try_from(time.as_millisecond()).unwrap_or(0);
+        Filter {
+            since: self.since.map(millis),
+            until: self.until.map(millis),
+            run: self.run,
+            grep: self.grep.clone(),
+        }
+    }
 }
 
 fn names(place: &Place, wanted: &[String]) -> Result<Vec<String>, Failure> {
@@ -75,17 +124,14 @@ fn names(place: &Place, wanted: &[String]) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-fn start(dir: &Path, name: &str, lines: Option<u64>) -> Result<LogPos, Failure> {
-    lines.map_or(Ok(LogPos::default()), |n| tail_start(dir, name, n)).map_err(|e| unreadable(dir, name, &e))
-}
-
 fn unreadable(dir: &Path, name: &str, error: &io::Error) -> Failure {
     Failure::io("read the log of", format!("{name} in {}", dir.display()), error)
 }
 
 /// The bytes of one log, nothing added.
 fn one(dir: &Path, name: &str, lines: Option<u64>, follow: bool, output: &mut Output) -> Result<(), Failure> {
-    let mut follower = Follower::new(dir, name, start(dir, name, lines)?);
+    let start = lines.map_or(Ok(LogPos::default()), |n| tail_start(dir, name, n));
+    let mut follower = Follower::new(dir, name, start.map_err(|e| unreadable(dir, name, &e))?);
     let mut buffer = vec![0; 256 * 1024];
     loop {
         match follower.read(&mut buffer).map_err(|e| unreadable(dir, name, &e))? {
@@ -99,24 +145,14 @@ fn one(dir: &Path, name: &str, lines: Option<u64>, follow: bool, output: &mut Ou
     }
 }
 
-/// The lines of several logs, each with its name.
-fn many(
-    dir: &Path,
-    names: &[String],
-    lines: Option<u64>,
-    follow: bool,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    let mut tails = Tails::new(dir);
-    for name in names {
-        tails.add(name, start(dir, name, lines)?);
-    }
+/// Lines of one or several logs.
+fn several(mut view: View, follow: bool, output: &mut Output) -> Result<(), Failure> {
     if !follow {
-        tails.finish(output)?;
+        view.finish(output)?;
         return output.flush();
     }
     loop {
-        if !tails.pump(output)? {
+        if !view.pump(output)? {
             output.flush()?;
             thread::sleep(LOOK);
         }

@@ -10,6 +10,7 @@ use mainstay_sys::capture::Chunk;
 
 use super::{Nap, Told, run_of};
 use crate::state::MAX_NOTICE;
+use crate::when;
 
 /// Trouble with a log is told at most so often.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -193,6 +194,7 @@ impl Sinks {
                 log.written = true;
                 self.written = true;
                 self.space.written |= log.writer.settings().min_free.is_some();
+                log.writer.mark(run, when::millis());
                 if !log.waiting.is_empty() {
                     log.waiting.extend_from_slice(data);
                 } else if let Err(trouble) = log.writer.write(data) {
