@@ -10,7 +10,8 @@ use crate::{lint, packages, wine};
 const PROGRAMS: [&str; 6] = ["-p", "mainstay-cli", "-p", "mainstay-fixture", "-p", "mainstay-demo"];
 
 /// Crates that Windows tests are run for.
-const ON_WINDOWS: [&str; 9] = ["core", "config", "sys", "logs", "keeper", "daemon", "api", "cli", "e2e"];
+const ON_WINDOWS: [&str; 10] =
+    ["core", "config", "sys", "logs", "service", "keeper", "daemon", "api", "cli", "e2e"];
 
 /// Everything, in the order in which mistakes are found soonest.
 pub fn all() -> Done {

@@ -1,0 +1,86 @@
+//! What a service is asked for, and the queue that it waits in.
+
+use std::collections::VecDeque;
+
+/// Something that the service is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// To stop, and why.
+    Stop(Reason),
+    /// To pause; answered with [`Running::paused`](crate::Running::paused).
+    Pause,
+    /// To go on; answered with [`Running::continued`](crate::Running::continued).
+    Continue,
+    /// To take its configuration anew; answered with [`Running::reloaded`](crate::Running::reloaded).
+    Reload,
+    /// A control of its own, 128–255: `sc control NAME 128` on Windows; SIGUSR1 is 128 and SIGUSR2 is 129 on Unix.
+    Custom(u8),
+}
+
+/// Why a service is to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Somebody asked the service manager, or pressed Ctrl+C.
+    Asked,
+    /// The machine goes down.
+    Shutdown,
+}
+
+impl Reason {
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Asked => "it was asked to",
+            Reason::Shutdown => "the machine goes down",
+        }
+    }
+}
+
+/// So many events wait; another one is refused, and whoever asked is told so. A stop never waits here.
+pub(crate) const MOST: usize = 64;
+
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    events: VecDeque<Event>,
+    stop: Option<Reason>,
+}
+
+impl Queue {
+    /// Whether it is taken.
+    pub(crate) fn push(&mut self, event: Event) -> bool {
+        match event {
+            Event::Stop(reason) => {
+                self.stop.get_or_insert(reason);
+                true
+            }
+            event if self.events.len() < MOST => {
+                self.events.push_back(event);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The stop comes before everything else, and again whenever it is asked for.
+    pub(crate) fn pop(&mut self) -> Option<Event> {
+        self.stop.map(Event::Stop).or_else(|| self.events.pop_front())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_refuses_everything_but_a_stop() {
+        let mut queue = Queue::default();
+        for _ in 0..MOST {
+            assert!(queue.push(Event::Reload));
+        }
+        assert!(!queue.push(Event::Custom(200)));
+        assert!(queue.push(Event::Stop(Reason::Shutdown)));
+        assert!(queue.push(Event::Stop(Reason::Asked)));
+        assert_eq!(queue.pop(), Some(Event::Stop(Reason::Shutdown)), "first, although it came last");
+        assert_eq!(queue.pop(), Some(Event::Stop(Reason::Shutdown)), "and it stays");
+    }
+}

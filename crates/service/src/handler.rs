@@ -1,0 +1,87 @@
+//! A service as an object with a method for each thing that can happen.
+
+use std::time::Duration;
+
+use crate::event::Event;
+use crate::service::{Failure, Running};
+
+/// A service, method by method. [`Service::run_handler`](crate::Service::run_handler) calls them one after the other, on
+/// one thread; none may block for longer than the service manager has patience.
+///
+/// What it can do beside start and stop is said to the [`Service`](crate::Service): `pausable`, `reloadable`,
+/// `custom_controls`.
+pub trait Handler: Send + 'static {
+    /// Begins to work, on threads of its own, and returns. The service is ready then.
+    ///
+    /// # Errors
+    /// It cannot; the service ends.
+    fn start(&mut self, running: &Running) -> Result<(), Failure>;
+
+    /// Stops working, and returns when nothing works any more.
+    ///
+    /// # Errors
+    /// It could not end as it should; the service ends with that code.
+    fn stop(&mut self, running: &Running) -> Result<(), Failure>;
+
+    /// Pauses.
+    ///
+    /// # Errors
+    /// It cannot; told in the log, and the service goes on.
+    fn pause(&mut self, running: &Running) -> Result<(), Failure> {
+        let _ = running;
+        Ok(())
+    }
+
+    /// Goes on.
+    ///
+    /// # Errors
+    /// It cannot; told in the log.
+    fn go_on(&mut self, running: &Running) -> Result<(), Failure> {
+        let _ = running;
+        Ok(())
+    }
+
+    /// Takes its configuration anew.
+    ///
+    /// # Errors
+    /// It cannot; told in the log, and the service goes on as before.
+    fn reload(&mut self, running: &Running) -> Result<(), Failure> {
+        let _ = running;
+        Ok(())
+    }
+
+    /// Does what a control of its own means, 128–255.
+    ///
+    /// # Errors
+    /// It cannot; told in the log.
+    fn custom(&mut self, running: &Running, code: u8) -> Result<(), Failure> {
+        let _ = (running, code);
+        Ok(())
+    }
+}
+
+/// How often a service that has nothing to do tells that it lives.
+const BEAT: Duration = Duration::from_millis(500);
+
+pub(crate) fn drive(mut handler: impl Handler, running: &Running) -> Result<(), Failure> {
+    handler.start(running)?;
+    running.ready();
+    loop {
+        let Some(event) = running.next(BEAT) else { continue };
+        let done = match event {
+            Event::Stop(_) => return handler.stop(running),
+            Event::Pause => handler.pause(running).inspect(|()| running.paused()),
+            Event::Continue => handler.go_on(running).inspect(|()| running.continued()),
+            Event::Reload => handler.reload(running).inspect(|()| running.reloaded()),
+            Event::Custom(code) => handler.custom(running, code),
+        };
+        if let Err(failure) = done {
+            running.log(crate::Level::Error, &failure.to_string());
+            match event {
+                Event::Continue => running.paused(),
+                Event::Pause | Event::Reload => running.continued(),
+                Event::Stop(_) | Event::Custom(_) => {}
+            }
+        }
+    }
+}

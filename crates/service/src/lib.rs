@@ -1,0 +1,90 @@
+//! Be a service: under the service control manager of Windows, under systemd, under Mainstay, or in a terminal, where
+//! Ctrl+C stops it. One function is all of these.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use mainstay_service::{Failure, Running, Service};
+//!
+//! fn serve(running: Running) -> Result<(), Failure> {
+//!     // … open what has to be open …
+//!     running.ready();
+//!     while !running.stop_token().wait_timeout(Duration::from_secs(1)) {
+//!         // … work …
+//!     }
+//!     Ok(())
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     Service::new("worker").run(serve)
+//! }
+//! ```
+//!
+//! - Events (pause, continue, reload, controls of your own) come from [`Running::next`], or as methods of a [`Handler`].
+//! - In async code await the [`StopToken`]: start your runtime inside the function, `tokio::select!` on the token. The
+//!   library itself needs no runtime.
+//! - [`Manager`](manager::Manager) installs, removes, starts, stops and asks; [`command_line::run`] makes a command line of
+//!   it.
+//! - [`Running::log`] writes to the Event Log, the journal or the terminal.
+//!
+//! # Coming from kardianos/service
+//!
+//! | there | here |
+//! |---|---|
+//! | `Interface.Start`, `Stop`, `Shutdowner` | [`Handler::start`], [`Handler::stop`]; a shutdown is a stop with [`Reason::Shutdown`] |
+//! | `service.New`, `Service.Run` | [`Service::new`], [`Service::run`], [`Service::run_handler`] |
+//! | `service.Control`, `ControlAction` | [`command_line::run`] |
+//! | `Install`, `Uninstall`, `Start`, `Stop`, `Restart`, `Status` | the same of [`manager::Manager`] |
+//! | `Interactive()` | [`Running::host`] |
+//! | `Platform()`, `ChosenSystem()` | [`manager::Manager::name`] |
+//! | `Logger`, `SystemLogger` | [`Running::log`], [`log::write`] |
+//! | `Config.Name`, `DisplayName`, `Description` | the same of [`Definition`] |
+//! | `Config.UserName`, `Option["Password"]` | [`Definition::account`], [`Definition::password`] |
+//! | `Config.Executable`, `Arguments`, `EnvVars`, `WorkingDirectory` | [`Definition::program`], [`Definition::arguments`], [`Definition::environment`], [`Definition::working_dir`] |
+//! | `Config.Dependencies` | [`Definition::depends_on`]; a unit's other lines go into [`Definition::unit_lines`] |
+//! | `Config.ChRoot` | `RootDirectory=` in [`Definition::unit_lines`] |
+//! | `StartType`, `DelayedAutoStart` | [`Definition::start`] |
+//! | `OnFailure`, `OnFailureDelayDuration`, `OnFailureResetPeriod` | [`Definition::recovery`], with more than one action |
+//! | `Interactive` (Windows) | none: no service has a desktop since Windows Vista |
+//! | `Restart`, `SuccessExitStatus`, `LimitNOFILE`, `LogOutput`, `ReloadSignal`, `SystemdScript` | [`Definition::recovery`] and lines in [`Definition::unit_lines`]; a whole script of one's own is what a drop-in is for |
+//! | `UserService` | [`manager::Scope::User`] |
+//! | `PIDFile` | none: systemd and the SCM know the process, and a file can lie |
+//! | `RunWait` | none: the function itself waits for whatever it likes |
+//! | `SysvScript`, `UpstartScript`, `OpenRCScript`, `RunitScript`, `LaunchdConfig` | an init script is made where there is no systemd; the other systems are not promised |
+//! | not there | pause, continue, reload, custom controls; readiness and signs of life; the watchdog; preshutdown; dry runs |
+//!
+//! # What the service manager sees
+//!
+//! | state | SCM | systemd |
+//! |---|---|---|
+//! | starting | `START_PENDING`, checkpoint and wait hint rise each second | `EXTEND_TIMEOUT_USEC` |
+//! | [`ready`](Running::ready) | `RUNNING` | `READY=1` |
+//! | pausing, paused, continuing | `PAUSE_PENDING`, `PAUSED`, `CONTINUE_PENDING` | `STATUS=paused` |
+//! | reloading | `RUNNING` | `RELOADING=1`, then `READY=1` |
+//! | stopping | `STOP_PENDING`, checkpoint and wait hint rise each second | `STOPPING=1`, `EXTEND_TIMEOUT_USEC` |
+//! | ended with a [`Failure`] | `STOPPED` with its code as the service-specific one | its code as the exit code |
+//!
+//! Each control is answered at once, whatever the service is busy with. `PRESHUTDOWN` is taken in place of `SHUTDOWN`: it
+//! comes earlier and leaves more time.
+
+pub mod command_line;
+mod definition;
+mod event;
+mod handler;
+mod host;
+pub mod log;
+pub mod manager;
+#[cfg(unix)]
+pub mod notify;
+#[cfg(windows)]
+mod registry;
+mod service;
+mod status;
+mod stop;
+
+pub use definition::{Action, Definition, Dependency, ErrorControl, KillMode, Recovery, Secret, Start};
+pub use event::{Event, Reason};
+pub use handler::Handler;
+pub use log::Level;
+pub use service::{Failure, Host, Running, Service};
+pub use status::State;
+pub use stop::StopToken;

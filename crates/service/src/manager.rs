@@ -1,0 +1,202 @@
+//! Installing, removing, starting, stopping and asking for services: through the SCM on Windows, systemd where it runs,
+//! an init script elsewhere.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::definition::{Definition, name_problem};
+
+#[cfg(unix)]
+mod commands;
+#[cfg(unix)]
+mod files;
+#[cfg(windows)]
+mod scm;
+#[cfg(unix)]
+mod unit;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+use scm as platform;
+#[cfg(unix)]
+use unix as platform;
+
+/// Whose services.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// The machine's.
+    #[default]
+    System,
+    /// This user's own: `systemctl --user`. Windows has none.
+    User,
+}
+
+/// The service manager of this machine.
+#[derive(Clone, Debug)]
+pub struct Manager(platform::Native);
+
+/// What a service manager says about a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Whether it runs.
+    pub state: NativeState,
+    /// Its main process, while it runs.
+    pub pid: Option<u32>,
+    /// What it ended with last, if that is known.
+    pub code: Option<u32>,
+    /// Whether it is started at boot, if that is known.
+    pub at_boot: Option<bool>,
+}
+
+/// The state that a service manager shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NativeState {
+    /// There is no such service.
+    NotInstalled,
+    /// It does not run.
+    Stopped,
+    /// It starts.
+    Starting,
+    /// It runs.
+    Running,
+    /// It is paused, or about to be.
+    Paused,
+    /// It stops.
+    Stopping,
+    /// It ended with a failure (systemd).
+    Failed,
+}
+
+impl NativeState {
+    /// One word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NativeState::NotInstalled => "not installed",
+            NativeState::Stopped => "stopped",
+            NativeState::Starting => "starting",
+            NativeState::Running => "running",
+            NativeState::Paused => "paused",
+            NativeState::Stopping => "stopping",
+            NativeState::Failed => "failed",
+        }
+    }
+}
+
+/// Why something did not come about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// Of what kind it is.
+    pub kind: ErrorKind,
+    /// In words: what, where, and what to do next.
+    pub text: String,
+}
+
+/// Kinds of errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// There is no such service.
+    NotInstalled,
+    /// It takes more rights.
+    Denied,
+    /// A service of that name is there, and is not ours.
+    Foreign,
+    /// The definition cannot be.
+    Invalid,
+    /// It did not come about in time, and still may.
+    Late,
+    /// Anything else.
+    Failed,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, text: impl Into<String>) -> Error {
+        Error { kind, text: text.into() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Error {}
+
+type Done<T = ()> = Result<T, Error>;
+
+impl Manager {
+    /// The one of this machine, for services of this scope.
+    ///
+    /// # Errors
+    /// There is none for this scope.
+    pub fn native(scope: Scope) -> Result<Manager, Error> {
+        platform::Native::new(scope).map(Manager)
+    }
+
+    /// What it is called: `SCM`, `systemd`, `init`.
+    pub fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    /// Installs a service, or changes the one that is there. Says each thing that was done, or with `dry_run` would be;
+    /// nothing if all is so already. What was begun is taken back when it cannot be ended.
+    ///
+    /// # Errors
+    /// The definition is wrong, rights are missing, or another service has this name.
+    pub fn install(&self, definition: &Definition, dry_run: bool) -> Result<Vec<String>, Error> {
+        if let Some(problem) = definition.problem() {
+            return Err(Error::new(ErrorKind::Invalid, problem));
+        }
+        self.0.install(definition, dry_run)
+    }
+
+    /// Stops a service, waits at most so long for that, and removes all of it. Says what was done, or with `dry_run` would
+    /// be; nothing if there is no such service.
+    ///
+    /// # Errors
+    /// It does not stop in time, or rights are missing.
+    pub fn uninstall(&self, name: &str, wait: Duration, dry_run: bool) -> Result<Vec<String>, Error> {
+        check(name)?;
+        self.0.uninstall(name, wait, dry_run)
+    }
+
+    /// Starts it and waits at most so long until it is ready. One that runs is left alone.
+    ///
+    /// # Errors
+    /// It does not exist, ends at once, or is not ready in time.
+    pub fn start(&self, name: &str, wait: Duration) -> Result<(), Error> {
+        check(name)?;
+        self.0.start(name, wait)
+    }
+
+    /// Stops it and waits at most so long for its end. One that is stopped is left alone.
+    ///
+    /// # Errors
+    /// It does not exist, or does not end in time.
+    pub fn stop(&self, name: &str, wait: Duration) -> Result<(), Error> {
+        check(name)?;
+        self.0.stop(name, wait)
+    }
+
+    /// Both, one after the other.
+    ///
+    /// # Errors
+    /// As for both.
+    pub fn restart(&self, name: &str, wait: Duration) -> Result<(), Error> {
+        self.stop(name, wait)?;
+        self.start(name, wait)
+    }
+
+    /// How it is.
+    ///
+    /// # Errors
+    /// The service manager does not say.
+    pub fn status(&self, name: &str) -> Result<Status, Error> {
+        check(name)?;
+        self.0.status(name)
+    }
+}
+
+fn check(name: &str) -> Done {
+    name_problem(name).map_or(Ok(()), |problem| Err(Error::new(ErrorKind::Invalid, problem)))
+}

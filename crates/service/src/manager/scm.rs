@@ -1,0 +1,469 @@
+//! The service control manager of Windows.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use windows_service::service::{
+    Service, ServiceAccess, ServiceAction, ServiceActionType, ServiceDependency, ServiceErrorControl,
+    ServiceExitCode, ServiceFailureActions, ServiceFailureResetPeriod, ServiceInfo, ServiceStartType,
+    ServiceState, ServiceType,
+};
+use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
+use windows_sys::Win32::System::Registry::{HKEY_LOCAL_MACHINE, REG_MULTI_SZ};
+
+use super::{Done, Error, ErrorKind, NativeState, Scope, Status};
+use crate::definition::{Action, Definition, Dependency, ErrorControl, Start};
+use crate::{log, registry};
+
+/// The machine's.
+#[derive(Clone, Debug)]
+pub(super) struct Native;
+
+const ACCESS_DENIED: i32 = 5;
+const INVALID_LEVEL: i32 = 124;
+const INSUFFICIENT_BUFFER: i32 = 122;
+const ALREADY_RUNNING: i32 = 1056;
+const NO_SUCH_SERVICE: i32 = 1060;
+const NOT_ACTIVE: i32 = 1062;
+const MARKED_FOR_DELETE: i32 = 1072;
+
+/// How often it is looked whether a state has come.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A stop that the service does not take is tried again for so long.
+const TAKEN_WITHIN: Duration = Duration::from_secs(10);
+
+/// A deleted service is gone in this time, unless somebody holds it.
+const GONE_WITHIN: Duration = Duration::from_secs(3);
+
+fn code(error: &windows_service::Error) -> i32 {
+    match error {
+        windows_service::Error::Winapi(error) => error.raw_os_error().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+fn told(what: &str) -> impl FnOnce(windows_service::Error) -> Error {
+    let what = what.to_owned();
+    move |error| match code(&error) {
+        ACCESS_DENIED => Error::new(
+            ErrorKind::Denied,
+            format!(
+                "{what} takes an administrator: run it again from an elevated terminal (\"Run as administrator\")"
+            ),
+        ),
+        NO_SUCH_SERVICE => Error::new(ErrorKind::NotInstalled, format!("{what}: there is no such service")),
+        MARKED_FOR_DELETE => Error::new(
+            ErrorKind::Failed,
+            format!(
+                "{what}: an earlier service of this name is marked for deletion, and somebody still has it open; close \
+                 services.msc, the Task Manager and the Event Viewer, or restart the machine"
+            ),
+        ),
+        _ => {
+            let text = match &error {
+                windows_service::Error::Winapi(error) => error.to_string(),
+                other => other.to_string(),
+            };
+            Error::new(ErrorKind::Failed, format!("{what} failed: {text}"))
+        }
+    }
+}
+
+fn manager(what: &str, access: ServiceManagerAccess) -> Done<ServiceManager> {
+    ServiceManager::local_computer(None::<&str>, ServiceManagerAccess::CONNECT | access).map_err(told(what))
+}
+
+fn open(what: &str, name: &str, access: ServiceAccess) -> Done<Option<Service>> {
+    match manager(what, ServiceManagerAccess::empty())?.open_service(name, access) {
+        Ok(service) => Ok(Some(service)),
+        Err(error) if code(&error) == NO_SUCH_SERVICE => Ok(None),
+        Err(error) => Err(told(what)(error)),
+    }
+}
+
+fn there(what: &str, name: &str, access: ServiceAccess) -> Done<Service> {
+    open(what, name, access)?
+        .ok_or_else(|| Error::new(ErrorKind::NotInstalled, format!("there is no service {name}")))
+}
+
+/// As the SCM takes it. The path of the image is quoted where a space in it would make it ambiguous.
+fn info(definition: &Definition) -> ServiceInfo {
+    ServiceInfo {
+        name: definition.name.clone().into(),
+        display_name: definition.display_name.clone().unwrap_or_else(|| definition.name.clone()).into(),
+        service_type: ServiceType::OWN_PROCESS,
+        start_type: match definition.start {
+            Start::Automatic | Start::Delayed => ServiceStartType::AutoStart,
+            Start::Manual => ServiceStartType::OnDemand,
+            Start::Disabled => ServiceStartType::Disabled,
+        },
+        error_control: match definition.error_control {
+            ErrorControl::Ignore => ServiceErrorControl::Ignore,
+            ErrorControl::Normal => ServiceErrorControl::Normal,
+            ErrorControl::Severe => ServiceErrorControl::Severe,
+            ErrorControl::Critical => ServiceErrorControl::Critical,
+        },
+        executable_path: definition.program.clone(),
+        launch_arguments: definition.arguments.iter().map(OsString::from).collect(),
+        dependencies: definition
+            .depends_on
+            .iter()
+            .map(|dependency| match dependency {
+                Dependency::Service(name) => ServiceDependency::Service(name.into()),
+                Dependency::Group(name) => ServiceDependency::Group(name.into()),
+            })
+            .collect(),
+        account_name: definition.account.as_ref().map(OsString::from),
+        account_password: definition.password.as_ref().map(|password| password.reveal().into()),
+    }
+}
+
+fn failure_actions(definition: &Definition) -> ServiceFailureActions {
+    let recovery = &definition.recovery;
+    let mut command = None;
+    let mut actions = Vec::new();
+    for (action, delay) in &recovery.actions {
+        let action_type = match action {
+            Action::Nothing => ServiceActionType::None,
+            Action::Restart => ServiceActionType::Restart,
+            Action::Reboot => ServiceActionType::Reboot,
+            Action::Run(line) => {
+                command.get_or_insert_with(|| OsString::from(line));
+                ServiceActionType::RunCommand
+            }
+        };
+        actions.push(ServiceAction { action_type, delay: *delay });
+    }
+    ServiceFailureActions {
+        reset_period: ServiceFailureResetPeriod::After(recovery.reset),
+        reboot_msg: None,
+        command,
+        actions: Some(actions),
+    }
+}
+
+/// What a dry run says.
+fn describe(definition: &Definition, there: bool) -> Vec<String> {
+    let verb = if there { "change" } else { "create" };
+    let info = info(definition);
+    let mut lines = vec![format!(
+        "{verb} the service {} ({}): {:?} {:?}",
+        definition.name,
+        info.display_name.to_string_lossy(),
+        info.executable_path,
+        info.launch_arguments
+    )];
+    lines.push(format!(
+        "set start {:?}, account {}, error control {:?}, preshutdown timeout {} s",
+        definition.start,
+        definition.account.as_deref().unwrap_or("LocalSystem"),
+        definition.error_control,
+        definition.stop_timeout.as_secs()
+    ));
+    lines.push(format!("set description {:?}", definition.description));
+    if !definition.depends_on.is_empty() {
+        lines.push(format!("set dependencies {:?}", definition.depends_on));
+    }
+    lines.push(format!("set failure actions {:?}", definition.recovery.actions));
+    if !definition.environment.is_empty() {
+        lines.push(format!("set environment {:?}", definition.environment.keys().collect::<Vec<_>>()));
+    }
+    lines.push(format!("register the Event Log source {}", definition.name));
+    lines
+}
+
+fn parameters(name: &str) -> String {
+    format!(r"SYSTEM\CurrentControlSet\Services\{name}")
+}
+
+/// The settings that are no part of creating a service.
+fn set(service: &Service, definition: &Definition) -> windows_service::Result<()> {
+    service.set_description(&definition.description)?;
+    if definition.start == Start::Delayed {
+        tolerate(service.set_delayed_auto_start(true))?;
+    } else if definition.start == Start::Automatic {
+        tolerate(service.set_delayed_auto_start(false))?;
+    }
+    tolerate(service.set_preshutdown_timeout(definition.stop_timeout))?;
+    tolerate(service.update_failure_actions(failure_actions(definition)))?;
+    tolerate(service.set_failure_actions_on_non_crash_failures(definition.recovery.also_failures))
+}
+
+/// A Windows that lacks a setting goes without it.
+fn tolerate(done: windows_service::Result<()>) -> windows_service::Result<()> {
+    match done {
+        Err(error) if code(&error) == INVALID_LEVEL => Ok(()),
+        done => done,
+    }
+}
+
+fn set_environment(definition: &Definition) -> std::io::Result<()> {
+    let key = registry::create(HKEY_LOCAL_MACHINE, &parameters(&definition.name))?;
+    if definition.environment.is_empty() {
+        return key.remove("Environment");
+    }
+    let strings = definition.environment.iter().map(|(name, value)| format!("{name}={value}"));
+    let mut bytes: Vec<u8> =
+        strings.flat_map(|text| registry::wide(&text)).flat_map(u16::to_le_bytes).collect();
+    bytes.extend([0, 0]);
+    key.set("Environment", REG_MULTI_SZ, &bytes)
+}
+
+impl Native {
+    pub(super) fn new(scope: Scope) -> Done<Native> {
+        match scope {
+            Scope::System => Ok(Native),
+            Scope::User => Err(Error::new(
+                ErrorKind::Failed,
+                "Windows has no services of a user; install one for the machine",
+            )),
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "there are two on Unix")]
+    pub(super) fn name(&self) -> &'static str {
+        "SCM"
+    }
+
+    #[expect(clippy::unused_self, reason = "there are two on Unix")]
+    pub(super) fn install(&self, definition: &Definition, dry_run: bool) -> Done<Vec<String>> {
+        let what = format!("installing the service {}", definition.name);
+        let access = ServiceAccess::QUERY_CONFIG | ServiceAccess::QUERY_STATUS;
+        let before = open(&what, &definition.name, access)?;
+        if let Some(service) = &before {
+            let found = service.query_config().map_err(told(&what))?.executable_path;
+            if !same_program(&found, &definition.program) {
+                let text = format!(
+                    "the service {} is there and runs {}; choose another name",
+                    definition.name,
+                    found.display()
+                );
+                return Err(Error::new(ErrorKind::Foreign, text));
+            }
+        }
+        let lines = describe(definition, before.is_some());
+        if dry_run {
+            return Ok(lines);
+        }
+        let access = ServiceAccess::ALL_ACCESS;
+        let service = if before.is_some() {
+            let service = there(&what, &definition.name, access)?;
+            service.change_config(&info(definition)).map_err(told(&what))?;
+            service
+        } else {
+            manager(&what, ServiceManagerAccess::CREATE_SERVICE)?
+                .create_service(&info(definition), access)
+                .map_err(told(&what))?
+        };
+        let rest = set(&service, definition).map_err(told(&what)).and_then(|()| {
+            set_environment(definition).and_then(|()| log::register(&definition.name)).map_err(|error| {
+                Error::new(ErrorKind::Failed, format!("{what} failed in the registry: {error}"))
+            })
+        });
+        if let Err(error) = rest {
+            if before.is_some() {
+                return Err(error);
+            }
+            let undone = service.delete();
+            let _ = log::unregister(&definition.name);
+            let how =
+                if undone.is_ok() { "nothing was changed" } else { "and it could not be removed again" };
+            return Err(Error::new(error.kind, format!("{}; {how}", error.text)));
+        }
+        Ok(lines)
+    }
+
+    pub(super) fn uninstall(&self, name: &str, wait: Duration, dry_run: bool) -> Done<Vec<String>> {
+        let what = format!("removing the service {name}");
+        let access = ServiceAccess::QUERY_STATUS;
+        if open(&what, name, access)?.is_none() {
+            return Ok(Vec::new());
+        }
+        let lines = vec![
+            format!("stop {name}"),
+            format!("delete the service {name}"),
+            format!("remove the Event Log source {name}"),
+        ];
+        if dry_run {
+            return Ok(lines);
+        }
+        // The right to delete first: a service that was stopped and cannot be removed helps nobody.
+        let service = there(&what, name, access | ServiceAccess::DELETE | ServiceAccess::STOP)?;
+        self.stop(name, wait)?;
+        match service.delete() {
+            Ok(()) => {}
+            Err(error) if code(&error) == MARKED_FOR_DELETE => {}
+            Err(error) => return Err(told(&what)(error)),
+        }
+        drop(service);
+        log::unregister(name).map_err(|error| {
+            Error::new(
+                ErrorKind::Failed,
+                format!("the service is deleted, its Event Log source is not: {error}"),
+            )
+        })?;
+        let until = Instant::now() + GONE_WITHIN;
+        while open(&what, name, access)?.is_some() {
+            if Instant::now() > until {
+                return Err(Error::new(
+                    ErrorKind::Late,
+                    format!(
+                        "the service {name} is deleted as soon as nobody has it open any more; close services.msc, the \
+                         Task Manager and the Event Viewer"
+                    ),
+                ));
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(lines)
+    }
+
+    pub(super) fn start(&self, name: &str, wait: Duration) -> Done {
+        let what = format!("starting the service {name}");
+        let service = there(&what, name, ServiceAccess::START | ServiceAccess::QUERY_STATUS)?;
+        match service.start::<&str>(&[]) {
+            Ok(()) => {}
+            Err(error) if code(&error) == ALREADY_RUNNING => {}
+            Err(error) => return Err(told(&what)(error)),
+        }
+        wait_for(&service, name, wait, &[ServiceState::Running, ServiceState::Paused])
+    }
+
+    #[expect(clippy::unused_self, reason = "there are two on Unix")]
+    pub(super) fn stop(&self, name: &str, wait: Duration) -> Done {
+        let what = format!("stopping the service {name}");
+        let service = there(&what, name, ServiceAccess::STOP | ServiceAccess::QUERY_STATUS)?;
+        let until = Instant::now() + wait;
+        let asked = Instant::now() + wait.min(TAKEN_WITHIN);
+        loop {
+            match service.stop() {
+                Ok(_) => break,
+                Err(error) if code(&error) == NOT_ACTIVE => return Ok(()),
+                Err(error) if code(&error) == ACCESS_DENIED => return Err(told(&what)(error)),
+                // It starts, or has just died: a moment later it takes it, or the SCM knows.
+                Err(error) => {
+                    let state = service.query_status().map_err(told(&what))?.current_state;
+                    if matches!(state, ServiceState::StopPending | ServiceState::Stopped) {
+                        break;
+                    }
+                    if Instant::now() > asked {
+                        return Err(told(&what)(error));
+                    }
+                    std::thread::sleep(LOOK);
+                }
+            }
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        wait_for(&service, name, left, &[ServiceState::Stopped])
+    }
+
+    #[expect(clippy::unused_self, reason = "there are two on Unix")]
+    pub(super) fn status(&self, name: &str) -> Done<Status> {
+        let what = format!("asking for the service {name}");
+        let access = ServiceAccess::QUERY_STATUS | ServiceAccess::QUERY_CONFIG;
+        let Some(service) = open(&what, name, access)? else {
+            return Ok(Status { state: NativeState::NotInstalled, pid: None, code: None, at_boot: None });
+        };
+        let status = service.query_status().map_err(told(&what))?;
+        let start = match service.query_config() {
+            Ok(config) => Some(config.start_type),
+            Err(error) if code(&error) == INSUFFICIENT_BUFFER => None,
+            Err(error) => return Err(told(&what)(error)),
+        };
+        Ok(Status {
+            state: match status.current_state {
+                ServiceState::Stopped => NativeState::Stopped,
+                ServiceState::StartPending => NativeState::Starting,
+                ServiceState::Running => NativeState::Running,
+                ServiceState::StopPending => NativeState::Stopping,
+                ServiceState::PausePending | ServiceState::Paused | ServiceState::ContinuePending => {
+                    NativeState::Paused
+                }
+            },
+            pid: status.process_id.filter(|pid| *pid != 0),
+            code: exit_of(status.exit_code),
+            at_boot: start.map(|start| start == ServiceStartType::AutoStart),
+        })
+    }
+}
+
+/// The service's own code where it has told one.
+fn exit_of(code: ServiceExitCode) -> Option<u32> {
+    match code {
+        // "Never started since boot".
+        ServiceExitCode::Win32(1077) => None,
+        ServiceExitCode::Win32(code) | ServiceExitCode::ServiceSpecific(code) => Some(code),
+    }
+}
+
+/// Whether a command line of the SCM is of this program: our own version elsewhere is ours, too.
+fn same_program(command_line: &Path, program: &Path) -> bool {
+    let text = command_line.to_string_lossy().to_lowercase();
+    let Some(name) = program.file_name().map(|name| name.to_string_lossy().to_lowercase()) else {
+        return false;
+    };
+    // The program ends with its closing quote, or with the first space after its name.
+    text.split(['\\', '/', '"', ' ']).any(|part| part == name)
+}
+
+fn wait_for(service: &Service, name: &str, wait: Duration, wanted: &[ServiceState]) -> Done {
+    let until = Instant::now() + wait;
+    let what = format!("waiting for the service {name}");
+    loop {
+        let status = service.query_status().map_err(told(&what))?;
+        if wanted.contains(&status.current_state) {
+            return Ok(());
+        }
+        if status.current_state == ServiceState::Stopped {
+            let code = exit_of(status.exit_code).unwrap_or(0);
+            let text = format!("the service {name} ended with code {code}; the Event Log may say why");
+            return Err(Error::new(ErrorKind::Failed, text));
+        }
+        if Instant::now() > until {
+            let text = format!(
+                "the service {name} is {:?} after {} s; it goes on",
+                status.current_state,
+                wait.as_secs()
+            );
+            return Err(Error::new(ErrorKind::Late, text));
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_program_is_known_wherever_it_lies() {
+        let program = Path::new(r"C:\Program Files\Mainstay\mainstay.exe");
+        for line in [
+            r#""C:\old place\mainstay.exe" keeper --service"#,
+            r"C:\mainstay.exe keeper",
+            r"c:\bin\MAINSTAY.EXE",
+        ] {
+            assert!(same_program(Path::new(line), program), "{line}");
+        }
+        assert!(!same_program(Path::new(r"C:\Windows\System32\spoolsv.exe"), program));
+    }
+
+    #[test]
+    fn failure_actions_as_windows_takes_them() {
+        let mut definition = Definition::new("x", r"C:\x.exe");
+        definition.recovery.actions = vec![
+            (Action::Restart, Duration::from_secs(1)),
+            (Action::Run("notify.exe".into()), Duration::ZERO),
+            (Action::Reboot, Duration::from_secs(60)),
+        ];
+        let actions = failure_actions(&definition);
+        assert_eq!(actions.command, Some("notify.exe".into()));
+        let kinds: Vec<_> = actions.actions.expect("some").iter().map(|action| action.action_type).collect();
+        assert_eq!(
+            kinds,
+            [ServiceActionType::Restart, ServiceActionType::RunCommand, ServiceActionType::Reboot]
+        );
+    }
+}

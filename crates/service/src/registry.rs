@@ -1,0 +1,79 @@
+//! What this crate keeps in the registry of Windows.
+#![expect(unsafe_code, reason = "calls of Windows that windows-service does not have")]
+
+use std::io;
+
+use windows_sys::Win32::Foundation::{ERROR_FILE_NOT_FOUND, ERROR_SUCCESS};
+use windows_sys::Win32::System::Registry::{
+    HKEY, KEY_SET_VALUE, REG_OPTION_NON_VOLATILE, RegCloseKey, RegCreateKeyExW, RegDeleteTreeW,
+    RegDeleteValueW, RegSetValueExW,
+};
+
+/// With the NUL at its end; one inside ends it.
+pub(crate) fn wide(text: &str) -> Vec<u16> {
+    text.encode_utf16().take_while(|unit| *unit != 0).chain([0]).collect()
+}
+
+/// An open key.
+#[derive(Debug)]
+pub(crate) struct Key(HKEY);
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        // SAFETY: it is open, and closed once.
+        unsafe { RegCloseKey(self.0) };
+    }
+}
+
+/// Opens a key to write, and makes it if it is not there.
+pub(crate) fn create(root: HKEY, path: &str) -> io::Result<Key> {
+    let path = wide(path);
+    let mut key = std::ptr::null_mut();
+    // SAFETY: the path ends with a NUL; it and the result outlive the call.
+    let status = unsafe {
+        RegCreateKeyExW(
+            root,
+            path.as_ptr(),
+            0,
+            std::ptr::null(),
+            REG_OPTION_NON_VOLATILE,
+            KEY_SET_VALUE,
+            std::ptr::null(),
+            &mut key,
+            std::ptr::null_mut(),
+        )
+    };
+    check(status).map(|()| Key(key))
+}
+
+impl Key {
+    /// Sets a value.
+    pub(crate) fn set(&self, name: &str, kind: u32, bytes: &[u8]) -> io::Result<()> {
+        let name = wide(name);
+        let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+        // SAFETY: the key is open; the name ends with a NUL; the bytes are as many as said; all outlive the call.
+        check(unsafe { RegSetValueExW(self.0, name.as_ptr(), 0, kind, bytes.as_ptr(), length) })
+    }
+
+    /// Removes a value, if it is there.
+    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
+        let name = wide(name);
+        // SAFETY: the key is open; the name ends with a NUL and outlives the call.
+        gone(unsafe { RegDeleteValueW(self.0, name.as_ptr()) })
+    }
+}
+
+/// Removes a key and what is below it, if it is there.
+pub(crate) fn delete(root: HKEY, path: &str) -> io::Result<()> {
+    let path = wide(path);
+    // SAFETY: the path ends with a NUL and outlives the call.
+    gone(unsafe { RegDeleteTreeW(root, path.as_ptr()) })
+}
+
+fn gone(status: u32) -> io::Result<()> {
+    if status == ERROR_FILE_NOT_FOUND { Ok(()) } else { check(status) }
+}
+
+fn check(status: u32) -> io::Result<()> {
+    if status == ERROR_SUCCESS { Ok(()) } else { Err(io::Error::from_raw_os_error(status.cast_signed())) }
+}
