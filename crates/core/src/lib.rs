@@ -33,6 +33,7 @@ pub mod explain;
 mod id;
 mod input;
 mod json;
+pub mod leak;
 mod plan;
 pub mod record;
 mod refusal;
