@@ -20,7 +20,7 @@ cargo xtask <chore>
   test              every check and test: lint, Linux, Windows under Wine, the Go example
   test linux        only the tests of this platform
   lint              rustfmt, clippy for both targets, cargo-deny
-  schema            write the generated files (JSON schema, state table) anew
+  schema            write the generated files (JSON schema, OpenAPI document, state table) anew
   windows [ARGS]    only the Windows tests, under Wine; ARGS go to cargo test
   bench [NAMES]     the figures: ratios measured side by side in one run
 ";

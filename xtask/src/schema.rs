@@ -6,11 +6,8 @@ use crate::run::{Done, cargo, output, root};
 
 /// Writes them anew. Tests compare them with what the program says.
 pub fn run() -> Done {
-    let schema = output(cargo().args(["run", "-q", "-p", "mainstay-cli", "--", "config", "schema"]))
-        .ok_or("`mainstay config schema` failed")?;
-    let file = root().join("schemas/mainstay.schema.json");
-    fs::write(&file, schema).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-    println!("wrote {}", file.display());
+    printed(&["config", "schema"], "schemas/mainstay.schema.json")?;
+    printed(&["api", "openapi"], "schemas/openapi.json")?;
     let table = output(cargo().args(["run", "-q", "-p", "mainstay-cli", "--", "debug", "explain-table"]))
         .ok_or("`mainstay debug explain-table` failed")?;
     let file = root().join("docs/lifecycle.md");
@@ -22,6 +19,16 @@ pub fn run() -> Done {
     let (_, after) = rest.split_once(END).ok_or("docs/lifecycle.md has lost its end mark")?;
     fs::write(&file, format!("{before}{BEGIN}{table}{END}{after}"))
         .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+    println!("wrote {}", file.display());
+    Ok(())
+}
+
+/// Writes what `mainstay` prints for these words.
+fn printed(words: &[&str], file: &str) -> Done {
+    let text = output(cargo().args(["run", "-q", "-p", "mainstay-cli", "--"]).args(words))
+        .ok_or_else(|| format!("`mainstay {}` failed", words.join(" ")))?;
+    let file = root().join(file);
+    fs::write(&file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     println!("wrote {}", file.display());
     Ok(())
 }

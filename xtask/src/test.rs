@@ -18,6 +18,7 @@ pub fn all() -> Done {
     packages::install(packages::BUILD)?;
     lint::run()?;
     linux()?;
+    openapi()?;
     go()?;
     windows(&[])
 }
@@ -62,6 +63,15 @@ pub fn windows(args: &[&str]) -> Done {
     let done = run(&mut test);
     wine::finish(&wine);
     done
+}
+
+/// A generator of clients reads the API's document, in a workspace of its own.
+fn openapi() -> Done {
+    let manifest = root().join("openapi-check/Cargo.toml");
+    let mut test = cargo();
+    // Its own target folder would be one more to clean.
+    test.args(["test", "--locked", "-q", "--manifest-path"]).arg(manifest).env("CARGO_TARGET_DIR", target());
+    run(&mut test)
 }
 
 /// The Go example's own tests.

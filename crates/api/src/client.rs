@@ -85,6 +85,14 @@ impl Client {
         self.get(routes::VERSION.to_owned(), ANSWER_TIME).await
     }
 
+    /// The OpenAPI document of the daemon that answers.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn openapi(&self) -> Result<serde_json::Value, ClientError> {
+        self.get(routes::OPENAPI.to_owned(), ANSWER_TIME).await
+    }
+
     /// The whole stack.
     ///
     /// # Errors

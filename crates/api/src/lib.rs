@@ -2,14 +2,17 @@
 //!
 //! Everything a person can do goes through it. The command line is one client of it among others.
 //!
-//! [`types`] is what goes over the wire, [`routes`] where, and [`Client`] does it.
+//! [`types`] is what goes over the wire, [`routes`] where, and [`Client`] does it. [`endpoints`] is the table of all
+//! requests, from which the server's router and the OpenAPI [`document`] are made.
 #![forbid(unsafe_code)]
 
 mod client;
+pub mod endpoints;
 mod error;
 mod events;
 mod http;
 mod logs;
+mod openapi;
 mod records;
 pub mod routes;
 pub mod types;
@@ -18,3 +21,4 @@ pub use client::Client;
 pub use error::ClientError;
 pub use events::Events;
 pub use logs::Logs;
+pub use openapi::document;

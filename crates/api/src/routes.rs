@@ -6,6 +6,8 @@ use crate::types::{Action, Changes, EventsQuery, LogsQuery, UsageQuery};
 
 /// `GET`: a [`Version`](crate::types::Version).
 pub const VERSION: &str = "/v1/version";
+/// `GET`: the OpenAPI [`document`](crate::document).
+pub const OPENAPI: &str = "/v1/openapi.json";
 
 /// `GET`: a [`Stack`](crate::types::Stack).
 pub const STACK: &str = "/v1/stack";

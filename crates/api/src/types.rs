@@ -1,11 +1,12 @@
 //! What goes over the wire, as JSON. Times are relative (milliseconds ago, milliseconds from now), because clocks
 //! of client and daemon may differ by the time somebody reads them.
 
-use mainstay_core::{Exit, ProbeKind, ServiceName, ServicePlan, StateName};
+use mainstay_core::{EventKind, Exit, ProbeKind, RunId, ServiceName, ServicePlan, StateName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The whole stack. `GET /v1/stack`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stack {
     /// Its name.
     pub name: String,
@@ -30,7 +31,7 @@ pub struct Stack {
 }
 
 /// One of Mainstay's own processes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Process {
     /// Its process id.
     pub pid: u32,
@@ -41,7 +42,7 @@ pub struct Process {
 }
 
 /// One service. `GET /v1/services/{name}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Service {
     /// Its name.
     pub name: ServiceName,
@@ -81,7 +82,7 @@ pub struct Service {
 }
 
 /// What a probe saw last.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Probe {
     /// Which probe.
     pub probe: ProbeKind,
@@ -108,7 +109,7 @@ pub struct Probe {
 }
 
 /// What the services use. `GET /v1/usage?max_age_ms=10000`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StackUsage {
     /// How long ago it was looked, in milliseconds.
     pub age_ms: u64,
@@ -121,7 +122,7 @@ pub struct StackUsage {
 }
 
 /// What one service uses.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceUsage {
     /// Its name.
     pub name: ServiceName,
@@ -130,7 +131,7 @@ pub struct ServiceUsage {
 }
 
 /// What a tree of processes uses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     /// Processor time of all runs so far, in seconds; it never falls.
     pub cpu_seconds: f64,
@@ -153,7 +154,7 @@ pub struct Usage {
 }
 
 /// How old an answer about usage may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UsageQuery {
     /// If the last look is longer ago than so many milliseconds, there is another one first; at least 1,000.
     #[serde(default = "usage_age")]
@@ -172,7 +173,7 @@ fn usage_age() -> u64 {
 
 /// Waits until the revision differs from `since` or `timeout_ms` has passed, then answers like `GET /v1/stack`.
 /// `GET /v1/changes?since=7&timeout_ms=10000`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Changes {
     /// The revision that the client knows.
     #[serde(default)]
@@ -183,7 +184,7 @@ pub struct Changes {
 }
 
 /// What can be asked of a service. `POST /v1/services/{name}/{action}`; answered at once by an [`Accepted`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Start it and what it depends on.
@@ -215,14 +216,14 @@ impl Action {
 }
 
 /// A request was taken; what comes of it is seen in status and events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Accepted {
     /// The stack's revision after it.
     pub revision: u64,
 }
 
 /// Puts a service into the stack. `POST /v1/services`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AddService {
     /// Its name; refused if it is taken.
     pub name: ServiceName,
@@ -231,7 +232,7 @@ pub struct AddService {
 }
 
 /// What a service says about itself. `POST /v1/services/{name}/notify`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Notify {
     /// The run that says it.
     pub run: u64,
@@ -240,21 +241,21 @@ pub struct Notify {
 }
 
 /// Replaces the daemon by one made from another program. `POST /v1/upgrade`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Upgrade {
     /// The program, absolute.
     pub exe: String,
 }
 
 /// Turns the recording of inputs on or off. `POST /v1/debug/record`; answered by a [`Recording`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
     /// On or off.
     pub on: bool,
 }
 
 /// Where inputs are recorded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Recording {
     /// Whether it is on.
     pub on: bool,
@@ -266,7 +267,7 @@ pub struct Recording {
 
 /// Something that happened, as `mainstay events` shows it. `GET /v1/events?since=0&follow=false&limit=1000`: a JSON
 /// object per line; with `follow` the answer goes on until the client hangs up.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventRecord {
     /// Rises by one with each event of a stack, over all its daemons.
     pub seq: u64,
@@ -274,11 +275,12 @@ pub struct EventRecord {
     pub at: String,
     /// What the core told, or one of the keeper's and daemon's own.
     #[serde(flatten)]
+    #[schemars(with = "EventFields")]
     pub event: EventBody,
 }
 
 /// Who answers. `GET /v1/version`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Version {
     /// The versions of the API that it speaks: `["v1"]`.
     pub api: Vec<String>,
@@ -289,7 +291,7 @@ pub struct Version {
 }
 
 /// Which lines of a service's output. `GET /v1/services/{name}/logs?lines=100&follow=true`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogsQuery {
     /// Go on with new ones.
     #[serde(default, deserialize_with = "flag")]
@@ -303,7 +305,7 @@ pub struct LogsQuery {
 }
 
 /// A line of a service's output.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogRecord {
     /// Where the line after it begins, as `segment:byte`; the id of a server-sent event.
     pub next: String,
@@ -353,8 +355,22 @@ pub enum EventBody {
     Other(serde_json::Map<String, serde_json::Value>),
 }
 
+/// [`EventBody`] as a form: all fields of an event, of which some are there.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the form is all that it is for")]
+struct EventFields {
+    /// To which service; none for the stack as a whole.
+    service: Option<ServiceName>,
+    /// In which run, if one was there.
+    run: Option<RunId>,
+    /// What happened to a service or to the stack.
+    kind: Option<EventKind>,
+    /// What happened to Mainstay itself, in words.
+    message: Option<String>,
+}
+
 /// Which events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventsQuery {
     /// Only those after this number.
     #[serde(default)]
@@ -368,7 +384,7 @@ pub struct EventsQuery {
 }
 
 /// Why a request failed. The body of every answer that is not 2xx.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, JsonSchema)]
 #[error("{message}")]
 pub struct Problem {
     /// What is wrong, where.

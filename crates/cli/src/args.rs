@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    config, continue_, debug, down, events, explain, logs, notify, pause, restart, rm, run, start, status,
-    stop, up, upgrade, version, wait,
+    api, config, continue_, debug, down, events, explain, logs, notify, pause, restart, rm, run, start,
+    status, stop, up, upgrade, version, wait,
 };
 use crate::output::style::Choice;
 
@@ -63,6 +63,8 @@ pub enum Command {
     Rm(rm::Rm),
     #[command(subcommand)]
     Config(config::Config),
+    #[command(subcommand)]
+    Api(api::Api),
     Notify(notify::Notify),
     Upgrade(upgrade::Upgrade),
     #[command(subcommand)]

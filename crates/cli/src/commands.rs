@@ -1,5 +1,6 @@
 //! The commands, a file each: what they take and what they do.
 
+pub mod api;
 pub mod config;
 pub mod continue_;
 pub mod debug;
@@ -44,6 +45,7 @@ pub fn dispatch(command: Command, output: &mut Output) -> Outcome {
         Command::Events(args) => events::run(args, output),
         Command::Run(args) => run::run(args, output),
         Command::Rm(args) => rm::run(&args, output),
+        Command::Api(args) => api::run(&args, output),
         Command::Config(args) => config::run(&args, output),
         Command::Notify(args) => notify::run(&args, output),
         Command::Upgrade(args) => upgrade::run(&args, output),

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a probe asks. The core passes it on; only [`Check::Notify`] it answers itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
     /// A request over HTTP gives the status, and perhaps the body, that is expected.
@@ -26,7 +27,7 @@ pub enum Check {
 }
 
 /// A request over HTTP/1.1. In JSON just the address where nothing else is given.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Form", into = "Form")]
 pub struct HttpCheck {
     /// `http://` or `https://`.
@@ -46,7 +47,7 @@ pub struct HttpCheck {
 }
 
 /// A call of `grpc.health.v1.Health/Check`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct GrpcCheck {
     /// `host:port`.
@@ -59,7 +60,7 @@ pub struct GrpcCheck {
 
 /// How a server's certificate is checked. Files are absolute, in PEM, and read anew for each question, so that renewed
 /// certificates count at once.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Tls {
     /// Authorities that are trusted, instead of the machine's.
@@ -72,21 +73,26 @@ pub struct Tls {
     pub insecure: bool,
 }
 
-/// [`HttpCheck`] in JSON.
-#[derive(Clone, Serialize, Deserialize)]
+/// A request over HTTP/1.1; just its address where nothing else is given.
+//
+// [`HttpCheck`] in JSON.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(rename = "HttpCheck")]
 enum Form {
     Url(String),
     Full(Full),
 }
 
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "HttpRequest")]
 struct Full {
     url: String,
     socket: Option<String>,
     method: Option<String>,
     headers: BTreeMap<String, String>,
+    #[schemars(with = "Vec<Vec<u16>>")]
     expect: Vec<(u16, u16)>,
     body: Option<String>,
     tls: Tls,

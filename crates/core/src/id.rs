@@ -1,9 +1,10 @@
 //! Names and numbers of things.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// The name of a service, unique in its stack.
@@ -54,6 +55,20 @@ impl ServiceName {
     }
 }
 
+impl JsonSchema for ServiceName {
+    fn schema_name() -> Cow<'static, str> {
+        "ServiceName".into()
+    }
+
+    // Without the pattern: it would change the form of maps by name.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "1 to 64 letters, digits, '.', '_' and '-' (ASCII); a letter or digit first.",
+        })
+    }
+}
+
 impl TryFrom<String> for ServiceName {
     type Error = BadName;
     fn try_from(text: String) -> Result<Self, BadName> {
@@ -86,7 +101,7 @@ impl fmt::Debug for ServiceName {
 }
 
 /// The number of a run: one life of a service's process. Never used twice while a keeper lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct RunId(pub u64);
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Check, ProbeKind, ServiceName, Settings, signal_name};
@@ -20,7 +21,7 @@ pub struct Plan {
 }
 
 /// One service.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ServicePlan {
     /// What a person wants to read about it.
@@ -79,7 +80,7 @@ impl ServicePlan {
 }
 
 /// How a process is made. The core passes it on unread.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Launch {
     /// The program and its arguments, each passed exactly as written. Never empty in a valid plan.
@@ -96,7 +97,7 @@ pub struct Launch {
 }
 
 /// When a service starts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StartMode {
     /// With the stack.
@@ -109,7 +110,7 @@ pub enum StartMode {
 }
 
 /// What a dependency must have reached before the dependent starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// Its process runs (and its startup probe, if it has one, has succeeded). A service that has completed has
@@ -122,7 +123,7 @@ pub enum Condition {
 }
 
 /// Whether an ended service starts again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RestartPolicy {
     /// After every end.
@@ -134,7 +135,7 @@ pub enum RestartPolicy {
 }
 
 /// What follows an exit with a certain code, whatever the policy says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExitAction {
     /// Start again after the back-off.
@@ -149,7 +150,7 @@ pub enum ExitAction {
 
 /// At most so many automatic restarts in a time; one more makes the service `failed`. Starts by hand do not count,
 /// and clear what was counted. A restart counts from the moment it is decided, before its back-off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StartLimit {
     /// Automatic restarts allowed in the window. Numbers above 1,000 count as 1,000.
     pub starts: u32,
@@ -158,7 +159,7 @@ pub struct StartLimit {
 }
 
 /// What follows the end of a service's process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RestartPlan {
     /// Whether it starts again.
@@ -173,6 +174,7 @@ pub struct RestartPlan {
     /// Gives up beyond it; tries for ever if absent.
     pub limit: Option<StartLimit>,
     /// Exceptions by exit code, before the policy is asked.
+    #[schemars(with = "BTreeMap<String, ExitAction>")]
     pub on_exit: BTreeMap<i64, ExitAction>,
 }
 
@@ -190,7 +192,7 @@ impl Default for RestartPlan {
 }
 
 /// One way to ask a process to end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StopAction {
     /// Ctrl+C to its console on Windows; SIGTERM to its process group on Linux.
@@ -262,7 +264,7 @@ impl StopPlan {
 }
 
 /// One step of a stop.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StopStep {
     /// What is done.
     pub action: StopAction,
@@ -271,7 +273,7 @@ pub struct StopStep {
 }
 
 /// How a service's process is ended. The whole tree is killed after the last step or at the deadline.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct StopPlan {
     /// Taken in order, each until the tree is gone or its time is over.
@@ -291,7 +293,7 @@ impl Default for StopPlan {
 }
 
 /// A repeated question to a service, with Kubernetes' semantics.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProbePlan {
     /// What is asked.
     pub check: Check,
@@ -309,7 +311,7 @@ pub struct ProbePlan {
 }
 
 /// Where a service's output goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct LogPlan {
     /// A segment is closed at the first line end at or after this size, in bytes.
@@ -331,7 +333,7 @@ pub struct LogPlan {
 }
 
 /// How closed segments are compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Compress {
     /// zstd.
@@ -344,7 +346,7 @@ pub enum Compress {
 }
 
 /// What happens to output while the disk is full.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFull {
     /// It is left out, and counted.

@@ -8,17 +8,17 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Path, Query, Request as HttpRequest, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use axum::{Json, Router};
 use http_body_util::{BodyExt, Limited};
-use mainstay_api::routes;
+use mainstay_api::endpoints::{Endpoint, Table, op};
 use mainstay_api::types::{
-    Accepted, Action, AddService, Changes, EventsQuery, LogsQuery, Notify, Record, Recording, Service, Stack,
-    StackUsage, Upgrade, UsageQuery, Version,
+    Accepted, Action, AddService, Changes, EventRecord, EventsQuery, LogRecord, LogsQuery, Notify, Record,
+    Upgrade, UsageQuery, Version,
 };
 use mainstay_core::{Request, RunId, ServiceName};
 use serde::de::DeserializeOwned;
 
+use super::serve::{Streamed, serve};
 use super::stream::{self, Form};
 use super::{Context, events, logs, view};
 use crate::driver::now;
@@ -34,7 +34,7 @@ const MAX_WAIT: Duration = Duration::from_secs(60);
 const DISK_TIME: Duration = Duration::from_secs(2);
 
 type Shared = State<Arc<Context>>;
-type Answer<T> = Result<Json<T>, Refused>;
+type Answer<E> = Result<Json<<E as Endpoint>::Answer>, Refused>;
 
 /// The account of whoever asks.
 #[derive(Clone)]
@@ -42,20 +42,27 @@ pub(super) struct Peer(pub String);
 
 /// All routes.
 pub(super) fn router(context: Arc<Context>) -> Router {
-    Router::new()
-        .route(routes::VERSION, get(version))
-        .route(routes::STACK, get(stack))
-        .route(routes::CHANGES, get(changes))
-        .route(routes::USAGE, get(usage))
-        .route(routes::DOWN, post(down))
-        .route(routes::SERVICES, post(add))
-        .route(routes::SERVICE, get(service))
-        .route(routes::ACTION, post(action))
-        .route(routes::NOTIFY, post(notify))
-        .route(routes::LOGS, get(service_logs))
-        .route(routes::EVENTS, get(all_events))
-        .route(routes::UPGRADE, post(upgrade))
-        .route(routes::RECORD, post(record))
+    let table = Table {
+        version: serve(version),
+        openapi: serve(openapi),
+        stack: serve(stack),
+        changes: serve(changes),
+        usage: serve(usage),
+        down: serve(down),
+        add: serve(add),
+        service: serve(service),
+        action: serve(action),
+        notify: serve(notify),
+        service_logs: serve(service_logs),
+        events: serve(all_events),
+        upgrade: serve(upgrade),
+        record: serve(record),
+    };
+    let mut router = Router::new();
+    for (path, handler) in table.into_routes() {
+        router = router.route(path, handler);
+    }
+    router
         .fallback(no_such_path)
         .method_not_allowed_fallback(async || Refused::new(405, "this path takes another method"))
         .with_state(context)
@@ -79,12 +86,16 @@ async fn no_such_path(uri: axum::http::Uri) -> Refused {
     Refused::new(404, "there is no such path")
 }
 
-async fn version(State(context): Shared) -> Json<Version> {
-    Json(Version {
+async fn version(State(context): Shared) -> Answer<op::Version> {
+    Ok(Json(Version {
         api: vec!["v1".to_owned()],
         mainstay: context.facts.daemon.version.clone(),
         stack: context.facts.stack.clone(),
-    })
+    }))
+}
+
+async fn openapi(State(_): Shared) -> Answer<op::Openapi> {
+    Ok(Json(mainstay_api::document()))
 }
 
 async fn service_logs(
@@ -92,7 +103,7 @@ async fn service_logs(
     Path(name): Path<String>,
     headers: HeaderMap,
     query: Result<Query<LogsQuery>, QueryRejection>,
-) -> Result<Response, Refused> {
+) -> Result<Streamed<LogRecord>, Refused> {
     let (query, name) = (read_query(query)?, read_name(name)?);
     let from = stream::last_event_id(&headers).or(query.from.as_deref());
     let from = from.map(|text| {
@@ -104,12 +115,12 @@ async fn service_logs(
     context.ask(|reply| Ask::Service(name.clone(), reply)).await?;
     let answer =
         logs::answer(context.log_dir.clone(), name.to_string(), from, &query, Form::of(&headers)).await;
-    answer.ok_or_else(|| {
+    answer.map(Streamed::new).ok_or_else(|| {
         Refused::new(500, format!("the log of {name} can't be read")).hint("daemon.log says why")
     })
 }
 
-async fn stack(State(context): Shared) -> Answer<Stack> {
+async fn stack(State(context): Shared) -> Answer<op::Stack> {
     let seen = context.ask(Ask::Stack).await?;
     Ok(Json(view::stack(&context.facts, seen, now())))
 }
@@ -117,7 +128,7 @@ async fn stack(State(context): Shared) -> Answer<Stack> {
 async fn usage(
     State(context): Shared,
     query: Result<Query<UsageQuery>, QueryRejection>,
-) -> Answer<StackUsage> {
+) -> Answer<op::Usage> {
     let query = read_query(query)?;
     let age = Duration::from_millis(query.max_age_ms);
     match tokio::time::timeout(super::DRIVER_TIME, context.metrics.usage(age)).await {
@@ -126,7 +137,10 @@ async fn usage(
     }
 }
 
-async fn changes(State(context): Shared, query: Result<Query<Changes>, QueryRejection>) -> Answer<Stack> {
+async fn changes(
+    State(context): Shared,
+    query: Result<Query<Changes>, QueryRejection>,
+) -> Answer<op::Changes> {
     let Changes { since, timeout_ms } = read_query(query)?;
     let wait = Duration::from_millis(timeout_ms).min(MAX_WAIT);
     let mut revision = context.revision.clone();
@@ -135,13 +149,13 @@ async fn changes(State(context): Shared, query: Result<Query<Changes>, QueryReje
     stack(State(context)).await
 }
 
-async fn service(State(context): Shared, Path(name): Path<String>) -> Answer<Service> {
+async fn service(State(context): Shared, Path(name): Path<String>) -> Answer<op::Service> {
     let name = read_name(name)?;
     let seen = context.ask(|reply| Ask::Service(name, reply)).await?;
     Ok(Json(view::service(seen, now())))
 }
 
-async fn down(State(context): Shared, Extension(peer): Extension<Peer>) -> Answer<Accepted> {
+async fn down(State(context): Shared, Extension(peer): Extension<Peer>) -> Answer<op::Down> {
     request(&context, peer, Request::Down).await.map(accepted)
 }
 
@@ -149,7 +163,7 @@ async fn action(
     State(context): Shared,
     Extension(peer): Extension<Peer>,
     Path((name, action)): Path<(String, String)>,
-) -> Answer<Accepted> {
+) -> Answer<op::Act> {
     let name = read_name(name)?;
     let make = match read_action(&action)? {
         Action::Start => Request::Start,
@@ -162,12 +176,8 @@ async fn action(
     request(&context, peer, make(name)).await.map(accepted)
 }
 
-async fn add(
-    State(context): Shared,
-    Extension(peer): Extension<Peer>,
-    body: HttpRequest,
-) -> Answer<Accepted> {
-    let AddService { name, plan } = read_body(body, MAX_ADD).await?;
+async fn add(State(context): Shared, Extension(peer): Extension<Peer>, body: HttpRequest) -> Answer<op::Add> {
+    let AddService { name, plan } = read_body::<op::Add>(body, MAX_ADD).await?;
     let taken = request(&context, peer, Request::Add(name, Box::new(plan))).await?;
     let mut written = context.plan_written.clone();
     // Late is not lost: the keeper has it, and the file follows.
@@ -175,9 +185,9 @@ async fn add(
     Ok(accepted(taken))
 }
 
-async fn notify(State(context): Shared, Path(name): Path<String>, body: HttpRequest) -> Answer<Accepted> {
+async fn notify(State(context): Shared, Path(name): Path<String>, body: HttpRequest) -> Answer<op::Notify> {
     let service = read_name(name)?;
-    let Notify { run, text } = read_body(body, MAX_BODY).await?;
+    let Notify { run, text } = read_body::<op::Notify>(body, MAX_BODY).await?;
     let run = RunId(run);
     context.ask(|reply| Ask::Notify { service, run, text, reply }).await.map(accepted)
 }
@@ -186,22 +196,22 @@ async fn all_events(
     State(context): Shared,
     headers: HeaderMap,
     query: Result<Query<EventsQuery>, QueryRejection>,
-) -> Result<Response, Refused> {
+) -> Result<Streamed<EventRecord>, Refused> {
     let mut query = read_query(query)?;
     if let Some(id) = stream::last_event_id(&headers) {
         query.since =
             id.parse().map_err(|_| Refused::new(400, format!("'{id}' is no number of an event")))?;
         query.limit = 0;
     }
-    Ok(events::answer(context, query, Form::of(&headers)))
+    Ok(Streamed::new(events::answer(context, query, Form::of(&headers))))
 }
 
 async fn upgrade(
     State(context): Shared,
     Extension(peer): Extension<Peer>,
     body: HttpRequest,
-) -> Answer<Accepted> {
-    let Upgrade { exe } = read_body(body, MAX_BODY).await?;
+) -> Answer<op::Upgrade> {
+    let Upgrade { exe } = read_body::<op::Upgrade>(body, MAX_BODY).await?;
     let path = std::path::Path::new(&exe);
     if !path.is_absolute() || !path.is_file() {
         return Err(Refused::new(400, format!("{exe} is not the absolute path of a program")));
@@ -209,8 +219,8 @@ async fn upgrade(
     context.ask(|reply| Ask::Upgrade { by: peer.0, exe, reply }).await.map(accepted)
 }
 
-async fn record(State(context): Shared, body: HttpRequest) -> Answer<Recording> {
-    let Record { on } = read_body(body, MAX_BODY).await?;
+async fn record(State(context): Shared, body: HttpRequest) -> Answer<op::Record> {
+    let Record { on } = read_body::<op::Record>(body, MAX_BODY).await?;
     context.ask(|reply| Ask::Record { on, reply }).await.map(Json)
 }
 
@@ -240,7 +250,10 @@ fn read_query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Refused> 
     query.map(|Query(query)| query).map_err(|error| Refused::new(400, error.body_text()))
 }
 
-async fn read_body<T: DeserializeOwned>(request: HttpRequest, most: usize) -> Result<T, Refused> {
+async fn read_body<E: Endpoint<Body: DeserializeOwned>>(
+    request: HttpRequest,
+    most: usize,
+) -> Result<E::Body, Refused> {
     let body: Body = request.into_body();
     let whole = tokio::time::timeout(super::HEAD_TIME, Limited::new(body, most).collect()).await;
     let bytes: Bytes = match whole {

@@ -1,0 +1,149 @@
+//! Every request of the API, with what goes in and what comes out: one table, from which the server makes its router
+//! and [`document`](crate::document) the OpenAPI document. A request that is not in it cannot be served, and one that
+//! is in it has to be.
+
+use std::any::TypeId;
+use std::marker::PhantomData;
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Value, json};
+
+use crate::openapi::Builder;
+use crate::{routes, types};
+
+/// How a request is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Asks, and changes nothing.
+    Get,
+    /// Changes something.
+    Post,
+}
+
+/// One request.
+pub trait Endpoint {
+    /// Its name, `service_logs`.
+    const NAME: &'static str;
+    /// How it is made.
+    const METHOD: Method;
+    /// Where; the router's pattern, with parameters in braces.
+    const PATH: &'static str;
+    /// What it does.
+    const WHAT: &'static str;
+    /// What its query says; `()` for none.
+    type Query: JsonSchema + 'static;
+    /// Its body, in JSON; `()` for none.
+    type Body: JsonSchema + 'static;
+    /// What is answered with 200. Everything else is answered by a [`Problem`](types::Problem).
+    type Answer: Answer;
+}
+
+/// The body of an answer: JSON, or a [`Stream`].
+pub trait Answer {
+    /// By media type.
+    fn content(generator: &mut SchemaGenerator) -> Value;
+}
+
+impl<T: JsonSchema> Answer for T {
+    fn content(generator: &mut SchemaGenerator) -> Value {
+        json!({ "application/json": { "schema": generator.subschema_for::<T>() } })
+    }
+}
+
+/// An answer of many records: a JSON line each, or an event each for who accepts `text/event-stream`.
+#[derive(Debug)]
+pub struct Stream<T>(PhantomData<T>);
+
+impl<T: JsonSchema> Answer for Stream<T> {
+    fn content(generator: &mut SchemaGenerator) -> Value {
+        json!({
+            "application/x-ndjson": { "schema": generator.subschema_for::<T>() },
+            "text/event-stream": { "schema": { "type": "string" } },
+        })
+    }
+}
+
+/// What belongs to the endpoint `E`.
+#[derive(Debug)]
+pub struct For<E, T>(T, PhantomData<E>);
+
+impl<E: Endpoint, T> For<E, T> {
+    /// `value` belongs to `E`.
+    pub fn new(value: T) -> Self {
+        For(value, PhantomData)
+    }
+}
+
+/// Whether a query or a body is there at all.
+pub(crate) fn is_there<T: 'static>() -> bool {
+    TypeId::of::<T>() != TypeId::of::<()>()
+}
+
+macro_rules! endpoints {
+    ($($(#[doc = $what:literal])+
+       $name:ident: $type:ident = $method:ident($path:expr), $query:ty, $body:ty => $answer:ty;)+) => {
+        /// A type for each endpoint.
+        pub mod op {
+            $($(#[doc = $what])+ #[derive(Clone, Copy, Debug)] pub struct $type;)+
+        }
+
+        $(impl Endpoint for op::$type {
+            const NAME: &'static str = stringify!($name);
+            const METHOD: Method = Method::$method;
+            const PATH: &'static str = $path;
+            const WHAT: &'static str = concat!($($what),+);
+            type Query = $query;
+            type Body = $body;
+            type Answer = $answer;
+        })+
+
+        /// Something for every endpoint; a server's handlers.
+        #[derive(Debug)]
+        pub struct Table<T> {
+            $($(#[doc = $what])+ pub $name: For<op::$type, T>,)+
+        }
+
+        impl<T> Table<T> {
+            /// All of them, each with the path of its endpoint.
+            pub fn into_routes(self) -> Vec<(&'static str, T)> {
+                vec![$((op::$type::PATH, self.$name.0),)+]
+            }
+        }
+
+        /// Puts all of them into a document.
+        pub(crate) fn describe(builder: &mut Builder) {
+            $(builder.add::<op::$type>();)+
+        }
+    };
+}
+
+endpoints! {
+    /// Who answers, and which versions of the API it speaks.
+    version: Version = Get(routes::VERSION), (), () => types::Version;
+    /// This document.
+    openapi: Openapi = Get(routes::OPENAPI), (), () => serde_json::Map<String, Value>;
+    /// The stack and all its services.
+    stack: Stack = Get(routes::STACK), (), () => types::Stack;
+    /// The stack, once its revision differs from the one that is known or the time is over.
+    changes: Changes = Get(routes::CHANGES), types::Changes, () => types::Stack;
+    /// What the services use.
+    usage: Usage = Get(routes::USAGE), types::UsageQuery, () => types::StackUsage;
+    /// Stops every service in order, then ends the stack.
+    down: Down = Post(routes::DOWN), (), () => types::Accepted;
+    /// Puts a service into the stack and starts it, unless its plan says otherwise.
+    add: Add = Post(routes::SERVICES), (), types::AddService => types::Accepted;
+    /// One service.
+    service: Service = Get(routes::SERVICE), (), () => types::Service;
+    /// Asks something of a service. What comes of it is seen in its status and in the events.
+    action: Act = Post(routes::ACTION), (), () => types::Accepted;
+    /// Says something for a service: `READY=1` and the like.
+    notify: Notify = Post(routes::NOTIFY), (), types::Notify => types::Accepted;
+    /// What a service wrote, oldest first.
+    service_logs: Logs = Get(routes::LOGS), types::LogsQuery, () => Stream<types::LogRecord>;
+    /// What happened, oldest first.
+    events: Events = Get(routes::EVENTS), types::EventsQuery, () => Stream<types::EventRecord>;
+    /// Replaces the daemon by one made from another program. The services go on.
+    upgrade: Upgrade = Post(routes::UPGRADE), (), types::Upgrade => types::Accepted;
+    /// Turns the recording of the daemon's inputs on or off.
+    record: Record = Post(routes::RECORD), (), types::Record => types::Recording;
+}
