@@ -85,14 +85,7 @@ fn time_for(action: Action, place: &Place, goals: &BTreeMap<ServiceName, Goal>) 
 /// There is none of that name.
 pub fn resolve(place: &Place, stack: &Stack, names: &[String]) -> Result<Vec<ServiceName>, Failure> {
     let mut wanted: Vec<ServiceName> = Vec::with_capacity(names.len());
-    for name in names {
-        if !stack.services.iter().any(|s| s.name.as_str() == name) {
-            let several = instances(place, stack, name);
-            if !several.is_empty() {
-                wanted.extend(several.into_iter().filter(|one| !wanted.contains(one)).collect::<Vec<_>>());
-                continue;
-            }
-        }
+    for name in &place.expand(names) {
         let Some(service) = stack.services.iter().find(|s| s.name.as_str() == name) else {
             return Err(place.no_such_service(name, stack.services.iter().map(|s| s.name.as_str())));
         };
@@ -101,17 +94,6 @@ pub fn resolve(place: &Place, stack: &Stack, names: &[String]) -> Result<Vec<Ser
         }
     }
     Ok(wanted)
-}
-
-/// The services that `name` means together: instances of a service, or others that the configuration calls so.
-fn instances(place: &Place, stack: &Stack, name: &str) -> Vec<ServiceName> {
-    // A stack without a stored plan has no instances.
-    let Ok(stored) = place.plan() else { return Vec::new() };
-    let is_one = |name_of: &ServiceName| {
-        let of = stored.plan.services.get(name_of).and_then(|plan| plan.instance_of.as_ref());
-        of.is_some_and(|of| of.as_str() == name)
-    };
-    stack.services.iter().map(|s| s.name.clone()).filter(is_one).collect()
 }
 
 /// A service's verdict, and the service as it was then (none if it is gone).
@@ -128,7 +110,7 @@ pub async fn watch(
     limit: Duration,
     output: &Output,
 ) -> Result<Seen, Failure> {
-    let mut progress = Progress::new(output.json);
+    let mut progress = Progress::new(output.json || output.quiet);
     let begin = Instant::now();
     let mut stack = client.stack().await.map_err(|e| Failure::api(e, &place.name))?;
     loop {
@@ -152,15 +134,24 @@ pub async fn watch(
         if held_up.is_empty() || left.is_zero() {
             return Ok(seen);
         }
-        match held_up.as_slice() {
-            [only] => progress.show(only),
-            [first, ..] => progress.show(&format!("{} of {}; {first}", held_up.len(), goals.len())),
-            [] => {}
-        }
+        let missed = seen.values().filter(|(verdict, _)| matches!(verdict, Verdict::Missed(_))).count();
+        progress.count(goals.len() - held_up.len() - missed, goals.len(), done_word(goals), &held_up[0]);
         // A large stack changes often, and each answer is long.
         tokio::time::sleep(Duration::from_millis(stack.services.len() as u64 / 10)).await;
         stack =
             client.changes(stack.revision, LOOK.min(left)).await.map_err(|e| Failure::api(e, &place.name))?;
+    }
+}
+
+/// What those are that are where they should be.
+fn done_word(goals: &BTreeMap<ServiceName, Goal>) -> &'static str {
+    match goals.values().next() {
+        Some(Goal::Up) => "started",
+        Some(Goal::UpAgain { .. }) => "restarted",
+        Some(Goal::Down) => "stopped",
+        Some(Goal::Gone) => "removed",
+        Some(Goal::Paused) => "paused",
+        _ => "done",
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    api, config, continue_, debug, down, events, explain, logs, notify, pause, restart, rm, run, start,
-    status, stop, up, upgrade, version, wait,
+    api, completions, config, continue_, debug, down, events, explain, logs, man, notify, pause, restart, rm,
+    run, start, status, stop, up, upgrade, version, wait,
 };
 use crate::output::style::Choice;
 
@@ -23,6 +23,10 @@ pub struct Cli {
     /// Print JSON instead of text
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
+
+    /// No progress and no remarks, only results and errors
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub quiet: bool,
 
     /// When to use colour
     #[arg(
@@ -69,6 +73,8 @@ pub enum Command {
     Upgrade(upgrade::Upgrade),
     #[command(subcommand)]
     Debug(debug::Debug),
+    Completions(completions::Completions),
+    Man(man::Man),
     Version(version::Version),
 }
 
@@ -76,29 +82,37 @@ pub enum Command {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Select {
     /// The stack, by its name
-    #[arg(short, long, value_name = "NAME", conflicts_with = "file")]
+    #[arg(short, long, value_name = "NAME", conflicts_with_all = ["files", "environment"])]
     pub stack: Option<String>,
 
-    /// The stack, by its configuration [default: ./mainstay.toml]
-    #[arg(short, long, value_name = "FILE")]
-    pub file: Option<std::path::PathBuf>,
+    /// The stack, by its configuration; further ones go over it, as for `up` [default: ./mainstay.toml]
+    #[arg(id = "files", short, long = "file", value_name = "FILE")]
+    pub files: Vec<std::path::PathBuf>,
+
+    /// With the overlays of an environment, as for `up`
+    #[arg(id = "environment", long = "env", value_name = "NAME")]
+    pub env: Option<String>,
 }
 
 /// The same for commands whose `-f` means "follow".
 #[derive(Args, Clone, Debug, Default)]
 pub struct SelectLong {
     /// The stack, by its name
-    #[arg(short, long, value_name = "NAME", conflicts_with = "file")]
+    #[arg(short, long, value_name = "NAME", conflicts_with_all = ["files", "environment"])]
     pub stack: Option<String>,
 
-    /// The stack, by its configuration [default: ./mainstay.toml]
-    #[arg(long, value_name = "FILE")]
-    pub file: Option<std::path::PathBuf>,
+    /// The stack, by its configuration; further ones go over it, as for `up` [default: ./mainstay.toml]
+    #[arg(id = "files", long = "file", value_name = "FILE")]
+    pub files: Vec<std::path::PathBuf>,
+
+    /// With the overlays of an environment, as for `up`
+    #[arg(id = "environment", long = "env", value_name = "NAME")]
+    pub env: Option<String>,
 }
 
 impl From<SelectLong> for Select {
     fn from(long: SelectLong) -> Select {
-        Select { stack: long.stack, file: long.file }
+        Select { stack: long.stack, files: long.files, env: long.env }
     }
 }
 

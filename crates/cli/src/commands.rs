@@ -1,6 +1,7 @@
 //! The commands, a file each: what they take and what they do.
 
 pub mod api;
+pub mod completions;
 pub mod config;
 pub mod continue_;
 pub mod debug;
@@ -8,6 +9,7 @@ pub mod down;
 pub mod events;
 pub mod explain;
 pub mod logs;
+pub mod man;
 pub mod notify;
 pub mod pause;
 pub mod restart;
@@ -46,6 +48,8 @@ pub fn dispatch(command: Command, output: &mut Output) -> Outcome {
         Command::Run(args) => run::run(args, output),
         Command::Rm(args) => rm::run(&args, output),
         Command::Api(args) => api::run(&args, output),
+        Command::Completions(args) => completions::run(&args, output),
+        Command::Man(args) => man::run(&args, output),
         Command::Config(args) => config::run(&args, output),
         Command::Notify(args) => notify::run(&args, output),
         Command::Upgrade(args) => upgrade::run(&args, output),

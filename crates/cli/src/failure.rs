@@ -141,7 +141,16 @@ impl Failure {
 
     /// Nothing of that stack runs.
     pub fn not_up(stack: &str) -> Failure {
-        Failure::not_there(format!("stack {stack} is not up")).hint("`mainstay up` starts it")
+        let failure = Failure::not_there(format!("stack {stack} is not up"));
+        let known = mainstay_sys::dirs::stacks();
+        if known.iter().any(|one| one == stack) {
+            return failure.hint("`mainstay up` starts it");
+        }
+        match nearest(stack, known.iter().map(String::as_str)) {
+            Some(near) => failure.hint(format!("there never was one of that name; did you mean `{near}`?")),
+            None => failure
+                .hint("there never was one of that name; `mainstay up` starts what mainstay.toml calls so"),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod excerpt;
 mod explain;
 mod failure;
 mod feed;
+mod habits;
 mod history;
 mod launch;
 mod log_view;
@@ -44,16 +45,21 @@ fn main() -> ExitCode {
         Some("ctrl-c") => return own::ctrl_c(&arguments[2..]),
         _ => {}
     }
+    if commands::completions::answered(&arguments) {
+        return ExitStatus::Done.into();
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to standard output and are no failure; a reader that is gone is none either.
             let _ = error.print();
+            habits::advise(&error);
             let status = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Done };
             return status.into();
         }
     };
     let mut output = Output::new(cli.json, cli.color);
+    output.quiet = cli.quiet;
     let outcome = commands::dispatch(cli.command, &mut output)
         .and_then(|status| output.flush().map(|()| status))
         .unwrap_or_else(|failure| told(&output, &failure));

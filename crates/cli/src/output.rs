@@ -24,6 +24,8 @@ pub struct Output {
     pub width: Option<usize>,
     /// Whether the reader is a program.
     pub json: bool,
+    /// Whether only results and errors are wanted.
+    pub quiet: bool,
 }
 
 impl Output {
@@ -33,7 +35,14 @@ impl Output {
         let width = stdout.is_terminal().then(terminal_width);
         let paint = if json { Paint::plain() } else { Paint::of(&stdout, choice) };
         let paint_err = if json { Paint::plain() } else { Paint::of(&io::stderr(), choice) };
-        Output { stdout: BufWriter::with_capacity(64 * 1024, stdout), paint, paint_err, width, json }
+        Output {
+            stdout: BufWriter::with_capacity(64 * 1024, stdout),
+            paint,
+            paint_err,
+            width,
+            json,
+            quiet: false,
+        }
     }
 
     /// Text to standard output, as it is.
@@ -78,8 +87,15 @@ impl Output {
         Ok(self.stdout.flush()?)
     }
 
-    /// A message to standard error; an object there, too, if the reader is a program.
+    /// A remark to standard error; an object there, too, if the reader is a program.
     pub fn note(&self, text: &str) {
+        if self.quiet {
+            return;
+        }
+        self.say(text);
+    }
+
+    fn say(&self, text: &str) {
         if self.json {
             self.note_raw(&serde_json::json!({ "message": text }).to_string());
         } else {
@@ -95,7 +111,7 @@ impl Output {
     /// A warning to standard error.
     pub fn warning(&self, text: &str) {
         let label = self.paint_err.apply(style::UNSURE, "warning");
-        self.note(&format!("{label}: {text}"));
+        self.say(&format!("{label}: {text}"));
     }
 
     /// Tells why the command came to nothing.

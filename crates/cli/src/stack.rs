@@ -76,6 +76,24 @@ impl Place {
         mainstay_logs::active_path(&self.dirs.log, service)
     }
 
+    /// `names` with the common name of several services (instances, for one) replaced by theirs; what is no common
+    /// name stays.
+    pub fn expand(&self, names: &[String]) -> Vec<String> {
+        // A stack without a stored plan has no common names.
+        let Ok(stored) = self.plan() else { return names.to_vec() };
+        let services = &stored.plan.services;
+        let of = |name: &String| -> Vec<String> {
+            let called = |plan: &mainstay_core::ServicePlan| {
+                plan.instance_of.as_ref().is_some_and(|of| of.as_str() == name)
+            };
+            let all = services.iter().filter(|(_, plan)| called(plan)).map(|(name, _)| name.to_string());
+            let all: Vec<String> =
+                if services.contains_key(name.as_str()) { Vec::new() } else { all.collect() };
+            if all.is_empty() { vec![name.clone()] } else { all }
+        };
+        names.iter().flat_map(of).collect()
+    }
+
     /// This stack has no service of that name; says which one was meant, if that can be guessed.
     pub fn no_such_service<'a>(
         &self,
@@ -114,7 +132,7 @@ pub fn all_up() -> Vec<Place> {
 /// # Errors
 /// The file that was named is not there.
 pub fn config_path(select: &Select) -> Result<Option<PathBuf>, Failure> {
-    let path = match (&select.stack, &select.file) {
+    let path = match (&select.stack, select.files.first()) {
         (Some(_), _) => return Ok(None),
         (None, Some(file)) if file.is_dir() => in_directory(file)?.unwrap_or_else(|| file.join(CONFIG)),
         (None, Some(file)) => file.clone(),
@@ -138,7 +156,7 @@ pub fn config_paths(files: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     if files.is_empty() {
         return Ok(config_path(&Select::default())?.into_iter().collect());
     }
-    let one = |file: &PathBuf| config_path(&Select { stack: None, file: Some(file.clone()) });
+    let one = |file: &PathBuf| config_path(&Select { files: vec![file.clone()], ..Select::default() });
     files.iter().filter_map(|file| one(file).transpose()).collect()
 }
 
@@ -159,7 +177,8 @@ pub fn select(select: &Select) -> Result<Place, Failure> {
         return Place::of(name);
     }
     if let Some(path) = config_path(select)? {
-        return of_config(&path);
+        let files = if select.files.is_empty() { vec![path] } else { config_paths(&select.files)? };
+        return of_config(&files, select.env.clone());
     }
     let up = all_up();
     match up.as_slice() {
@@ -176,7 +195,8 @@ pub fn select(select: &Select) -> Result<Place, Failure> {
 
 /// The stack of a configuration. If one that was made from this file is up, it is that one, whatever the file says by
 /// now: a bad edit must not take away the means to look at what runs.
-fn of_config(path: &Path) -> Result<Place, Failure> {
+fn of_config(files: &[PathBuf], env: Option<String>) -> Result<Place, Failure> {
+    let path = files.first().map_or(Path::new(CONFIG), PathBuf::as_path);
     let from_it = |place: &Place| place.keeper().and_then(|k| k.config).is_some_and(|config| config == path);
     for name in dirs::stacks() {
         let place = Place::of(&name)?;
@@ -184,6 +204,6 @@ fn of_config(path: &Path) -> Result<Place, Failure> {
             return Ok(place);
         }
     }
-    let plan = plan_file::load(&[path.to_owned()], &Over::default())?.plan;
+    let plan = plan_file::load(files, &Over { env, ..Over::default() })?.plan;
     Place::of(&plan.stack)
 }

@@ -79,7 +79,7 @@ async fn wait_until_down(
     limit: Duration,
     output: &Output,
 ) -> Result<(), Failure> {
-    let mut progress = Progress::new(output.json);
+    let mut progress = Progress::new(output.json || output.quiet);
     let begin = Instant::now();
     let mut revision = 0;
     let mut last: Option<Stack> = None;
@@ -90,7 +90,9 @@ async fn wait_until_down(
         }
         match client.changes(revision, Duration::from_millis(500).min(left)).await {
             Ok(stack) => {
-                progress.show(&still_there(&stack));
+                let all = stack.services.len();
+                let down = stack.services.iter().filter(|service| service.state.is_down()).count();
+                progress.count(down, all, "down", &still_there(&stack));
                 revision = stack.revision;
                 last = Some(stack);
             }

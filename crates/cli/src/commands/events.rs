@@ -46,6 +46,7 @@ pub fn run(mut args: Events, output: &mut Output) -> Outcome {
     let named = std::mem::take(&mut args.named);
     args.services.extend(named);
     let place = stack::select(&args.select.clone().into())?;
+    args.services = place.expand(&args.services);
     if place.is_up() {
         block_on(live(&args, &place, output))?;
     } else {

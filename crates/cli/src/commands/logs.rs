@@ -74,7 +74,7 @@ fn pattern(text: &str) -> Result<Regex, String> {
 /// No such stack or service; a log that can't be read.
 pub fn run(args: Logs, output: &mut Output) -> Outcome {
     let place = stack::select(&args.select.clone().into())?;
-    let names = names(&place, &args.services)?;
+    let names = names(&place, &place.expand(&args.services))?;
     let dir = &place.dirs.log;
     let filter = args.filter();
     let lines = args.lines.or((args.follow && args.since.is_none()).then_some(FOLLOWED));

@@ -76,7 +76,7 @@ fn show(args: &Status, places: &[Place], stacks: &[Stack], output: &mut Output) 
 /// The stack that was named, or that belongs to the configuration here; without either, and after the latter, all
 /// that are up.
 fn places(args: &Status) -> Result<Vec<Place>, Failure> {
-    let named = args.select.stack.is_some() || args.select.file.is_some();
+    let named = args.select.stack.is_some() || !args.select.files.is_empty();
     if named || !args.services.is_empty() {
         return Ok(vec![stack::select(&args.select)?]);
     }

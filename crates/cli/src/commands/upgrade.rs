@@ -51,7 +51,7 @@ pub fn run(args: &Upgrade, output: &mut Output) -> Outcome {
             Ok(_) | Err(ClientError::Lost(_)) => {}
             Err(error) => return Err(refused(error)),
         }
-        let mut progress = Progress::new(output.json);
+        let mut progress = Progress::new(output.json || output.quiet);
         let begin = Instant::now();
         loop {
             progress.show(&format!("{}: the new daemon takes over", place.name));
