@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use mainstay_core::ServiceName;
+use mainstay_core::{Check, ProbeKind, ProbePlan, ServiceName};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -12,7 +13,7 @@ use crate::elements::service::{Draft, SERVICE};
 use crate::keys::{Form, Section};
 use crate::layers::child;
 use crate::source::Origin;
-use crate::value::{Node, Text, Value};
+use crate::value::{Entry, Node, Text, Value};
 
 /// One value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -124,6 +125,33 @@ impl<'c, 'a> Writer<'c, 'a> {
             self.add("working_dir", string(dir), "default".to_owned());
         }
         self.defaults("", &SERVICE, node);
+        for kind in [ProbeKind::Startup, ProbeKind::Ready, ProbeKind::Live] {
+            let name = &kind.to_string();
+            let written = entries.iter().find(|entry| entry.key == *name).map(|entry| &entry.value.value);
+            if let (Some(probe), Some(Value::Table(written))) = (draft.plan.probe(kind), written) {
+                self.probe(name, probe, written);
+            }
+        }
+    }
+
+    /// What a probe has by default, which depends on its kind and on what it asks.
+    fn probe(&mut self, name: &str, probe: &ProbePlan, written: &[Entry]) {
+        // What says itself how it is has its times from there.
+        if probe.check == Check::Notify {
+            return;
+        }
+        let all = [
+            ("interval", time(probe.interval)),
+            ("timeout", time(probe.timeout)),
+            ("failures", probe.failures.to_string()),
+            ("successes", probe.successes.to_string()),
+            ("initial_delay", time(probe.initial_delay)),
+        ];
+        for (key, value) in all {
+            if !written.iter().any(|entry| entry.key == key) {
+                self.add(&format!("{name}.{key}"), value, "default".to_owned());
+            }
+        }
     }
 
     fn value(&mut self, path: &str, node: &Node, form: Option<&'static Form>) {
@@ -220,6 +248,15 @@ impl<'c, 'a> Writer<'c, 'a> {
             value,
             origin,
         });
+    }
+}
+
+/// As a person writes it.
+fn time(time: Duration) -> String {
+    if time.subsec_nanos() == 0 {
+        format!("\"{}s\"", time.as_secs())
+    } else {
+        format!("\"{}ms\"", time.as_millis())
     }
 }
 

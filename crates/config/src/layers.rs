@@ -25,7 +25,11 @@ pub(crate) fn read(cx: &mut Context<'_>, files: &[FileText<'_>], asked: &Asked) 
     let mut sound = true;
     let mut merged: Option<Node> = None;
     for file in files {
-        match read_file(cx, file) {
+        let read = read_file(cx, file).map(|mut node| {
+            unset(cx, &mut node, merged.as_mut());
+            node
+        });
+        match read {
             Some(node) => match &mut merged {
                 None => merged = Some(node),
                 Some(base) => merge(base, node, Some(&ROOT)),
@@ -70,6 +74,50 @@ fn read_file(cx: &mut Context<'_>, file: &FileText<'_>) -> Option<Node> {
         }
     }
     Some(root)
+}
+
+/// Takes away of `below` what the file says at `unset`: TOML has no null.
+fn unset(cx: &mut Context<'_>, file: &mut Node, mut below: Option<&mut Node>) {
+    let Value::Table(entries) = &mut file.value else { return };
+    let Some(at) = entries.iter().position(|entry| entry.key == UNSET) else { return };
+    let entry = entries.remove(at);
+    let items = match entry.value.value {
+        Value::List(items) => items,
+        Value::Broken => return,
+        _ => {
+            cx.error(entry.value.span, format!("`{UNSET}` is a list of keys")).hint(UNSET_SAMPLE);
+            return;
+        }
+    };
+    for item in items {
+        let Value::Text(text) = &item.value else {
+            cx.error(item.span, format!("a key in `{UNSET}` is a string")).hint(UNSET_SAMPLE);
+            continue;
+        };
+        let Some(parts) = syntax::key(&text.raw) else {
+            cx.error(item.span, format!("`{}` is no key", text.raw)).hint(UNSET_SAMPLE);
+            continue;
+        };
+        let parts: Vec<String> = parts.into_iter().map(|(part, _)| part).collect();
+        if !below.as_deref_mut().is_some_and(|below| remove(below, &parts)) {
+            cx.error(item.span, format!("no file below this one has `{}`", text.raw))
+                .hint(format!("`{UNSET}` takes away what an earlier -f or the file of an overlay says"));
+        }
+    }
+}
+
+const UNSET: &str = "unset";
+const UNSET_SAMPLE: &str = "write unset = [\"service.api.environment.PORT\"]";
+
+/// Whether it was there.
+fn remove(node: &mut Node, parts: &[String]) -> bool {
+    let (Value::Table(entries), [first, rest @ ..]) = (&mut node.value, parts) else { return false };
+    let Some(at) = entries.iter().position(|entry| entry.key == *first) else { return false };
+    if rest.is_empty() {
+        entries.remove(at);
+        return true;
+    }
+    remove(&mut entries[at].value, rest)
 }
 
 /// Puts `over` over `base`. `form` is what the schema says of them.

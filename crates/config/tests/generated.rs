@@ -8,7 +8,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{World, parse_in};
-use mainstay_config::{reference_text, schema, schema_text};
+use mainstay_config::{Asked, reference_text, schema, schema_text};
 
 fn file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
@@ -89,7 +89,14 @@ fn the_examples_of_all_keys_are_accepted() {
         };
         let example = example.trim_end_matches('`');
         let text = wrap(place, example);
-        let loaded = parse_in(&text, &[], &[("api.env", "")]);
+        let loaded = if example.starts_with("unset") {
+            // It needs a file below.
+            let base: &[u8] = b"service.api = { command = ['x'], environment = { PORT = 1 } }";
+            World::new(&[], &[])
+                .parse_all(&[("mainstay.toml", base), ("over.toml", text.as_bytes())], &Asked::default())
+        } else {
+            parse_in(&text, &[], &[("api.env", "")])
+        };
         assert!(!loaded.diagnostics.has_errors(), "{text}\n{}", loaded.diagnostics);
         tried += 1;
     }

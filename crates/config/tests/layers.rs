@@ -213,3 +213,43 @@ fn what_is_shown_says_where_it_came_from_and_makes_the_same_plan() {
         .collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
+
+#[test]
+fn a_file_takes_away_what_one_below_says() {
+    let over = r#"
+unset = ["service.api.environment.PORT", "service.api.live", 'service.api."restart".delay']
+[service.api]
+description = "less"
+"#;
+    let plan = good(&[("mainstay.toml", BASE), ("over.toml", over)], &Asked::default());
+    let api = service(&plan, "api");
+    assert_eq!(api.launch.environment.keys().collect::<Vec<_>>(), ["MODE"]);
+    assert_eq!(api.live, None);
+    assert_eq!(api.restart.delay, ServicePlan::default().restart.delay);
+    assert_eq!(api.restart.max_delay, Duration::from_secs(120));
+    // What is taken away may be said anew, without what it was.
+    let anew = "unset: [service.api.environment]\nservice: { api: { environment: { ONLY: 1 } } }\n";
+    let plan = good(&[("mainstay.toml", BASE), ("over.yaml", anew)], &Asked::default());
+    assert_eq!(service(&plan, "api").launch.environment.keys().collect::<Vec<_>>(), ["ONLY"]);
+}
+
+#[test]
+fn what_cannot_be_taken_away_is_told() {
+    for (over, complaint) in [
+        (
+            r#"unset = ["service.api.environment.PROT"]"#,
+            "no file below this one has `service.api.environment.PROT`",
+        ),
+        (r#"unset = ["service.api.command.x"]"#, "no file below this one has"),
+        (r#"unset = ["service..api"]"#, "`service..api` is no key"),
+        (r#"unset = "service.api""#, "`unset` is a list of keys"),
+        ("unset = [1]", "a key in `unset` is a string"),
+    ] {
+        let loaded = merge(&[("mainstay.toml", BASE), ("over.toml", over)], &Asked::default());
+        let told = loaded.diagnostics.to_string();
+        assert!(loaded.plan.is_none() && told.contains(complaint) && told.contains("over.toml:1:"), "{told}");
+    }
+    // The first file has none below it.
+    let loaded = merge(&[("mainstay.toml", &format!("unset = ['name']\n{BASE}"))], &Asked::default());
+    assert!(loaded.diagnostics.to_string().contains("no file below"), "{}", loaded.diagnostics);
+}

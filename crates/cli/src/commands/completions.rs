@@ -36,7 +36,7 @@ enum Shell {
     Fish,
     /// Windows PowerShell and PowerShell
     #[value(name = "powershell", alias = "pwsh")]
-    PowerShell,
+    Pwsh,
 }
 
 /// Prints it.
@@ -48,7 +48,7 @@ pub fn run(args: &Completions, output: &mut Output) -> Outcome {
         Shell::Bash => "bash",
         Shell::Zsh => "zsh",
         Shell::Fish => "fish",
-        Shell::PowerShell => "powershell",
+        Shell::Pwsh => "powershell",
     };
     let shells = Shells::builtins();
     let unknown = || Failure::failed(format!("there are no completions for {name}"));

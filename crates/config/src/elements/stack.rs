@@ -36,6 +36,13 @@ pub(crate) static STACK: Section = Section {
         )
         .also(&["templates", "defaults"]),
         Key::new(
+            "unset",
+            Form::List(&Form::Text),
+            "[\"service.api.environment.PORT\"]",
+            "Keys that this file takes away of the ones below it.",
+        )
+        .default("nothing"),
+        Key::new(
             "service",
             Form::Map(MapKey::Name, &Form::Section(&SERVICE)),
             "{ db = { command = [\"etcd\"] } }",
@@ -59,6 +66,8 @@ pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &Asked) -> Option<(
     let named = reader.get("name");
     let stack = name(cx, named, top);
     let (services, templates) = (reader.get("service"), reader.get("template"));
+    // Has had its effect when the files were merged.
+    reader.get("unset");
     reader.finish();
 
     let mut drafts = BTreeMap::new();
