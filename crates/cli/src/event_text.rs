@@ -2,6 +2,7 @@
 
 use anstyle::Style;
 use mainstay_api::types::{EventBody, EventRecord};
+use mainstay_core::leak::Change;
 use mainstay_core::{Event, EventKind, ProbeKind, StateName};
 
 use crate::output::style::{self, Paint};
@@ -26,6 +27,10 @@ pub fn words(event: &Event) -> String {
         EventKind::Probe { probe, ok: false, detail } => format!("{probe} probe fails: {detail}"),
         EventKind::StopStep { step } => format!("stop: {step}"),
         EventKind::Waiting { reason } => format!("waits: {reason}"),
+        EventKind::Leak { change: Change::Grows(growth) } => format!("leak: {growth}"),
+        EventKind::Leak { change: Change::Settled(growth) } => {
+            format!("leak: {} no longer grows", growth.resource)
+        }
         EventKind::Refused { reason } => format!("refused: {reason}"),
     };
     words::printable(&text)
@@ -44,6 +49,7 @@ pub fn colour(event: &Event) -> Style {
         EventKind::Probe { ok: false, .. } | EventKind::BackOff { .. } | EventKind::Refused { .. } => {
             style::UNSURE
         }
+        EventKind::Leak { change: Change::Grows(_) } => style::UNSURE,
         EventKind::Exited { exit, .. } if !exit.is_success() => style::UNSURE,
         EventKind::Requested { .. } | EventKind::Spawned { .. } | EventKind::StopStep { .. } => style::DIM,
         _ => Style::new(),
@@ -95,6 +101,7 @@ pub fn brief(event: &Event) -> Option<String> {
         | EventKind::CrashLoop { .. }
         | EventKind::Probe { .. }
         | EventKind::Waiting { .. }
+        | EventKind::Leak { .. }
         | EventKind::Refused { .. } => return Some(words(event)),
     };
     Some(words::printable(&text))
@@ -134,6 +141,8 @@ mod tests {
             state(StateName::Running, StateName::Failed, "exit code 78"),
             EventKind::StopStep { step: "ctrl_c".to_owned() },
             state(StateName::Stopping, StateName::Stopped, "asked by root"),
+            EventKind::Leak { change: Change::Grows(crate::testing::growth()) },
+            EventKind::Leak { change: Change::Settled(crate::testing::growth()) },
             EventKind::Refused { reason: "the stack is going down".to_owned() },
         ]
     }

@@ -85,6 +85,7 @@ fn complete(place: &Place, mut facts: Facts) -> Result<Facts, Failure> {
             .filter(|killed| end.ago.is_none_or(|ago| ago.abs_diff(killed.ago) < SAME))
             .map(|killed| killed.message);
     }
+    facts.leaks = story.leaks.iter().map(ToString::to_string).collect();
     (facts.ends, facts.stop_step, facts.asked) = (story.ends, story.stop_step, story.asked);
     facts.output = excerpt::plain(place, &facts.service);
     Ok(facts)

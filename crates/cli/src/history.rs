@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mainstay_api::types::{EventBody, EventRecord};
 use mainstay_core::explain::{Asked, End, MAX_ENDS};
+use mainstay_core::leak::{Change, Growth};
 use mainstay_core::{EventKind, StateName};
 
 use crate::failure::Failure;
@@ -65,6 +66,8 @@ pub struct Story {
     pub stop_step: Option<String>,
     /// Who asked for something last.
     pub asked: Option<Asked>,
+    /// What grows without end in its present run, the newest last.
+    pub leaks: Vec<Growth>,
 }
 
 /// Reads the story of `service` out of the events.
@@ -87,6 +90,14 @@ pub fn story(events: &[EventRecord], service: &str, now: Timestamp) -> Story {
             EventKind::Spawned { pid: new } => {
                 pid = Some(*new);
                 (step, stopped_for) = (None, None);
+                story.leaks.clear();
+            }
+            EventKind::Leak { change } => {
+                let (Change::Grows(growth) | Change::Settled(growth)) = change;
+                story.leaks.retain(|known| known.resource != growth.resource);
+                if matches!(change, Change::Grows(_)) {
+                    story.leaks.push(*growth);
+                }
             }
             EventKind::State { to: StateName::Stopping, reason, .. } => stopped_for = Some(reason.clone()),
             EventKind::State { to: StateName::Starting, .. } => (step, stopped_for) = (None, None),
@@ -135,7 +146,8 @@ mod tests {
             event(8, Some("api"), EventKind::StopStep { step: "kill of the whole tree".into() }),
             event(9, Some("db"), exited(Exit::Code(9))),
             event(10, Some("api"), exited(Exit::Signal(9))),
-            event(11, None, EventKind::Requested { by: "me".into(), what: "down".into() }),
+            event(11, Some("api"), EventKind::Leak { change: Change::Grows(crate::testing::growth()) }),
+            event(12, None, EventKind::Requested { by: "me".into(), what: "down".into() }),
         ];
         let now = "2026-11-22T20:00:00Z".parse().expect("a time");
         let story = story(&events, "api", now);
@@ -146,6 +158,7 @@ mod tests {
         assert_eq!((story.ends[1].exit, story.ends[1].step.clone()), (Some(Exit::Code(3)), None));
         assert_eq!(story.last_pid, Some(12));
         assert_eq!(story.asked.map(|asked| asked.by).as_deref(), Some("me"));
+        assert_eq!(story.leaks, [crate::testing::growth()]);
         assert!(story.ends[0].ago.is_some_and(|ago| ago > Duration::from_secs(1)));
     }
 }

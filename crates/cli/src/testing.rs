@@ -65,3 +65,16 @@ pub fn stack(name: &str, services: Vec<Service>) -> Stack {
         services,
     }
 }
+
+/// Memory that grows.
+pub fn growth() -> mainstay_core::leak::Growth {
+    mainstay_core::leak::Growth {
+        resource: mainstay_core::leak::Resource::Memory,
+        per_hour: 12e6,
+        low: 11.2e6,
+        high: 12.9e6,
+        since: 1_767_571_200,
+        at: 1_767_571_200 + 9 * 3600,
+        value: 410e6,
+    }
+}

@@ -9,9 +9,9 @@ use std::time::Duration;
 use common::{World, base_dir, parse_for, parse_in};
 use mainstay_config::System;
 use mainstay_core::{
-    Check, Compress, Condition, ExitAction, Launch, LogPlan, OnFull, Plan, ProbePlan, RestartPlan,
-    RestartPolicy, Rlimit, ServiceName, ServicePlan, Settings, StartLimit, StartMode, StopAction, StopPlan,
-    StopStep,
+    Check, Compress, Condition, ExitAction, Launch, LeakAction, LogPlan, OnFull, Plan, ProbePlan,
+    RestartPlan, RestartPolicy, Rlimit, ServiceName, ServicePlan, Settings, StartLimit, StartMode,
+    StopAction, StopPlan, StopStep,
 };
 
 const KITCHEN_SINK: &str = include_str!("good.toml");
@@ -108,6 +108,7 @@ fn api() -> ServicePlan {
             min_free: Some(1_000_000_000),
             on_full: OnFull::Block,
         },
+        leak: LeakAction::Restart,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::leak::Change;
 use crate::status::StateName;
 use crate::{Exit, ProbeKind, RunId, ServiceName};
 
@@ -86,6 +87,11 @@ pub enum EventKind {
     Waiting {
         /// In words: "db is not ready yet".
         reason: String,
+    },
+    /// Something that it uses has begun to grow without end, or does not any more.
+    Leak {
+        /// What became of it.
+        change: Change,
     },
     /// A request was refused.
     Refused {

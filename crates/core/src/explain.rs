@@ -60,6 +60,8 @@ pub struct Facts {
     pub asked: Option<Asked>,
     /// The last lines of its output, the oldest first.
     pub output: Vec<String>,
+    /// What it uses that grows without end, in words each.
+    pub leaks: Vec<String>,
     /// Bytes of its output that could not be written.
     pub log_lost: u64,
     /// Whether the stack goes down.
@@ -90,6 +92,7 @@ impl Facts {
             stop_step: None,
             asked: None,
             output: Vec::new(),
+            leaks: Vec::new(),
             log_lost: 0,
             going_down: false,
             up: true,
@@ -380,6 +383,7 @@ fn because(facts: &Facts) -> Vec<String> {
         let restarts = count(facts.restarts, "time");
         all.push(format!("It was restarted {restarts} since the last start by hand."));
     }
+    all.extend(facts.leaks.iter().map(|leak| format!("It seems to leak: {leak}.")));
     if facts.log_lost > 0 {
         all.push(format!("{} bytes of its output could not be written to its log.", facts.log_lost));
     }

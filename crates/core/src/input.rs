@@ -94,6 +94,13 @@ pub enum Input {
         /// line each; other lines are ignored.
         text: String,
     },
+    /// What a service uses has begun to grow, or does not any more.
+    Leak {
+        /// Which run.
+        run: RunId,
+        /// What became of it.
+        change: crate::leak::Change,
+    },
     /// The time asked for by [`Supervisor::next_deadline`](crate::Supervisor::next_deadline) has come.
     Tick,
 }

@@ -15,7 +15,7 @@
 //! the first morning of a service from a leak, unless it grows to the double and more, or its limit is near.
 //!
 //! A restart begins anew, after a warm-up; the past is kept. The state is bounded: about 1 KiB for each series.
-//! Nothing is written down: a new daemon plays the stored history through it.
+//! Nothing is written down: after a replacement of the daemon a service is as one that was never seen.
 
 mod past;
 mod trend;
@@ -41,7 +41,9 @@ const SETTLING: u64 = 3 * 3600;
 const OVER: f64 = 0.25;
 
 /// What may grow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Resource {
     /// Memory of the whole tree, in bytes.
@@ -87,7 +89,7 @@ impl std::fmt::Display for Resource {
 }
 
 /// A growth that does not look like it ends by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Growth {
     /// Of what.
     pub resource: Resource,
@@ -116,6 +118,28 @@ pub struct Reach {
     pub latest: Option<u64>,
 }
 
+impl std::fmt::Display for Growth {
+    /// "memory grows by 12.0 MB/h (11.2 to 12.9) for 9 h, now 410.0 MB"
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let number = |value: f64| match self.resource {
+            Resource::Memory => format!("{:.1}", value / 1e6),
+            _ => format!("{value:.1}"),
+        };
+        let unit = if self.resource == Resource::Memory { " MB" } else { "" };
+        let hours = self.at.saturating_sub(self.since) / 3600;
+        let verb = if self.resource == Resource::Memory { "grows" } else { "grow" };
+        write!(
+            f,
+            "{} {verb} by {}{unit}/h ({} to {}) for {hours} h, now {}{unit}",
+            self.resource,
+            number(self.per_hour),
+            number(self.low),
+            number(self.high),
+            number(self.value),
+        )
+    }
+}
+
 impl Growth {
     /// When it reaches `limit`, if it goes on like this. None for a limit more than a hundred years away.
     pub fn reaches(&self, limit: f64) -> Option<Reach> {
@@ -134,7 +158,7 @@ impl Growth {
 }
 
 /// What became of a series.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// It has begun to grow.

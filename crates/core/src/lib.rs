@@ -52,8 +52,8 @@ pub use event::{Event, EventKind};
 pub use id::{BadName, RunId, ServiceName};
 pub use input::{Exit, Input, ProbeKind, ProbeOutcome, Request, signal_name, signal_number};
 pub use plan::{
-    Compress, Condition, ExitAction, Launch, LogPlan, OnFull, Plan, ProbePlan, RestartPlan, RestartPolicy,
-    ServicePlan, StartLimit, StartMode, StopAction, StopPlan, StopStep,
+    Compress, Condition, ExitAction, Launch, LeakAction, LogPlan, OnFull, Plan, ProbePlan, RestartPlan,
+    RestartPolicy, ServicePlan, StartLimit, StartMode, StopAction, StopPlan, StopStep,
 };
 pub use refusal::{Refusal, RefusalKind};
 pub use settings::{Rlimit, Settings};

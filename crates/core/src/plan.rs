@@ -48,6 +48,8 @@ pub struct ServicePlan {
     pub live: Option<ProbePlan>,
     /// Where its output goes.
     pub log: LogPlan,
+    /// What follows when what it uses grows without end.
+    pub leak: LeakAction,
 }
 
 impl Default for ServicePlan {
@@ -64,6 +66,7 @@ impl Default for ServicePlan {
             ready: None,
             live: None,
             log: LogPlan::default(),
+            leak: LeakAction::default(),
         }
     }
 }
@@ -107,6 +110,17 @@ pub enum StartMode {
     Manual,
     /// Never; a start by hand is refused.
     Disabled,
+}
+
+/// What follows when the memory, handles, threads or processes of a service grow without end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LeakAction {
+    /// It is told.
+    #[default]
+    Tell,
+    /// It is told, and the service restarted at once.
+    Restart,
 }
 
 /// What a dependency must have reached before the dependent starts.

@@ -21,8 +21,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use graph::{Links, Standing};
 pub use table::table;
 
+use crate::leak::Change;
 use crate::service::{Machine, On, Service};
-use crate::{Effect, Exit, Input, Plan, RunId, ServiceName, Time};
+use crate::{Effect, EventKind, Exit, Input, LeakAction, Plan, RunId, ServiceName, Time};
 
 /// All services of a stack. See the [crate's documentation](crate) for the contract.
 pub struct Supervisor {
@@ -115,6 +116,7 @@ impl Supervisor {
                     self.queue.extend(follows.into_iter().flatten().map(|on| (name.clone(), on)));
                 }
             }
+            Input::Leak { run, change } => self.leak(run, change),
             Input::Tick => self.tick(),
         }
         self.settle();
@@ -163,6 +165,21 @@ impl Supervisor {
     fn about(&mut self, run: RunId, on: On) {
         if let Some(name) = self.runs.get(&run) {
             self.queue.push_back((name.clone(), on));
+        }
+    }
+
+    /// Tells that a service leaks or has stopped to, and restarts it if its plan says so. Only one that is up: any
+    /// other is on its way to a new run anyway.
+    fn leak(&mut self, run: RunId, change: Change) {
+        let Some(name) = self.runs.get(&run).cloned() else { return };
+        self.tell(Some(name.clone()), EventKind::Leak { change });
+        let up = self.nodes.get(&name).is_some_and(|node| node.service.state().is_started());
+        let restarts = self.plan.services.get(&name).is_some_and(|plan| plan.leak == LeakAction::Restart);
+        if let Change::Grows(growth) = change
+            && up
+            && restarts
+        {
+            self.restart(name, growth.to_string());
         }
     }
 

@@ -134,6 +134,7 @@ impl Driver {
             ToDriver::Ask(ask) => self.asked(ask),
             ToDriver::Probed(answer) => self.probed(answer),
             ToDriver::StepEnded(done) => self.step_ended(done),
+            ToDriver::Leak(run, change) => self.input(Input::Leak { run, change }),
             ToDriver::PlanWritten(count) => {
                 let out = &mut self.out;
                 self.overlay.retain(|key, at| {

@@ -15,6 +15,8 @@ pub(crate) enum ToDriver {
     Probed(Answer),
     /// A request of a stop has ended.
     StepEnded(StepDone),
+    /// What a run uses grows, or does not any more.
+    Leak(RunId, mainstay_core::leak::Change),
     /// The plan is on disk as it was at this count of changes.
     PlanWritten(u64),
 }

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use crate::message::ToDriver;
 
 mod collector;
+mod leaks;
 
 use collector::Collector;
 

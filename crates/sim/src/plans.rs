@@ -76,6 +76,7 @@ pub fn service(rng: &mut Rng, known: &[ServiceName]) -> ServicePlan {
         ready: rng.chance(35).then(|| probe(rng, notify)),
         live: rng.chance(30).then(|| probe(rng, http())),
         log: mainstay_core::LogPlan::default(),
+        leak: mainstay_core::LeakAction::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[service.NAME]`: one service.
 
-use mainstay_core::{Launch, ProbeKind, ServicePlan, StartMode};
+use mainstay_core::{Launch, LeakAction, ProbeKind, ServicePlan, StartMode};
 
 use super::depends_on::{self, Dependency};
 use super::{command, environment, limits, log, path, probe, process, restart, rlimits, stop, user};
@@ -15,6 +15,8 @@ pub(crate) const MAX_INSTANCES: u32 = 1000;
 
 const START_MODES: &[(&str, StartMode)] =
     &[("auto", StartMode::Auto), ("manual", StartMode::Manual), ("disabled", StartMode::Disabled)];
+
+const LEAK_ACTIONS: &[(&str, LeakAction)] = &[("tell", LeakAction::Tell), ("restart", LeakAction::Restart)];
 
 pub(crate) static SERVICE: Section = Section {
     id: "service",
@@ -181,6 +183,15 @@ pub(crate) static SERVICE: Section = Section {
         .also(&["liveness", "liveness_probe", "alive", "watchdog"]),
         Key::new("log", log::FORM, "{ keep = { files = 5 } }", "Where its output goes.")
             .also(&["logs", "logging", "stdout", "output"]),
+        Key::new(
+            "leak",
+            Form::Choice(&["tell", "restart"]),
+            "\"restart\"",
+            "What follows when its memory, handles, threads or processes grow without end (docs/leaks.md). `tell`: an \
+             event says so. `restart`: it is restarted as well, at once.",
+        )
+        .default("`\"tell\"`")
+        .also(&["leaks", "leak_action", "on_leak"]),
         Key::new("limits", limits::FORM, "{ memory = \"512MB\" }", "What it may use.")
             .also(&["limit", "resources"]),
     ],
@@ -274,6 +285,9 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, name_span: Span) -> D
     plan.live = reader.get("live").and_then(|asked| probe::read(cx, asked, ProbeKind::Live));
     if let Some(output) = reader.get("log") {
         plan.log = log::read(cx, output);
+    }
+    if let Some(action) = reader.get("leak") {
+        plan.leak = cx.choice(action, LEAK_ACTIONS).unwrap_or_default();
     }
     if let Some(bounds) = reader.get("limits") {
         limits::read(cx, bounds);

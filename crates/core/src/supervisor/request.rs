@@ -168,7 +168,7 @@ impl Supervisor {
     }
 
     /// Makes a new run of a service, after what it depends on.
-    fn restart(&mut self, name: ServiceName, why: String) {
+    pub(super) fn restart(&mut self, name: ServiceName, why: String) {
         self.start_missing_for(&name, &why);
         self.queue.push_back((name, On::Restart(why)));
     }

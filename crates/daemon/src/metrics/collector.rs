@@ -10,6 +10,7 @@ use mainstay_sys::mux::Sender;
 use mainstay_sys::usage::{Sampler, Tree, Usage as Found};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::leaks::Leaks;
 use super::{INTERVAL, Seen, Stack, stack_id};
 use crate::message::{Ask, StackView, ToDriver};
 
@@ -20,6 +21,7 @@ pub(super) struct Collector {
     keeper: u32,
     /// Of each service, and of the two processes of Mainstay's own.
     totals: BTreeMap<String, Totals>,
+    leaks: Leaks,
 }
 
 /// What rises.
@@ -42,6 +44,7 @@ impl Collector {
             sampler: Sampler::new(&id, stack.keeper, &stack.containment),
             keeper: stack.keeper,
             totals: BTreeMap::new(),
+            leaks: Leaks::default(),
         }
     }
 
@@ -86,12 +89,20 @@ impl Collector {
         for ((name, _, run), usage) in running.iter().zip(&sample.trees) {
             if let Some(usage) = usage {
                 let totals = self.totals.entry(name.to_string()).or_default();
-                found.insert(name.as_str(), totals.see(usage, *run, now));
+                let usage = totals.see(usage, *run, now);
+                if let Some(run) = run {
+                    for change in self.leaks.see(name.as_str(), *run, &usage, SystemTime::now()) {
+                        // It is told again in the next life of the driver, if it goes on.
+                        let _ = self.driver.send(ToDriver::Leak(*run, change));
+                    }
+                }
+                found.insert(name.as_str(), usage);
             }
         }
         let names: BTreeSet<&str> =
             view.services.iter().map(|service| service.status.name.as_str()).collect();
         self.totals.retain(|name, _| name.starts_with('/') || names.contains(name.as_str()));
+        self.leaks.retain(|name| names.contains(name));
         let mut own = ["/keeper", "/daemon"].into_iter().zip(&sample.processes).map(|(name, usage)| {
             let usage = usage.as_ref()?;
             Some(self.totals.entry(name.to_owned()).or_default().see(usage, None, now))

@@ -163,3 +163,38 @@ fn who_asked_is_shown_but_not_at_any_length() {
     bench.feed(crate::Input::Request { by: "x".repeat(10_000), request: Request::Start(name("db")) });
     assert!(bench.reason("db").len() < 600);
 }
+
+#[test]
+fn a_leak_is_told_and_restarts_what_wants_that() {
+    use crate::leak::{Change, Growth, Resource};
+    use crate::{Input, LeakAction};
+    let growth = Growth {
+        resource: Resource::Memory,
+        per_hour: 12e6,
+        low: 11e6,
+        high: 13e6,
+        since: 0,
+        at: 9 * 3600,
+        value: 410e6,
+    };
+    let grows = Change::Grows(growth);
+    for (action, state) in
+        [(LeakAction::Tell, StateName::Running), (LeakAction::Restart, StateName::Stopping)]
+    {
+        let mut bench = Bench::up(ServicePlan { leak: action, ..service() });
+        let run = bench.run("s");
+        bench.look();
+        bench.feed(Input::Leak { run: crate::RunId(run.0 + 7), change: grows });
+        assert_eq!(bench.told(), [], "news of another run");
+        bench.feed(Input::Leak { run, change: grows });
+        assert!(bench.told().contains(&EventKind::Leak { change: grows }));
+        assert_eq!(bench.state("s"), state);
+        let settled = Change::Settled(growth);
+        bench.feed(Input::Leak { run, change: settled });
+        assert_eq!(bench.state("s"), state, "the end of a growth restarts nothing");
+    }
+    let mut bench = Bench::up(ServicePlan { leak: LeakAction::Restart, ..service() });
+    let run = bench.run("s");
+    bench.feed(Input::Leak { run, change: grows });
+    assert!(bench.reason("s").starts_with("memory grows by 12.0 MB/h (11.0 to 13.0) for 9 h, now 410.0 MB"));
+}
