@@ -9,6 +9,7 @@
 
 mod generate;
 mod judge;
+mod recorded;
 
 use generate::{Chance, Leak, Shape, Trace, Way, trace};
 use judge::{Detector, LeastSquares, Threshold, Verdict, judge};
