@@ -1,7 +1,9 @@
 //! What goes over the wire, as JSON. Times are relative (milliseconds ago, milliseconds from now), because clocks
 //! of client and daemon may differ by the time somebody reads them.
 
-use mainstay_core::{EventKind, Exit, ProbeKind, RunId, ServiceName, ServicePlan, StateName};
+use mainstay_core::{
+    EventKind, Exit, LimitHits, NotEnforced, ProbeKind, RunId, ServiceName, ServicePlan, StateName,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +81,12 @@ pub struct Service {
     pub probes: Vec<Probe>,
     /// Bytes of its output that could not be written.
     pub log_dropped_bytes: u64,
+    /// Limits that do not hold on this machine.
+    #[serde(default)]
+    pub not_enforced: Vec<NotEnforced>,
+    /// Limits that the run which ended last came up against.
+    #[serde(default)]
+    pub limit_hits: LimitHits,
 }
 
 /// What a probe saw last.

@@ -31,6 +31,8 @@ pub fn words(event: &Event) -> String {
         EventKind::Leak { change: Change::Settled(growth) } => {
             format!("leak: {} no longer grows", growth.resource)
         }
+        EventKind::NotEnforced { limit } => limit.words(),
+        EventKind::LimitHit { hits } => hits.words(),
         EventKind::Refused { reason } => format!("refused: {reason}"),
     };
     words::printable(&text)
@@ -46,6 +48,8 @@ pub fn colour(event: &Event) -> Style {
             _ => Style::new(),
         },
         EventKind::SpawnFailed { .. } | EventKind::CrashLoop { .. } => style::BAD,
+        EventKind::LimitHit { .. } => style::BAD,
+        EventKind::NotEnforced { .. } => style::UNSURE,
         EventKind::Probe { ok: false, .. } | EventKind::BackOff { .. } | EventKind::Refused { .. } => {
             style::UNSURE
         }
@@ -102,6 +106,8 @@ pub fn brief(event: &Event) -> Option<String> {
         | EventKind::Probe { .. }
         | EventKind::Waiting { .. }
         | EventKind::Leak { .. }
+        | EventKind::NotEnforced { .. }
+        | EventKind::LimitHit { .. }
         | EventKind::Refused { .. } => return Some(words(event)),
     };
     Some(words::printable(&text))
@@ -118,7 +124,7 @@ pub fn local_time(at: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mainstay_core::{Exit, RunId, ServiceName};
+    use mainstay_core::{Exit, LimitHits, MemoryHit, NotEnforced, ProcessesHit, RunId, ServiceName};
     use std::time::Duration;
 
     fn all() -> Vec<EventKind> {
@@ -143,6 +149,25 @@ mod tests {
             state(StateName::Stopping, StateName::Stopped, "asked by root"),
             EventKind::Leak { change: Change::Grows(crate::testing::growth()) },
             EventKind::Leak { change: Change::Settled(crate::testing::growth()) },
+            EventKind::NotEnforced {
+                limit: NotEnforced {
+                    limit: "memory".to_owned(),
+                    why: "no cgroup".to_owned(),
+                    to_do: Some("run it as root".to_owned()),
+                    in_part: false,
+                },
+            },
+            EventKind::LimitHit {
+                hits: LimitHits {
+                    memory: Some(MemoryHit {
+                        own: true,
+                        limit: Some(512_000_000),
+                        peak: Some(511_996_000),
+                        killed: 1,
+                    }),
+                    processes: Some(ProcessesHit { limit: 100, refused: 7 }),
+                },
+            },
             EventKind::Refused { reason: "the stack is going down".to_owned() },
         ]
     }

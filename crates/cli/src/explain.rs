@@ -40,6 +40,8 @@ pub fn of_service(service: &Service) -> Facts {
         waits,
         probes: probes.collect(),
         log_lost: service.log_dropped_bytes,
+        not_enforced: service.not_enforced.clone(),
+        hits: service.limit_hits.clone(),
         ..Facts::new("", service.name.as_str(), service.state)
     }
 }
@@ -79,6 +81,7 @@ fn complete(place: &Place, mut facts: Facts) -> Result<Facts, Failure> {
     let mut story = history::story(&events, &facts.service, jiff::Timestamp::now());
     if let (Some(end), Some(pid)) = (story.ends.first_mut(), story.last_pid)
         && end.step.is_none()
+        && end.hits.memory.is_none()
         && matches!(end.exit, Some(Exit::Signal(9) | Exit::Code(137)))
     {
         end.out_of_memory = mainstay_sys::memory::killed(pid)

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use mainstay_api::types::{EventBody, EventRecord};
 use mainstay_core::explain::{Asked, End, MAX_ENDS};
 use mainstay_core::leak::{Change, Growth};
-use mainstay_core::{EventKind, StateName};
+use mainstay_core::{EventKind, LimitHits, StateName};
 
 use crate::failure::Failure;
 use crate::stack::Place;
@@ -74,6 +74,7 @@ pub struct Story {
 pub fn story(events: &[EventRecord], service: &str, now: Timestamp) -> Story {
     let mut story = Story::default();
     let mut pid = None;
+    let mut hits = LimitHits::default();
     let (mut step, mut stopped_for): (Option<String>, Option<String>) = (None, None);
     for record in events {
         let EventBody::Core(event) = &record.event else { continue };
@@ -87,8 +88,10 @@ pub fn story(events: &[EventRecord], service: &str, now: Timestamp) -> Story {
                 let (by, what) = (by.clone(), what.clone());
                 story.asked = Some(Asked { by, what, at: record.at.clone(), ago: ago(&record.at, now) });
             }
+            EventKind::LimitHit { hits: new } => hits = new.clone(),
             EventKind::Spawned { pid: new } => {
                 pid = Some(*new);
+                hits = LimitHits::default();
                 (step, stopped_for) = (None, None);
                 story.leaks.clear();
             }
@@ -108,7 +111,8 @@ pub fn story(events: &[EventRecord], service: &str, now: Timestamp) -> Story {
             }
             EventKind::Exited { exit, after } => {
                 let (step, stopped_for) = (step.clone(), stopped_for.clone());
-                story.ends.push(End { exit: Some(*exit), after: Some(*after), step, stopped_for, ..end() });
+                let (after, hits) = (Some(*after), std::mem::take(&mut hits));
+                story.ends.push(End { exit: Some(*exit), after, step, stopped_for, hits, ..end() });
                 story.last_pid = pid.take();
             }
             _ => {}

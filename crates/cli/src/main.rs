@@ -14,6 +14,7 @@ mod feed;
 mod habits;
 mod history;
 mod launch;
+mod limits;
 mod log_view;
 mod output;
 mod own;

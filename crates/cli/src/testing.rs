@@ -24,6 +24,8 @@ pub fn service(name: &str, state: StateName) -> Service {
         says: None,
         probes: Vec::new(),
         log_dropped_bytes: 0,
+        not_enforced: Vec::new(),
+        limit_hits: mainstay_core::LimitHits::default(),
     }
 }
 

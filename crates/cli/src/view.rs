@@ -88,10 +88,11 @@ fn headline(stack: &Stack, paint: Paint, width: Option<usize>) -> String {
 
 /// What there is to say about a service that is not well.
 fn reasons(service: &Service) -> Vec<(String, Style)> {
+    let mut reasons: Vec<(String, Style)> =
+        service.not_enforced.iter().map(|limit| (limit.words(), style::UNSURE)).collect();
     if is_well(service) {
-        return Vec::new();
+        return reasons;
     }
-    let mut reasons = Vec::new();
     let why = wait::why(service);
     if !why.is_empty() {
         reasons.push((why, style::DIM));
@@ -131,6 +132,9 @@ pub fn service(stack: &str, service: &Service, log: &str, paint: Paint) -> Strin
     lines.push(("restarts", service.restarts.to_string()));
     if let Some(exit) = &service.last_exit_text {
         lines.push(("last exit", words::printable(exit)));
+    }
+    for limit in &service.not_enforced {
+        lines.push(("limits", words::printable(&limit.words())));
     }
     if let Some(says) = &service.says {
         lines.push(("says", words::printable(says)));

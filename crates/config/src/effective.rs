@@ -192,8 +192,13 @@ impl<'c, 'a> Writer<'c, 'a> {
                     .collect();
                 if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) }
             }
+            // As it was written: a parser's number may have other digits.
+            Value::Decimal => {
+                let source = self.cx.source(node.span.source);
+                source.text.get(node.span.start..node.span.end).unwrap_or_default().to_owned()
+            }
             // Nothing that a plan without errors has in it.
-            Value::Decimal | Value::Date | Value::Null | Value::Broken => "\"\"".to_owned(),
+            Value::Date | Value::Null | Value::Broken => "\"\"".to_owned(),
         }
     }
 

@@ -48,6 +48,8 @@ pub(crate) enum Form {
     Size,
     /// A whole number, at least and at most.
     Count(u32, u32),
+    /// A number of processors, or a percentage of one.
+    Processors,
     /// A whole number that may be negative, at least and at most.
     Number(i32, i32),
     /// Only `true`.
@@ -101,6 +103,7 @@ impl Key {
         self
     }
 
+    #[expect(dead_code, reason = "for the next key that is there before what follows from it")]
     pub const fn no_effect(mut self) -> Key {
         self.no_effect = true;
         self
@@ -131,6 +134,7 @@ impl Form {
             | Form::Count(..)
             | Form::Number(..)
             | Form::True
+            | Form::Processors
             | Form::Truth
             | Form::Command
             | Form::Url

@@ -61,6 +61,7 @@ fn describe(form: &Form) -> String {
         Form::Count(least, most) => format!("number from {least} to {most}"),
         Form::Number(least, most) => format!("number from {least} to {most}"),
         Form::True => "`true`".to_owned(),
+        Form::Processors => "number, or a percentage in quotes".to_owned(),
         Form::Truth => "`true` or `false`".to_owned(),
         Form::Command => "list of strings, or a string".to_owned(),
         Form::Url => "http address".to_owned(),

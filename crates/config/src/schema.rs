@@ -156,6 +156,12 @@ fn form(form: &Form) -> Value {
         }
         Form::Number(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Form::True => json!({ "const": true }),
+        Form::Processors => json!({
+            "anyOf": [
+                { "type": "number", "exclusiveMinimum": 0 },
+                { "type": "string", "pattern": format!(r"^\s*[0-9]+(\.[0-9]+)?\s*%?\s*$|{VARIABLE}") },
+            ],
+        }),
         Form::Truth => json!({ "type": "boolean" }),
         Form::Command => reference("command"),
         Form::Url => reference("url"),

@@ -307,11 +307,15 @@ command = ["b"]
 working_dir = "~/b"
 env_file = ["missing.env", "missing.env"]
 "#;
-    no_effect: r#"
+    limits: r#"
 [service.a]
 command = ["a"]
-log = { compress = "zstd" }
-limits = { memory = "512MB" }
+rlimits = { nofile = 10 }
+limits = { memory = "512", memory_high = "1GB", cpu = "half", processes = 0, open_files = 5, cpu_weight = 20000, swap = 1 }
+
+[service.b]
+command = ["b"]
+limits = { memory = "512MB", memory_high = "512MB", cpu = 0.001, io_read = 5 }
 "#;
     wide_characters_and_tabs: "[service.a]\n\tcommand = [\"日本\"]\n\tdescription = \"日本 ${X}\" # ok\n";
     a_long_line: r#"

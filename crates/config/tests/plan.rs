@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::{World, base_dir, parse_for, parse_in};
 use mainstay_config::System;
 use mainstay_core::{
-    Check, Compress, Condition, ExitAction, Launch, LeakAction, LogPlan, OnFull, Plan, ProbePlan,
+    Check, Compress, Condition, ExitAction, Launch, LeakAction, Limits, LogPlan, OnFull, Plan, ProbePlan,
     RestartPlan, RestartPolicy, Rlimit, ServiceName, ServicePlan, Settings, StartLimit, StartMode,
     StopAction, StopPlan, StopStep,
 };
@@ -340,4 +340,45 @@ nice = 1
     let left =
         Settings { nice: wanted.nice, cpus: wanted.cpus, stdin: there.stdin.clone(), ..Settings::default() };
     assert_eq!((there, there.stdin.is_some()), (&left, true));
+}
+
+#[test]
+fn what_a_service_may_use() {
+    let text = r#"
+[service.a]
+command = ["a"]
+limits = { memory = "512MB", memory_high = "400MiB", cpu = 1.5, cpu_weight = 50, processes = 100, open_files = 4096, io_read = "50MB", io_write = "1GiB", io_weight = 10 }
+
+[service.b]
+command = ["b"]
+limits = { cpu = "12.5%" }
+
+[service.c]
+command = ["c"]
+limits = { cpu = 2 }
+"#;
+    let whole = Limits {
+        memory: Some(512_000_000),
+        memory_high: Some(400 << 20),
+        cpu_millis: Some(1_500),
+        cpu_weight: Some(50),
+        processes: Some(100),
+        open_files: Some(4_096),
+        io_read: Some(50_000_000),
+        io_write: Some(1 << 30),
+        io_weight: Some(10),
+    };
+    let loaded = parse_in(text, &[], &[]);
+    assert_eq!(loaded.diagnostics.to_string(), "");
+    let plan = loaded.plan.unwrap();
+    let limits = |plan: &Plan, service: &str| plan.services[&name(service)].launch.limits.clone();
+    assert_eq!(limits(&plan, "a"), whole);
+    assert_eq!((limits(&plan, "b").cpu_millis, limits(&plan, "c").cpu_millis), (Some(125), Some(2_000)));
+    let loaded = parse_for(System::Windows, text, &[], &[]);
+    for key in ["memory_high", "open_files", "io_read", "io_write", "io_weight"] {
+        let told = format!("warning: `{key}` has no effect on Windows");
+        assert!(loaded.diagnostics.to_string().contains(&told), "{key}: {}", loaded.diagnostics);
+    }
+    let left = limits(&loaded.plan.unwrap(), "a");
+    assert_eq!((left.memory, left.io_read, left.open_files), (whole.memory, None, None));
 }

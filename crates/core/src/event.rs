@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::leak::Change;
 use crate::status::StateName;
-use crate::{Exit, ProbeKind, RunId, ServiceName};
+use crate::{Exit, LimitHits, NotEnforced, ProbeKind, RunId, ServiceName};
 
 /// Something that happened to a service, worth telling a person.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,6 +92,16 @@ pub enum EventKind {
     Leak {
         /// What became of it.
         change: Change,
+    },
+    /// A limit of it does not hold here. No failure: it runs without.
+    NotEnforced {
+        /// Which, why, and what to do.
+        limit: NotEnforced,
+    },
+    /// It came up against limits; told before the end of the run.
+    LimitHit {
+        /// Which, with figures.
+        hits: LimitHits,
     },
     /// A request was refused.
     Refused {

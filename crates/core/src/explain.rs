@@ -16,7 +16,7 @@ pub use exits::{Meaning, in_words, meaning};
 pub use symptoms::{Finding, find as find_symptoms};
 
 use crate::words::{count, span};
-use crate::{Exit, ProbeKind, StateName};
+use crate::{Exit, LimitHits, NotEnforced, ProbeKind, StateName};
 
 /// The most ends that are told.
 pub const MAX_ENDS: usize = 10;
@@ -64,6 +64,10 @@ pub struct Facts {
     pub leaks: Vec<String>,
     /// Bytes of its output that could not be written.
     pub log_lost: u64,
+    /// Limits of it that do not hold here.
+    pub not_enforced: Vec<NotEnforced>,
+    /// Limits that its last run came up against.
+    pub hits: LimitHits,
     /// Whether the stack goes down.
     pub going_down: bool,
     /// Whether the stack is up at all.
@@ -94,6 +98,8 @@ impl Facts {
             output: Vec::new(),
             leaks: Vec::new(),
             log_lost: 0,
+            not_enforced: Vec::new(),
+            hits: LimitHits::default(),
             going_down: false,
             up: true,
         }
@@ -128,6 +134,9 @@ pub struct End {
     /// What the kernel said about its memory, if it killed it for that.
     #[serde(default)]
     pub out_of_memory: Option<String>,
+    /// The limits that it came up against.
+    #[serde(default)]
+    pub hits: LimitHits,
 }
 
 /// Something that a service waits for.
@@ -234,6 +243,9 @@ pub fn short(facts: &Facts) -> String {
         let reason = with_meaning(facts);
         let cut = facts.next_start.and_then(|_| reason.rfind("; restart "));
         parts.push(reason[..cut.unwrap_or(reason.len())].to_owned());
+    }
+    if !facts.hits.is_empty() && is_trouble(facts) {
+        parts.push(facts.hits.words());
     }
     if let Some(probe) = troubled_probe(facts)
         && (probe.detail.is_empty() || !parts.iter().any(|part| part.contains(&probe.detail)))
@@ -384,6 +396,7 @@ fn because(facts: &Facts) -> Vec<String> {
         all.push(format!("It was restarted {restarts} since the last start by hand."));
     }
     all.extend(facts.leaks.iter().map(|leak| format!("It seems to leak: {leak}.")));
+    all.extend(facts.not_enforced.iter().map(|limit| capital(&format!("{}.", limit.words()))));
     if facts.log_lost > 0 {
         all.push(format!("{} bytes of its output could not be written to its log.", facts.log_lost));
     }
@@ -395,6 +408,9 @@ fn because(facts: &Facts) -> Vec<String> {
 
 /// What there is to say about an end by SIGKILL, which gives no reason itself.
 fn killed(end: &End, windows: bool) -> Option<String> {
+    if !end.hits.is_empty() {
+        return Some(capital(&format!("{}.", end.hits.words())));
+    }
     if let Some(words) = &end.out_of_memory {
         return Some(format!("The kernel killed it because memory ran out: {words}."));
     }
@@ -407,6 +423,12 @@ fn killed(end: &End, windows: bool) -> Option<String> {
          `journalctl -k` say so), or by somebody's `kill -9`."
             .to_owned(),
     )
+}
+
+/// With a capital letter, as a sentence begins.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 fn next(facts: &Facts) -> Option<String> {
@@ -436,8 +458,11 @@ fn end_words(end: &End, windows: bool) -> String {
     if let Some(after) = end.after {
         text.push_str(&format!(", after {}", span(after)));
     }
-    if end.out_of_memory.is_some() {
+    if end.out_of_memory.is_some() || end.hits.memory.is_some() {
         text.push_str("; out of memory");
+    }
+    if end.hits.processes.is_some() {
+        text.push_str("; at its limit of processes");
     }
     match (&end.stopped_for, &end.step) {
         (Some(why), Some(step)) if step.starts_with("kill") => {
@@ -471,8 +496,16 @@ fn to_do(facts: &Facts, findings: &[Finding], trouble: bool) -> Vec<ToDo> {
     {
         say(&hint, None);
     }
-    if facts.ends.first().is_some_and(|end| end.out_of_memory.is_some()) {
-        say("give it more memory, or raise its limit", None);
+    if let Some(end) = facts.ends.first() {
+        match &end.hits.memory {
+            Some(hit) if hit.own => say("raise `limits.memory`, or look for what it keeps in memory", None),
+            Some(_) => say("give the machine more memory, or limit who takes it", None),
+            None if end.out_of_memory.is_some() => say("give it more memory, or raise its limit", None),
+            None => {}
+        }
+        if end.hits.processes.is_some() {
+            say("raise `limits.processes`, or look for what starts so many", None);
+        }
     }
     for (root, _) in facts.waits.iter().filter_map(|wait| wait.root.as_ref()) {
         say(&format!("look at {root}"), Some(format!("mainstay explain --stack {stack} {root}")));

@@ -34,6 +34,7 @@ mod id;
 mod input;
 mod json;
 pub mod leak;
+mod limits;
 mod plan;
 pub mod record;
 mod refusal;
@@ -51,6 +52,7 @@ pub use effect::Effect;
 pub use event::{Event, EventKind};
 pub use id::{BadName, RunId, ServiceName};
 pub use input::{Exit, Input, ProbeKind, ProbeOutcome, Request, signal_name, signal_number};
+pub use limits::{LimitHits, Limits, MemoryHit, NotEnforced, ProcessesHit, bytes};
 pub use plan::{
     Compress, Condition, ExitAction, Launch, LeakAction, LogPlan, OnFull, Plan, ProbePlan, RestartPlan,
     RestartPolicy, ServicePlan, StartLimit, StartMode, StopAction, StopPlan, StopStep,

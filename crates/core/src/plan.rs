@@ -9,7 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Check, ProbeKind, ServiceName, Settings, signal_name};
+use crate::{Check, Limits, ProbeKind, ServiceName, Settings, signal_name};
 
 /// All services of a stack.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,14 @@ pub struct Plan {
     pub stack: String,
     /// The services, by name. Dependencies are known to exist and to have no cycle.
     pub services: BTreeMap<ServiceName, ServicePlan>,
+}
+
+impl Plan {
+    /// So many files Mainstay has open at the most for all services: for each its cgroup and what tells of it, its
+    /// output's pipe, its log and a socket, and some for itself.
+    pub fn open_files_needed(&self) -> u64 {
+        100 + 6 * self.services.len() as u64
+    }
 }
 
 /// One service.
@@ -97,6 +105,9 @@ pub struct Launch {
     /// What else it is given of the system.
     #[serde(skip_serializing_if = "Settings::is_default")]
     pub settings: Settings,
+    /// What it may use.
+    #[serde(skip_serializing_if = "Limits::is_default")]
+    pub limits: Limits,
 }
 
 /// When a service starts.

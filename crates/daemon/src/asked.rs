@@ -109,10 +109,13 @@ impl Driver {
     }
 
     fn view(&self, status: ServiceStatus) -> ServiceView {
-        let description =
-            self.core.plan().services.get(&status.name).and_then(|plan| plan.description.clone());
+        let plan = self.core.plan().services.get(&status.name);
+        let description = plan.and_then(|plan| plan.description.clone());
+        let is_limited = plan.is_some_and(|plan| !plan.launch.limits.is_default());
+        let known = self.limits.get(&status.name).cloned().unwrap_or_default();
+        let not_enforced = if is_limited { known.not_enforced } else { Vec::new() };
         let log_dropped = self.dropped.get(status.name.as_str()).copied().unwrap_or(0);
-        ServiceView { status, description, log_dropped }
+        ServiceView { status, description, log_dropped, not_enforced, limit_hits: known.hits }
     }
 
     fn stack(&self) -> StackView {

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::events_log::EventsLog;
+use crate::limits::AllKnown;
 use crate::message::{Taken, ToDriver};
 use crate::outbox::{DROPPED_KEY, EVENTS_KEY, Outbox, PLAN_KEY, RECORD_KEY, SEEN_KEY};
 use crate::probes::{Answer, Helper, Probes, StepDone};
@@ -37,6 +38,8 @@ pub(crate) struct Driver {
     pub log_starts: BTreeMap<RunId, LogPos>,
     /// Bytes of output lost, by log.
     pub dropped: BTreeMap<String, u64>,
+    /// Limits that do not hold, or were hit.
+    pub limits: AllKnown,
     pub watched: Watched,
     /// How logs are kept.
     pub shelf: Shelf,
@@ -54,7 +57,7 @@ pub(crate) struct Driver {
     /// Whether the keeper holds lines of events that are in their file by now.
     events_held: bool,
     /// Whether the revision rises with the next frame.
-    changed: bool,
+    pub(crate) changed: bool,
 }
 
 /// What the I/O thread watches.
@@ -97,6 +100,7 @@ impl Driver {
             config,
             log_starts: BTreeMap::new(),
             dropped: BTreeMap::new(),
+            limits: AllKnown::new(),
             watched,
             shelf,
             overlay: Overlay::new(),
@@ -178,8 +182,11 @@ impl Driver {
             Event::SpawnFailed { run, error } => self.input(Input::SpawnFailed { run, error }),
             Event::Exited { run, exit, tree_empty } => {
                 self.end_probes(run);
+                self.limits_of_ended(run);
                 self.input(Input::Exited { run, exit, tree_empty });
             }
+            Event::LimitsSet { run, not_enforced } => self.limits_set(run, not_enforced),
+            Event::LimitHit { run, hits } => self.limit_hit(run, hits),
             Event::TreeEmpty { run } => self.input(Input::TreeEmpty { run }),
             Event::Drained { .. } => {}
             Event::Frozen { run } => self.input(Input::Frozen { run }),
@@ -226,6 +233,11 @@ impl Driver {
         self.recorder.input(now, &input);
         self.core.handle(now, input);
         self.take_effects();
+    }
+
+    /// Tells something, behind what the core has told before.
+    pub(crate) fn tell(&mut self, event: mainstay_core::Event) {
+        self.effects.push(Effect::Tell(event));
     }
 
     fn take_effects(&mut self) {
@@ -304,6 +316,9 @@ impl Driver {
         let name = key.strip_prefix("svc/").and_then(|name| ServiceName::new(name).ok());
         if let Some(name) = name.filter(|name| !self.core.plan().services.contains_key(name)) {
             self.dropped.remove(name.as_str());
+            if self.limits.remove(&name).is_some() {
+                self.limits_changed();
+            }
             self.note_plan(&name, None);
         }
     }

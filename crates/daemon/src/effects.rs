@@ -67,6 +67,7 @@ fn spawn(service: &ServiceName, run: RunId, plan: &ServicePlan) -> Spawn {
         environment: launch.environment,
         user: launch.user,
         settings: launch.settings,
+        limits: launch.limits,
         log: Some(log_of(service, plan)),
         notify: probes.into_iter().flatten().any(|probe| probe.check == Check::Notify),
     }

@@ -1,7 +1,9 @@
 //! What other threads say to the driver.
 
 use mainstay_api::types::Problem;
-use mainstay_core::{Refusal, RefusalKind, Request, RunId, ServiceName, ServiceStatus};
+use mainstay_core::{
+    LimitHits, NotEnforced, Refusal, RefusalKind, Request, RunId, ServiceName, ServiceStatus,
+};
 use tokio::sync::oneshot;
 
 use crate::plan_store::StoredPlan;
@@ -63,6 +65,10 @@ pub(crate) struct ServiceView {
     pub status: ServiceStatus,
     pub description: Option<String>,
     pub log_dropped: u64,
+    /// Limits that do not hold here.
+    pub not_enforced: Vec<NotEnforced>,
+    /// Limits that the run which ended last came up against.
+    pub limit_hits: LimitHits,
 }
 
 /// Why a request is not done.

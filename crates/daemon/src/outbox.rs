@@ -18,6 +18,8 @@ pub(crate) const DROPPED_KEY: &str = "daemon/dropped";
 pub(crate) const SEEN_KEY: &str = "daemon/seen";
 /// How much of the recording holds.
 pub(crate) const RECORD_KEY: &str = "daemon/record";
+/// What is known of the services' limits.
+pub(crate) const LIMITS_KEY: &str = "daemon/limits";
 /// A change of the plan that may not be in its file yet; the service's name follows.
 pub(crate) const PLAN_KEY: &str = "daemon/plan/";
 

@@ -11,7 +11,7 @@ use mainstay_sys::container::Guard;
 use mainstay_sys::dirs::Dirs;
 use mainstay_sys::mux::{Mux, Sender, Wake};
 use mainstay_sys::process::{self, ProcessId};
-use mainstay_sys::{endpoint, link};
+use mainstay_sys::{endpoint, link, own};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -168,6 +168,12 @@ impl Daemon {
         let io = Io { sender, seen_revision, plan_changes, live, facts, metrics };
         io.start(args, runtime).map_err(system("the I/O thread"))?;
         info!("pid {} is the daemon of {}", std::process::id(), args.stack);
+        let needed = driver.core.plan().open_files_needed();
+        if let Some(most) = own::most_open_files().filter(|most| *most < needed) {
+            warn!(
+                "about {needed} open files are needed for these services, and {most} are allowed; see docs/limits.md"
+            );
+        }
         Ok(Daemon { mux, driver, keeper: process::identity(welcome.keeper_pid) })
     }
 

@@ -14,7 +14,9 @@ use tracing::{info, warn};
 
 use crate::driver::Driver;
 use crate::events_log::EventsLog;
-use crate::outbox::{DROPPED_KEY, EVENTS_KEY, OWN_KEYS, PLAN_KEY, RECORD_KEY, SEED_KEY, SEEN_KEY};
+use crate::outbox::{
+    DROPPED_KEY, EVENTS_KEY, LIMITS_KEY, OWN_KEYS, PLAN_KEY, RECORD_KEY, SEED_KEY, SEEN_KEY,
+};
 use crate::plan_store::StoredPlan;
 
 /// What a welcome and the plan's file make, before there are threads.
@@ -93,6 +95,7 @@ pub(crate) fn begin(driver: &mut Driver, welcome: &Welcome, beginning: Beginning
     let state = &welcome.state;
     driver.out.put(SEED_KEY, Some(driver.core.seed().to_string()));
     driver.dropped = read(state, DROPPED_KEY);
+    driver.limits = read(state, LIMITS_KEY);
     driver.probes.restore_seen(read(state, SEEN_KEY));
     if let Some(saved) = state.get(RECORD_KEY) {
         driver.recorder.resume(saved, beginning.takeover);

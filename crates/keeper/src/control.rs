@@ -4,6 +4,7 @@ mod commands;
 mod daemon;
 mod ending;
 mod freezer;
+mod limited;
 mod trees;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -52,6 +53,8 @@ struct Live {
     process: Option<Process>,
     /// The log that the capture thread writes its output to, until it has told the end of it.
     log: Option<String>,
+    /// Its working directory: the disk that limits are for.
+    working_dir: Option<String>,
 }
 
 /// A container.

@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 
-use mainstay_core::{Exit, RunId, Settings, StopAction, Time};
+use mainstay_core::{Exit, LimitHits, Limits, NotEnforced, RunId, Settings, StopAction, Time};
 use serde::{Deserialize, Serialize};
 
 /// The protocol's version. It rises only when an old keeper could no longer work with a new daemon.
@@ -76,6 +76,14 @@ pub enum Command {
         /// Which run.
         run: RunId,
     },
+    /// Change the limits of a run that is there, while it runs; what is absent is limited no more. Answered by
+    /// `LimitsSet`, which also says what holds only from the next start on; not at all if there is no such run.
+    SetLimits {
+        /// Which run.
+        run: RunId,
+        /// All its limits, as in [`Spawn::limits`].
+        limits: Limits,
+    },
     /// The run is over and known to be; its record goes.
     Forget {
         /// Which run.
@@ -110,6 +118,9 @@ pub struct Spawn {
     /// What else it is given of the system.
     #[serde(skip_serializing_if = "Settings::is_default")]
     pub settings: Settings,
+    /// What its tree may use.
+    #[serde(skip_serializing_if = "Limits::is_default")]
+    pub limits: Limits,
     /// The service's name for its log `<name>.log`; output goes nowhere if absent.
     pub log: Option<Log>,
     /// Whether it gets a `NOTIFY_SOCKET` (Linux).
@@ -261,6 +272,21 @@ pub enum Event {
         run: RunId,
         /// Why, in words.
         error: String,
+    },
+    /// The limits of a run hold, but for these. Follows `Spawned` if [`Spawn::limits`] has any, and
+    /// [`Command::SetLimits`] if the run is there.
+    LimitsSet {
+        /// Which run.
+        run: RunId,
+        /// The limits that it was to have and does not have.
+        not_enforced: Vec<NotEnforced>,
+    },
+    /// The run, which is about to be told as exited, came up against limits.
+    LimitHit {
+        /// Which run.
+        run: RunId,
+        /// Which limits, with figures.
+        hits: LimitHits,
     },
     /// The service said something over its `NOTIFY_SOCKET`.
     Notify {

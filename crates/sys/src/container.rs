@@ -12,6 +12,8 @@ use std::time::Duration;
 use crate::process::ProcessId;
 use crate::spawn::Process;
 
+mod limits;
+
 #[cfg(target_os = "linux")]
 pub(crate) mod linux;
 #[cfg(target_os = "linux")]
@@ -20,6 +22,8 @@ use linux as platform;
 pub(crate) mod windows;
 #[cfg(windows)]
 use windows as platform;
+
+pub use limits::{Hits, Limits, MemoryHit, NotEnforced, ProcessesHit};
 
 /// How trees are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +155,22 @@ impl Container {
     /// Lets the tree go on. Returns when it does.
     pub fn thaw(&self) -> io::Result<()> {
         self.0.thaw()
+    }
+
+    /// Makes these limits hold for the tree, and no others; says which of them do not hold here. Also while it runs:
+    /// then memory is taken back where less is allowed than is used, which may take a moment and end processes.
+    pub fn set_limits(&self, limits: &Limits) -> Vec<NotEnforced> {
+        self.0.set_limits(limits)
+    }
+
+    /// Says that a run is about to begin: [`Container::hits`] counts from here on.
+    pub fn begin_run(&self) {
+        self.0.begin_run();
+    }
+
+    /// What the tree came up against of its limits, as far as the system counts it.
+    pub fn hits(&self) -> Hits {
+        self.0.hits()
     }
 
     /// Takes the empty container away.

@@ -47,6 +47,12 @@ pub fn become_keeper() -> io::Result<()> {
     platform::become_keeper()
 }
 
+/// So many files this process may have open, after a keeper has raised it as far as allowed; none where there is no
+/// such limit (Windows).
+pub fn most_open_files() -> Option<u64> {
+    platform::most_open_files()
+}
+
 /// From here on this thread gets processor and disk when nobody else wants them, as far as the system has that.
 pub fn step_back() {
     platform::step_back();

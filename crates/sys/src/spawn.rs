@@ -57,6 +57,12 @@ pub fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
     platform::spawn(request)
 }
 
+/// Whether the kernel's limit of processes for one account (`nproc`) would bind a process of this account, and would
+/// count none of ours: it is another one, and not root. Not on Windows.
+pub fn has_own_account(user: Option<&str>) -> bool {
+    platform::has_own_account(user)
+}
+
 /// A process that was made here. Dropping this does not end it.
 #[derive(Debug)]
 pub struct Process {

@@ -17,7 +17,7 @@ use crate::output::words;
 use crate::runtime::block_on;
 use crate::stack::{self, Place};
 use crate::wait::{Goal, Verdict};
-use crate::{excerpt, plan_file};
+use crate::{excerpt, limits, plan_file};
 
 /// Start a stack and keep it up
 ///
@@ -57,6 +57,7 @@ pub fn run(args: Up, output: &mut Output) -> Outcome {
     let loaded = plan_file::load(&files, &args.over)?;
     plan_file::warn(output, &loaded.warnings);
     let place = Place::of(&loaded.plan.stack)?;
+    limits::warn_of_files(&loaded.plan, output);
     let config = Some(path.to_string_lossy().into_owned());
     let stored = StoredPlan { plan: loaded.plan, config };
     if !args.detach {
@@ -93,6 +94,12 @@ fn detached(args: &Up, place: &Place, stored: &StoredPlan, leash: Leash, output:
                 .details(trouble)
                 .details(excerpt::last_lines(place, first.as_str()))
                 .hint(format!("`mainstay status --stack {}` shows how it goes on", place.name)));
+            }
+        }
+        let stack = limits::told(&client, &stored.plan, stack).await;
+        for service in stack.services.iter().filter(|_| !output.json) {
+            for limit in &service.not_enforced {
+                output.warning(&format!("{}: {}", service.name, limit.words()));
             }
         }
         if output.json {

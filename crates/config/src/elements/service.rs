@@ -290,7 +290,7 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, name_span: Span) -> D
         plan.leak = cx.choice(action, LEAK_ACTIONS).unwrap_or_default();
     }
     if let Some(bounds) = reader.get("limits") {
-        limits::read(cx, bounds);
+        plan.launch.limits = limits::read(cx, bounds, &plan.launch.settings);
     }
     reader.finish();
     cx.scope = Scope::default();

@@ -12,7 +12,7 @@ fn millis(from: Time, to: Time) -> u64 {
 
 /// One service.
 pub(super) fn service(view: ServiceView, now: Time) -> Service {
-    let ServiceView { status, description, log_dropped } = view;
+    let ServiceView { status, description, log_dropped, not_enforced, limit_hits } = view;
     Service {
         name: status.name,
         description,
@@ -45,6 +45,8 @@ pub(super) fn service(view: ServiceView, now: Time) -> Service {
             })
             .collect(),
         log_dropped_bytes: log_dropped,
+        not_enforced,
+        limit_hits,
     }
 }
 

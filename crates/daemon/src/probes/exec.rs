@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mainstay_core::{Exit, Launch, ProbeKind, ProbeOutcome, RunId, ServiceName, Settings, Time};
+use mainstay_core::{Exit, Launch, Limits, ProbeKind, ProbeOutcome, RunId, ServiceName, Settings, Time};
 use mainstay_link::{Command, Log, Spawn};
 
 use super::steps::{Step, StepDone};
@@ -114,6 +114,8 @@ impl Exec {
             environment,
             user,
             settings,
+            // It is in a container of its own.
+            limits: Limits::default(),
             log,
             notify: false,
         };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_core::{RunId, Settings, StopAction, Time};
+use mainstay_core::{Limits, RunId, Settings, StopAction, Time};
 use mainstay_link::{Command, Event, LogPos, Spawn};
 use mainstay_logs::{OnFull, is_valid_name};
 use mainstay_sys::capture::{self, NotifySocket};
@@ -12,6 +12,7 @@ use mainstay_sys::container::{Container, Signal};
 use mainstay_sys::spawn::{self, Process, Request, Rlimit};
 
 use super::freezer::Wish;
+use super::limited::Limited;
 use super::{ANNOUNCE_WITHIN, End, Keeper, Live, Slot, Waiting, now};
 use crate::capture::Order;
 use crate::start;
@@ -69,6 +70,7 @@ impl Keeper {
             Command::Kill { run } => self.kill(run.0),
             Command::Freeze { run } => self.freeze(run.0, Wish::Freeze),
             Command::Thaw { run } => self.freeze(run.0, Wish::Thaw),
+            Command::SetLimits { run, limits } => self.set_limits(run.0, limits),
             Command::Replace { exe } => self.replace(PathBuf::from(exe)),
             Command::Exit => self.end = Some(End::Down),
         }
@@ -142,7 +144,14 @@ impl Keeper {
         if let Some(socket) = &socket {
             spawn.environment.insert("NOTIFY_SOCKET".into(), socket.address());
         }
-        let settings = (!spawn.settings.is_default()).then(|| settings_of(&spawn.settings));
+        let limited = Limited::new(spawn.limits.clone(), spawn.working_dir.as_deref());
+        let (rlimits, not_enforced) = limited.at_start(&container, &spawn.settings, spawn.user.as_deref());
+        let plain = spawn.settings.is_default() && rlimits.is_empty();
+        let settings = (!plain).then(|| {
+            let mut settings = settings_of(&spawn.settings);
+            settings.rlimits.extend(rlimits);
+            settings
+        });
         let request = Request {
             command: &spawn.command,
             working_dir: spawn.working_dir.as_deref().map(Path::new),
@@ -163,7 +172,11 @@ impl Keeper {
             let settings = log_settings(&log);
             (log.name, settings, log.most)
         });
-        self.made(run, &spawn.container, process, log.as_ref().map(|(name, ..)| name.clone()));
+        let log_name = log.as_ref().map(|(name, ..)| name.clone());
+        self.made(run, &spawn.container, process, log_name, spawn.working_dir);
+        if !spawn.limits.is_default() {
+            self.state.answered(run, Event::LimitsSet { run: RunId(run), not_enforced });
+        }
         if let Some(socket) = socket {
             self.capture.order(Order::AddNotify { run, socket });
         }
@@ -177,7 +190,14 @@ impl Keeper {
         Ok(())
     }
 
-    fn made(&mut self, run: u64, container: &str, process: Process, log: Option<String>) {
+    fn made(
+        &mut self,
+        run: u64,
+        container: &str,
+        process: Process,
+        log: Option<String>,
+        working_dir: Option<String>,
+    ) {
         self.state.made(run, process.pid, now());
         if let Err(error) = self.journal.spawned(run, container, &process.id) {
             self.log.say(format_args!("cannot write the journal: {error}"));
@@ -186,7 +206,8 @@ impl Keeper {
         if let Some(slot) = self.slots.get_mut(container) {
             slot.run = Some(run);
         }
-        self.live.insert(run, Live { container: container.to_owned(), process: Some(process), log });
+        let container = container.to_owned();
+        self.live.insert(run, Live { container, process: Some(process), log, working_dir });
     }
 
     fn container(&mut self, name: &str) -> Result<Arc<Container>, String> {
@@ -259,6 +280,13 @@ impl Keeper {
                 self.state.answered(run, Event::FreezeFailed { run: RunId(run), error });
             }
         }
+    }
+
+    fn set_limits(&mut self, run: u64, limits: Limits) {
+        let Some(live) = self.live.get_mut(&run) else { return };
+        let Some(slot) = self.slots.get(&live.container) else { return };
+        let limited = Limited::new(limits, live.working_dir.as_deref());
+        self.freezer.ask(run, Arc::clone(&slot.container), Wish::Limit(Box::new(limited)));
     }
 
     fn replace(&mut self, exe: PathBuf) {

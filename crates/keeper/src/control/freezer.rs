@@ -1,4 +1,4 @@
-//! Freezing and thawing may take a moment: on a thread of its own, one after the other.
+//! Freezing and thawing, and limits of what runs, may take a moment: on a thread of its own, one after the other.
 
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -10,12 +10,14 @@ use mainstay_sys::container::Container;
 use mainstay_sys::mux::Sender;
 
 use super::Message;
+use super::limited::Limited;
 
 /// What is to be done to a tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
     Freeze,
     Thaw,
+    Limit(Box<Limited>),
 }
 
 struct Job {
@@ -36,7 +38,7 @@ impl Freezer {
         Freezer { jobs: None, answers }
     }
 
-    /// Freezes or thaws, and answers with a message.
+    /// Does it, and answers with a message.
     pub(super) fn ask(&mut self, run: u64, container: Arc<Container>, wish: Wish) {
         if self.jobs.is_none() {
             self.jobs = start(self.answers.clone());
@@ -67,7 +69,10 @@ fn start(answers: Sender<Message>) -> Option<mpsc::Sender<Job>> {
 
 fn perform(job: &Job) -> Event {
     let run = RunId(job.run);
-    let (result, done) = match job.wish {
+    let (result, done) = match &job.wish {
+        Wish::Limit(limited) => {
+            return Event::LimitsSet { run, not_enforced: limited.now(&job.container) };
+        }
         Wish::Freeze => (job.container.freeze(), Event::Frozen { run }),
         Wish::Thaw => (job.container.thaw(), Event::Thawed { run }),
     };

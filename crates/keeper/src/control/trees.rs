@@ -5,12 +5,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_core::{Exit, Time};
-use mainstay_link::LogPos;
+use mainstay_core::{Exit, RunId, Time};
+use mainstay_link::{Event, LogPos};
 use mainstay_sys as sys;
 use mainstay_sys::container::Container;
 
-use super::{Keeper, SWEEP_AFTER, now};
+use super::{Keeper, SWEEP_AFTER, limited, now};
 use crate::capture::Order;
 
 /// A tree whose main process is gone is looked at after this at the earliest …
@@ -99,6 +99,13 @@ impl Keeper {
         let Some(live) = self.live.get_mut(&run) else { return };
         live.process = None;
         let empty = self.is_tree_empty(run);
+        let live = self.live.get(&run);
+        if let Some(slot) = live.and_then(|live| self.slots.get(&live.container))
+            && let hits = limited::hits(&slot.container)
+            && !hits.is_empty()
+        {
+            self.state.answered(run, Event::LimitHit { run: RunId(run), hits });
+        }
         self.state.exited(run, exit_of(exit), empty);
         self.flush();
         if empty {

@@ -81,10 +81,14 @@ fn text_length(event: &Event) -> usize {
         | Event::FreezeFailed { error, .. }
         | Event::LogDropped { error, .. }
         | Event::ReplaceFailed { error } => error.len(),
+        Event::LimitsSet { not_enforced, .. } => {
+            not_enforced.iter().map(|told| told.why.len() + told.to_do.as_ref().map_or(0, String::len)).sum()
+        }
         Event::DownWanted { by } => by.len(),
         Event::LogNote { text, .. } => text.len(),
         Event::Spawned { .. }
         | Event::Exited { .. }
+        | Event::LimitHit { .. }
         | Event::TreeEmpty { .. }
         | Event::Drained { .. }
         | Event::Frozen { .. }

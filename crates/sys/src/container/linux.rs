@@ -1,13 +1,14 @@
 //! cgroup v2 where one can be made, sessions otherwise.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal as Number;
 
-use super::{Kind, Signal};
+use super::{Hits, Kind, Limits, NotEnforced, Signal};
 use crate::capture::linux::OutputWriter;
 use crate::linux::proc;
 use crate::process::ProcessId;
@@ -15,19 +16,24 @@ use crate::process::linux::{Held, raw};
 use crate::spawn::{Process, SpawnError, SpawnErrorKind};
 
 mod cgroup;
+mod controllers;
 mod leftovers;
+mod limits;
 mod locate;
 mod registry;
 mod sweep;
 pub(crate) mod usage;
 
 pub(crate) use cgroup::Cgroup;
+use controllers::Controllers;
+use limits::{Bounds, Tree};
 use registry::Registry;
 
 #[derive(Debug)]
 pub(crate) struct Root {
     stack: String,
     way: Way<Cgroup, Arc<Registry>>,
+    controllers: Arc<Controllers>,
 }
 
 /// The two kinds.
@@ -53,7 +59,12 @@ impl Root {
                 Err(_) => Way::Session(Arc::new(Registry::new(stack))),
             },
         };
-        Ok(Root { stack: stack.to_owned(), way })
+        let v2 = match &way {
+            Way::Cgroup(cgroup) => Some(cgroup.path().to_owned()),
+            Way::Session(_) => None,
+        };
+        let controllers = Arc::new(Controllers::new(stack, v2));
+        Ok(Root { stack: stack.to_owned(), way, controllers })
     }
 
     pub(super) fn kind(&self) -> Kind {
@@ -81,6 +92,7 @@ impl Root {
             name: name.to_owned(),
             way,
             frozen: AtomicBool::new(false),
+            bounds: Bounds::new(Arc::clone(&self.controllers), name),
         })
     }
 
@@ -89,10 +101,12 @@ impl Root {
     }
 
     pub(super) fn remove(self) -> io::Result<()> {
+        let v1 = self.controllers.v1().iter().try_for_each(|dir| limits::remove_empty(dir));
         match &self.way {
             Way::Cgroup(root) => root.remove(),
             Way::Session(_) => Ok(()),
         }
+        .and(v1)
     }
 }
 
@@ -163,6 +177,7 @@ pub(crate) struct Container {
     way: Way<Slot, Arc<Registry>>,
     /// Nothing is started in it meanwhile: it would stand still before it has begun, and the keeper with it.
     frozen: AtomicBool,
+    bounds: Bounds,
 }
 
 impl Container {
@@ -182,9 +197,38 @@ impl Container {
     /// The same after its directory was made anew, if it is empty and that can be done.
     pub(crate) fn renewed_cgroup(&self) -> Option<Arc<Cgroup>> {
         match &self.way {
-            Way::Cgroup(cgroup) => Some(cgroup.renew()),
+            Way::Cgroup(cgroup) => {
+                let new = cgroup.renew();
+                self.bounds.renew(&self.tree(&|| self.processes()));
+                Some(new)
+            }
             Way::Session(_) => None,
         }
+    }
+
+    /// `cgroup.procs` of further cgroups that a new process has to enter.
+    pub(crate) fn entries(&self) -> io::Result<Vec<OwnedFd>> {
+        self.bounds.entries()
+    }
+
+    fn tree<'a>(&self, processes: &'a dyn Fn() -> io::Result<Vec<u32>>) -> Tree<'a> {
+        let cgroup = match &self.way {
+            Way::Cgroup(cgroup) => Some(cgroup.get().path().to_owned()),
+            Way::Session(_) => None,
+        };
+        Tree { cgroup, processes }
+    }
+
+    pub(super) fn set_limits(&self, limits: &Limits) -> Vec<NotEnforced> {
+        self.bounds.set(limits, &self.tree(&|| self.processes()))
+    }
+
+    pub(super) fn begin_run(&self) {
+        self.bounds.begin_run(&self.tree(&|| Ok(Vec::new())));
+    }
+
+    pub(super) fn hits(&self) -> Hits {
+        self.bounds.hits(&self.tree(&|| Ok(Vec::new())))
     }
 
     /// Whether something can be started in it now.
@@ -298,6 +342,7 @@ impl Container {
     }
 
     pub(super) fn remove(self) -> io::Result<()> {
+        let v1 = self.bounds.remove();
         match &self.way {
             Way::Cgroup(cgroup) => cgroup.get().remove(),
             Way::Session(registry) => {
@@ -305,6 +350,7 @@ impl Container {
                 Ok(())
             }
         }
+        .and(v1)
     }
 
     /// All processes, such that none of them can be taken for another.

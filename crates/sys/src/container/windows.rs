@@ -7,6 +7,7 @@
 mod close_window;
 mod ctrl_c;
 mod freeze;
+mod limits;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,7 +21,7 @@ use windows_sys::Win32::System::JobObjects::{
 };
 use windows_sys::Win32::System::Threading::PROCESS_SYNCHRONIZE;
 
-use super::{Kind, Signal};
+use super::{Hits, Kind, Limits, NotEnforced, Signal};
 use crate::process::ProcessId;
 use crate::process::windows as process;
 use crate::spawn::Process;
@@ -28,6 +29,7 @@ use crate::win::job::{self, Job, Named};
 use crate::win::security::{Account, Object};
 use crate::win::{check, explain};
 use freeze::Frozen;
+use limits::Bounds;
 
 pub(crate) use ctrl_c::set_helper;
 
@@ -106,6 +108,7 @@ impl Root {
             stack: Arc::clone(&self.job),
             job: Arc::new(self.job_of(name)?),
             frozen: Mutex::new(Frozen::default()),
+            bounds: Mutex::new(Bounds::default()),
         });
         containers.insert(name.to_owned(), Arc::downgrade(&inner));
         Ok(Container(inner))
@@ -199,6 +202,7 @@ struct Inner {
     stack: Arc<Job>,
     job: Arc<Job>,
     frozen: Mutex<Frozen>,
+    bounds: Mutex<Bounds>,
 }
 
 #[derive(Debug)]
@@ -242,6 +246,18 @@ impl Container {
     pub(super) fn remove(self) -> io::Result<()> {
         // The job goes with its last handle.
         Ok(())
+    }
+
+    pub(super) fn set_limits(&self, limits: &Limits) -> Vec<NotEnforced> {
+        locked(&self.0.bounds).set(&self.0.job, limits)
+    }
+
+    pub(super) fn begin_run(&self) {
+        locked(&self.0.bounds).begin_run(&self.0.job);
+    }
+
+    pub(super) fn hits(&self) -> Hits {
+        locked(&self.0.bounds).hits(&self.0.job)
     }
 
     /// For the creation of a process: the outer job first.

@@ -73,6 +73,7 @@ fn spawn(
         stdout: fd::null()?,
         stderr: stderr.as_fd(),
         cgroup: None,
+        entries: &[],
         insist: false,
         original_limits: false,
         details: Details::default(),
@@ -106,6 +107,10 @@ pub(super) fn step_back() {
         libc::setpriority(libc::PRIO_PROCESS, 0, 19);
         libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, 0, IDLE);
     }
+}
+
+pub(super) fn most_open_files() -> Option<u64> {
+    Some(rustix::process::getrlimit(Resource::Nofile).maximum.unwrap_or(MAX_OPEN_FILES).min(MAX_OPEN_FILES))
 }
 
 /// As far as allowed; says what it was, if that was changed.

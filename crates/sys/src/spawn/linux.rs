@@ -32,6 +32,9 @@ pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
     };
     let environment = service_environment(request, account.as_ref())?;
     let cgroup = container.cgroup();
+    let entries = container
+        .entries()
+        .map_err(|error| SpawnError::new(SpawnErrorKind::Containment, error.to_string()))?;
     let fresh;
     let mut launch = Launch {
         programs: programs(request, &environment)?,
@@ -43,6 +46,7 @@ pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
         stdout: output,
         stderr: output,
         cgroup: cgroup.as_deref(),
+        entries: &entries,
         insist: false,
         original_limits: true,
         details: Details::of(request.settings)?,
@@ -59,6 +63,11 @@ pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
     let process = finish(pid);
     container.started(&process.id, request.output.map(|writer| &writer.0));
     Ok(process)
+}
+
+pub(super) fn has_own_account(user: Option<&str>) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    matches!(account::wanted(user, None), Ok(Some(account)) if account.uid != 0 && account.uid != own)
 }
 
 /// The identity is read at once: until it is reaped, and that is not before we return, the number is its own.

@@ -65,6 +65,10 @@ pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
     Ok(Process { pid: made.pid, id, handle: made.process })
 }
 
+pub(super) fn has_own_account(_user: Option<&str>) -> bool {
+    false
+}
+
 /// The command line, with its NUL, of a program of Mainstay's own.
 pub(crate) fn join_command_line(
     program: &OsStr,

@@ -11,9 +11,10 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::System::JobObjects::{
     CreateJobObjectW, IsProcessInJob, JOBOBJECT_BASIC_ACCOUNTING_INFORMATION,
-    JOBOBJECT_BASIC_AND_IO_ACCOUNTING_INFORMATION, JOBOBJECT_EXTENDED_LIMIT_INFORMATION,
-    JobObjectBasicAccountingInformation, JobObjectBasicAndIoAccountingInformation,
-    JobObjectBasicProcessIdList, JobObjectExtendedLimitInformation, OpenJobObjectW,
+    JOBOBJECT_BASIC_AND_IO_ACCOUNTING_INFORMATION, JOBOBJECT_CPU_RATE_CONTROL_INFORMATION,
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectBasicAccountingInformation,
+    JobObjectBasicAndIoAccountingInformation, JobObjectBasicProcessIdList,
+    JobObjectCpuRateControlInformation, JobObjectExtendedLimitInformation, OpenJobObjectW,
     QueryInformationJobObject, SetInformationJobObject, TerminateJobObject,
 };
 use windows_sys::Win32::System::SystemServices::JOB_OBJECT_QUERY;
@@ -114,13 +115,50 @@ impl Job {
     fn limit(&self, limits: u32) -> io::Result<()> {
         let mut information = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
         information.BasicLimitInformation.LimitFlags = limits;
+        self.set_extended(&information)
+    }
+
+    /// Sets its limits anew; those that are not in `information` are gone.
+    pub(crate) fn set_extended(&self, information: &JOBOBJECT_EXTENDED_LIMIT_INFORMATION) -> io::Result<()> {
         // SAFETY: the structure is the one that this class takes, and its size is passed.
         check(unsafe {
             SetInformationJobObject(
                 self.handle(),
                 JobObjectExtendedLimitInformation,
-                pointer(&information),
+                pointer(information),
                 size_of::<JOBOBJECT_EXTENDED_LIMIT_INFORMATION>(),
+            )
+        })
+    }
+
+    /// Its limits as the system has them, and the most that it has used.
+    pub(crate) fn extended(&self) -> io::Result<JOBOBJECT_EXTENDED_LIMIT_INFORMATION> {
+        let mut information = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
+        // SAFETY: the structure is the one that this class fills, and its size is passed.
+        check(unsafe {
+            QueryInformationJobObject(
+                self.handle(),
+                JobObjectExtendedLimitInformation,
+                std::ptr::from_mut(&mut information).cast(),
+                size_of::<JOBOBJECT_EXTENDED_LIMIT_INFORMATION>(),
+                std::ptr::null_mut(),
+            )
+        })?;
+        Ok(information)
+    }
+
+    /// Sets its share of the processors.
+    pub(crate) fn set_cpu_rate(
+        &self,
+        information: &JOBOBJECT_CPU_RATE_CONTROL_INFORMATION,
+    ) -> io::Result<()> {
+        // SAFETY: the structure is the one that this class takes, and its size is passed.
+        check(unsafe {
+            SetInformationJobObject(
+                self.handle(),
+                JobObjectCpuRateControlInformation,
+                pointer(information),
+                size_of::<JOBOBJECT_CPU_RATE_CONTROL_INFORMATION>(),
             )
         })
     }
@@ -132,6 +170,11 @@ impl Job {
 
     /// How many processes live in it.
     pub(crate) fn active(&self) -> io::Result<u32> {
+        Ok(self.accounting()?.ActiveProcesses)
+    }
+
+    /// What the system counts of it.
+    pub(crate) fn accounting(&self) -> io::Result<JOBOBJECT_BASIC_ACCOUNTING_INFORMATION> {
         let mut information = JOBOBJECT_BASIC_ACCOUNTING_INFORMATION::default();
         // SAFETY: the structure is the one that this class fills, and its size is passed.
         check(unsafe {
@@ -143,7 +186,7 @@ impl Job {
                 std::ptr::null_mut(),
             )
         })?;
-        Ok(information.ActiveProcesses)
+        Ok(information)
     }
 
     /// The ids of all processes in it.

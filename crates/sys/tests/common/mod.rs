@@ -61,6 +61,12 @@ impl Stack {
         }
     }
 
+    /// Another keeper's, of a stack that is there.
+    pub fn again(id: &str, kind: Kind) -> Stack {
+        let root = Root::open(id, Some(kind)).expect("it could be had before");
+        Stack { id: id.to_owned(), root: Some(root) }
+    }
+
     pub fn root(&self) -> &Root {
         self.root.as_ref().expect("it is there until the end")
     }

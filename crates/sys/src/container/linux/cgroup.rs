@@ -20,7 +20,7 @@ use crate::spawn::linux::details::Details;
 use crate::spawn::linux::launch::Launch;
 
 /// How deep cgroups that a service made itself are followed.
-const MAX_DEPTH: usize = 32;
+pub(super) const MAX_DEPTH: usize = 32;
 
 #[derive(Debug)]
 pub(crate) struct Cgroup {
@@ -69,6 +69,10 @@ impl Cgroup {
         Cgroup::make(self.path.clone())
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn dir(&self) -> BorrowedFd<'_> {
         self.dir.as_fd()
     }
@@ -95,6 +99,7 @@ impl Cgroup {
             stdout: fd::null()?,
             stderr: fd::null()?,
             cgroup: Some(&inner),
+            entries: &[],
             insist: true,
             original_limits: false,
             details: Details::default(),
@@ -269,7 +274,7 @@ fn collect(dir: &Path, depth: usize, all: &mut Vec<u32>) -> io::Result<()> {
     Ok(())
 }
 
-fn remove_tree(dir: &Path, depth: usize) -> io::Result<()> {
+pub(super) fn remove_tree(dir: &Path, depth: usize) -> io::Result<()> {
     match rustix::fs::rmdir(dir) {
         Ok(()) => return Ok(()),
         Err(Errno::BUSY | Errno::NOTEMPTY) if depth > 0 => {}

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::cgroup::Cgroup;
+use super::limits;
 use super::locate;
 use super::registry::{self, session_is_of};
 use super::sweep::{self, Member};
@@ -24,11 +25,14 @@ pub(super) fn end(stack: &str, recorded: &[ProcessId], deadline: Duration) -> io
     let (around_us, mut roots): (Vec<PathBuf>, Vec<PathBuf>) = locate::everywhere(stack)
         .into_iter()
         .partition(|root| own.as_ref().is_some_and(|own| own.starts_with(root)));
+    // Directories of v1 hierarchies hold limits, and who is in them is of the stack as well.
+    let v1 = locate::everywhere_v1(stack);
     let mut ended = BTreeSet::new();
     let mut pause = Duration::from_millis(1);
     loop {
         let mut find = |report: &mut dyn FnMut(Member) -> bool| {
-            let caught = processes_in(&around_us);
+            let mut caught = processes_in(&around_us);
+            caught.extend(processes_in(&v1));
             registry::walk(|pid, stat| is_left(stack, &recorded, &caught, pid, stat), report)
         };
         // What the kernel holds together first.
@@ -43,6 +47,10 @@ pub(super) fn end(stack: &str, recorded: &[ProcessId], deadline: Duration) -> io
             sweep::kill(&mut find, until.min(Instant::now() + sweep::PATIENCE))?;
         }
         if left.is_empty() && roots.is_empty() {
+            // Those that somebody is in, such as we, stay; an empty one that stays does no harm.
+            for dir in &v1 {
+                let _ = limits::remove_empty(dir);
+            }
             return Ok(u32::try_from(ended.len()).unwrap_or(u32::MAX));
         }
         if Instant::now() >= until {

@@ -26,13 +26,38 @@ pub(super) fn of(pid: u32) -> Option<PathBuf> {
     directory(&cgroups, &std::fs::read("/proc/self/mountinfo").ok()?)
 }
 
+/// The directory of the cgroup that we are in, in the v1 hierarchy that has this controller.
+pub(super) fn own_v1(controller: &str) -> Option<PathBuf> {
+    let cgroups = std::fs::read("/proc/self/cgroup").ok()?;
+    let mounts = std::fs::read("/proc/self/mountinfo").ok()?;
+    let found = directory_v1(&cgroups, &mounts, controller)?;
+    found.join("cgroup.procs").exists().then_some(found)
+}
+
+/// All directories of this stack's name in the v1 hierarchies that have limits.
+pub(super) fn everywhere_v1(stack: &str) -> Vec<PathBuf> {
+    let Ok(mounts) = std::fs::read("/proc/self/mountinfo") else { return Vec::new() };
+    let mut roots: Vec<PathBuf> = Vec::new();
+    for controller in ["memory", "cpu", "pids", "blkio"] {
+        for (_, mount) in hierarchies_v1(&mounts, controller) {
+            if !roots.contains(&mount) {
+                roots.push(mount);
+            }
+        }
+    }
+    below(roots, &name_of(stack))
+}
+
 /// All directories of this stack's name in the hierarchy that we see. A keeper before us may have lived in another
 /// cgroup than we do: another login, another unit.
 pub(super) fn everywhere(stack: &str) -> Vec<PathBuf> {
     let Ok(mounts) = std::fs::read("/proc/self/mountinfo") else { return Vec::new() };
-    let name = name_of(stack);
+    below(hierarchies(&mounts).map(|(_, mount)| mount).collect(), &name_of(stack))
+}
+
+/// All directories of this name below these.
+fn below(mut waiting: Vec<PathBuf>, name: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut waiting: Vec<PathBuf> = hierarchies(&mounts).map(|(_, mount)| mount).collect();
     let mut seen = 0;
     while let Some(dir) = waiting.pop() {
         let Ok(entries) = std::fs::read_dir(&dir) else { continue };
@@ -41,7 +66,7 @@ pub(super) fn everywhere(stack: &str) -> Vec<PathBuf> {
                 continue;
             }
             seen += 1;
-            if entry.file_name() == name.as_str() {
+            if entry.file_name() == name {
                 found.push(entry.path());
             } else if seen < MAX_DIRECTORIES {
                 waiting.push(entry.path());
@@ -53,12 +78,26 @@ pub(super) fn everywhere(stack: &str) -> Vec<PathBuf> {
 
 fn directory(cgroups: &[u8], mounts: &[u8]) -> Option<PathBuf> {
     let own = cgroups.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"0::"))?;
+    inside(own, hierarchies(mounts))
+}
+
+fn directory_v1(cgroups: &[u8], mounts: &[u8], controller: &str) -> Option<PathBuf> {
+    let own = cgroups.split(|&byte| byte == b'\n').find_map(|line| {
+        let mut fields = line.splitn(3, |&byte| byte == b':').skip(1);
+        let has = fields.next()?.split(|&byte| byte == b',').any(|name| name == controller.as_bytes());
+        fields.next().filter(|_| has)
+    })?;
+    inside(own, hierarchies_v1(mounts, controller))
+}
+
+/// Where a path of `/proc/self/cgroup` is to be seen.
+fn inside(own: &[u8], mut mounted: impl Iterator<Item = (PathBuf, PathBuf)>) -> Option<PathBuf> {
     let own = PathBuf::from(OsString::from_vec(own.to_vec()));
     // Outside of the part of the hierarchy that this namespace shows.
     if own.components().any(|part| part == std::path::Component::ParentDir) {
         return None;
     }
-    hierarchies(mounts).find_map(|(root, mount)| {
+    mounted.find_map(|(root, mount)| {
         let below = own.strip_prefix(&root).ok()?;
         Some(if below == Path::new("") { mount } else { mount.join(below) })
     })
@@ -66,12 +105,26 @@ fn directory(cgroups: &[u8], mounts: &[u8]) -> Option<PathBuf> {
 
 /// Of each mounted cgroup v2 hierarchy the part that is mounted, and where.
 fn hierarchies(mounts: &[u8]) -> impl Iterator<Item = (PathBuf, PathBuf)> {
-    mounts.split(|&byte| byte == b'\n').filter_map(|line| {
+    mounted(mounts, |kind, _| kind == b"cgroup2")
+}
+
+/// The same of a v1 hierarchy.
+fn hierarchies_v1(mounts: &[u8], controller: &str) -> impl Iterator<Item = (PathBuf, PathBuf)> {
+    mounted(mounts, move |kind, options| {
+        kind == b"cgroup" && options.split(|&byte| byte == b',').any(|name| name == controller.as_bytes())
+    })
+}
+
+/// Those mounts that `wanted` takes by their type and the options of their file system.
+fn mounted(mounts: &[u8], wanted: impl Fn(&[u8], &[u8]) -> bool) -> impl Iterator<Item = (PathBuf, PathBuf)> {
+    mounts.split(|&byte| byte == b'\n').filter_map(move |line| {
         let mut fields = line.split(|&byte| byte == b' ');
         let root = fields.nth(3)?;
         let mount = fields.next()?;
-        let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
-        (kind == b"cgroup2").then(|| (unescape(root), unescape(mount)))
+        let mut rest = fields.skip_while(|field| *field != b"-").skip(1);
+        let kind = rest.next()?;
+        let options = rest.nth(1).unwrap_or_default();
+        wanted(kind, options).then(|| (unescape(root), unescape(mount)))
     })
 }
 
@@ -112,6 +165,19 @@ mod tests {
         assert_eq!(directory(cgroups, HYBRID), Some(PathBuf::from("/sys/fs/cgroup/unified")));
         let cgroups = b"0::/user.slice/a b\n";
         assert_eq!(directory(cgroups, HYBRID), Some(PathBuf::from("/sys/fs/cgroup/unified/user.slice/a b")));
+    }
+
+    #[test]
+    fn controllers_of_v1() {
+        let mounts = b"35 31 0:32 / /cg/memory rw - cgroup cgroup rw,memory\n\
+            36 31 0:33 / /cg/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
+            41 31 0:38 / /cg/unified rw - cgroup2 cgroup2 rw\n";
+        let cgroups = b"5:cpu,cpuacct:/a:b\n4:memory:/x\n0::/\n";
+        let find = |controller| directory_v1(cgroups, mounts, controller);
+        assert_eq!(find("memory"), Some(PathBuf::from("/cg/memory/x")));
+        assert_eq!(find("cpu"), Some(PathBuf::from("/cg/cpu,cpuacct/a:b")));
+        assert_eq!(find("pids"), None);
+        assert_eq!(find("cp"), None);
     }
 
     #[test]

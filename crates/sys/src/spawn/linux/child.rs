@@ -72,6 +72,8 @@ pub(super) struct Orders {
     pub(super) highest: c_int,
     /// An open `cgroup.procs` to write itself into, or `NONE`.
     pub(super) cgroup_procs: c_int,
+    /// The same of further cgroups.
+    pub(super) entries: (*const c_int, usize),
     pub(super) open_files: *const libc::rlimit,
     pub(super) oom_score_adj: (*const u8, usize),
     pub(super) limits: (*const Limit, usize),
@@ -123,6 +125,13 @@ unsafe fn prepare_and_execute(orders: &Orders, which: &mut usize) -> (Step, c_in
         }
         if orders.cgroup_procs != NONE && write_all(orders.cgroup_procs, b"0".as_ptr(), 1) < 0 {
             return (Step::Cgroup, errno());
+        }
+        let (entries, count) = orders.entries;
+        for place in 0..count {
+            if write_all(*entries.add(place), b"0".as_ptr(), 1) < 0 {
+                *which = place + 1;
+                return (Step::Cgroup, errno());
+            }
         }
         default_signals(orders.ignored);
         if let Err(errno) = set_limits(orders) {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_char};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -27,6 +27,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) stderr: BorrowedFd<'a>,
     /// It is born in this one.
     pub(crate) cgroup: Option<&'a Cgroup>,
+    /// `cgroup.procs` of further ones that it enters.
+    pub(crate) entries: &'a [OwnedFd],
     /// If it is killed before its first instruction, see [`clone::run_entering`].
     pub(crate) insist: bool,
     /// It gets the limit of open files that the keeper found, not the one the keeper has set for itself.
@@ -86,6 +88,8 @@ impl Launch<'_> {
 
     fn run_at(&self, place: &mut Workplace) -> Result<u32, Failure> {
         let stdio = self.put_stdio(&mut place.slots).map_err(clone_failure)?;
+        let entries = self.entries.iter().map(|entry| place.slots.put(entry.as_fd()));
+        let entries: Vec<RawFd> = entries.collect::<io::Result<_>>().map_err(clone_failure)?;
         let programs = pointers(&self.programs);
         let arguments = pointers(&self.arguments);
         let environment = pointers(&self.environment);
@@ -108,6 +112,7 @@ impl Launch<'_> {
             ignored: u64::MAX,
             highest: place.slots.highest(),
             cgroup_procs: NONE,
+            entries: (entries.as_ptr(), entries.len()),
             open_files: originals
                 .and_then(|originals| originals.open_files.as_ref())
                 .filter(|_| self.original_limits && !details.limits_open_files())

@@ -12,8 +12,9 @@ use rustix::io::DupFlags;
 
 use crate::linux::fd;
 
-/// Standard input, output and error, and the `cgroup.procs` that it may have to write itself into.
-const PLACES: usize = 4;
+/// Standard input, output and error, and each `cgroup.procs` that it may have to write itself into: one of v2, and one
+/// for each controller of v1.
+const PLACES: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Slots {
