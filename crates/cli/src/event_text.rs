@@ -26,6 +26,8 @@ pub fn words(event: &Event) -> String {
         EventKind::Probe { probe, ok: true, detail } => format!("{probe} probe succeeds: {detail}"),
         EventKind::Probe { probe, ok: false, detail } => format!("{probe} probe fails: {detail}"),
         EventKind::StopStep { step } => format!("stop: {step}"),
+        EventKind::Hook { hook, ok: true, detail } => format!("{hook} succeeded: {detail}"),
+        EventKind::Hook { hook, ok: false, detail } => format!("{hook} failed: {detail}"),
         EventKind::Waiting { reason } => format!("waits: {reason}"),
         EventKind::Leak { change: Change::Grows(growth) } => format!("leak: {growth}"),
         EventKind::Leak { change: Change::Settled(growth) } => {
@@ -49,10 +51,11 @@ pub fn colour(event: &Event) -> Style {
         },
         EventKind::SpawnFailed { .. } | EventKind::CrashLoop { .. } => style::BAD,
         EventKind::LimitHit { .. } => style::BAD,
-        EventKind::NotEnforced { .. } => style::UNSURE,
-        EventKind::Probe { ok: false, .. } | EventKind::BackOff { .. } | EventKind::Refused { .. } => {
-            style::UNSURE
-        }
+        EventKind::NotEnforced { .. }
+        | EventKind::Hook { ok: false, .. }
+        | EventKind::Probe { ok: false, .. }
+        | EventKind::BackOff { .. }
+        | EventKind::Refused { .. } => style::UNSURE,
         EventKind::Leak { change: Change::Grows(_) } => style::UNSURE,
         EventKind::Exited { exit, .. } if !exit.is_success() => style::UNSURE,
         EventKind::Requested { .. } | EventKind::Spawned { .. } | EventKind::StopStep { .. } => style::DIM,
@@ -97,13 +100,14 @@ pub fn brief(event: &Event) -> Option<String> {
         },
         EventKind::Requested { .. } | EventKind::Spawned { .. } => return None,
         EventKind::StopStep { .. } => return None,
-        EventKind::Probe { ok: true, .. } => return None,
+        EventKind::Probe { ok: true, .. } | EventKind::Hook { ok: true, .. } => return None,
         EventKind::Probe { probe: ProbeKind::Ready, ok: false, detail } => format!("not ready: {detail}"),
         EventKind::Exited { .. }
         | EventKind::SpawnFailed { .. }
         | EventKind::BackOff { .. }
         | EventKind::CrashLoop { .. }
         | EventKind::Probe { .. }
+        | EventKind::Hook { .. }
         | EventKind::Waiting { .. }
         | EventKind::Leak { .. }
         | EventKind::NotEnforced { .. }

@@ -136,6 +136,9 @@ fn wrap(place: &str, example: &str) -> String {
             let limit = limit.trim_start_matches("service.NAME.");
             service(&format!("{limit} = {{ soft = 0, {example} }}"))
         }
+        "service.NAME.hooks.before_start" if !example.starts_with("command") => {
+            service(&format!("hooks.before_start = {{ command = [\"x\"], {example} }}"))
+        }
         "service.NAME.startup" => {
             // Beside what it belongs to.
             let check = match example.split(' ').next().unwrap() {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use common::{World, base_dir, parse_for, parse_in};
 use mainstay_config::System;
 use mainstay_core::{
-    Check, Compress, Condition, ExitAction, Launch, LeakAction, Limits, LogPlan, OnFull, Plan, ProbePlan,
-    RestartPlan, RestartPolicy, Rlimit, ServiceName, ServicePlan, Settings, StartLimit, StartMode,
+    Check, Compress, Condition, ExitAction, Hook, Hooks, Launch, LeakAction, Limits, LogPlan, OnFull, Plan,
+    ProbePlan, RestartPlan, RestartPolicy, Rlimit, ServiceName, ServicePlan, Settings, StartLimit, StartMode,
     StopAction, StopPlan, StopStep,
 };
 
@@ -98,6 +98,11 @@ fn api() -> ServicePlan {
             ..probe(Check::Http("http://127.0.0.1:9090/readyz".into()), secs(1), 5)
         }),
         live: Some(probe(Check::Tcp("127.0.0.1:9090".into()), secs(10), 3)),
+        hooks: Hooks {
+            before_start: Some(hook(&["./api", "migrate"], 60)),
+            on_failure: Some(hook(&["./alarm", "api"], 10)),
+            ..Hooks::default()
+        },
         log: LogPlan {
             rotate_size: 1 << 20,
             rotate_age: Some(secs(86_400)),
@@ -109,6 +114,14 @@ fn api() -> ServicePlan {
             on_full: OnFull::Block,
         },
         leak: LeakAction::Restart,
+    }
+}
+
+fn hook(command: &[&str], timeout: u64) -> Hook {
+    Hook {
+        command: command.iter().map(ToString::to_string).collect(),
+        timeout: secs(timeout),
+        required: true,
     }
 }
 

@@ -5,12 +5,38 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
-use crate::{ProbeKind, RunId, ServiceName, StopAction};
+use crate::{HookFacts, HookMoment, ProbeKind, RunId, ServiceName, StopAction};
 
 /// Something to do, taken with [`Supervisor::poll_effect`](crate::Supervisor::poll_effect) and done in order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
+    /// Do what comes before a start: wait for the service's hooks under way, then run `before_start`. Answered by
+    /// `Prepared`, whatever happens. Wanted again by the next daemon if it was not answered.
+    Prepare {
+        /// Of this service.
+        service: ServiceName,
+        /// The preparation's own number; the run of the process gets a higher one.
+        run: RunId,
+        /// What the hook is told.
+        facts: HookFacts,
+    },
+    /// Nobody waits for a preparation any more; what it runs is ended. Not answered.
+    CancelPrepare {
+        /// Which.
+        run: RunId,
+    },
+    /// Run a hook that nothing waits for but the service's next hook. Answered by `HookDone`, which is only told.
+    Hook {
+        /// Of this service.
+        service: ServiceName,
+        /// About this run.
+        run: RunId,
+        /// Which of its hooks.
+        moment: HookMoment,
+        /// What it is told.
+        facts: HookFacts,
+    },
     /// Make the process of a new run. Answered by `Spawned` or `SpawnFailed`, whatever happens.
     Spawn {
         /// Of this service.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::leak::Change;
 use crate::status::StateName;
-use crate::{Exit, LimitHits, NotEnforced, ProbeKind, RunId, ServiceName};
+use crate::{Exit, HookMoment, LimitHits, NotEnforced, ProbeKind, RunId, ServiceName};
 
 /// Something that happened to a service, worth telling a person.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,6 +82,15 @@ pub enum EventKind {
     StopStep {
         /// Which, and how, in words.
         step: String,
+    },
+    /// A hook came to its end.
+    Hook {
+        /// Which.
+        hook: HookMoment,
+        /// Whether it succeeded.
+        ok: bool,
+        /// In words: "exit code 3".
+        detail: String,
     },
     /// What it waits for before it starts.
     Waiting {

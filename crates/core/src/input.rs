@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::ServicePlan;
-use crate::{RunId, ServiceName};
+use crate::{HookMoment, RunId, ServiceName};
 
 /// Something that happened. Handled by [`Supervisor::handle`](crate::Supervisor::handle) together with its time.
 ///
@@ -20,6 +20,26 @@ pub enum Input {
         by: String,
         /// What.
         request: Request,
+    },
+    /// The answer to [`Effect::Prepare`](crate::Effect::Prepare).
+    Prepared {
+        /// Which preparation.
+        run: RunId,
+        /// Why the start cannot go on, in words; none if it can.
+        error: Option<String>,
+    },
+    /// How a hook came out, `before_start` included. Only told.
+    HookDone {
+        /// Whose.
+        service: ServiceName,
+        /// About this run.
+        run: RunId,
+        /// Which.
+        moment: HookMoment,
+        /// Whether it succeeded.
+        ok: bool,
+        /// In words: "exit code 3".
+        detail: String,
     },
     /// The keeper made the process of a run.
     Spawned {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Check, Limits, ProbeKind, ServiceName, Settings, signal_name};
+use crate::{Check, Hooks, Limits, ProbeKind, ServiceName, Settings, signal_name};
 
 /// All services of a stack.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -54,6 +54,9 @@ pub struct ServicePlan {
     pub ready: Option<ProbePlan>,
     /// Restarts the service when it fails too often.
     pub live: Option<ProbePlan>,
+    /// What is run at the moments of its life.
+    #[serde(skip_serializing_if = "Hooks::is_none")]
+    pub hooks: Hooks,
     /// Where its output goes.
     pub log: LogPlan,
     /// What follows when what it uses grows without end.
@@ -73,6 +76,7 @@ impl Default for ServicePlan {
             startup: None,
             ready: None,
             live: None,
+            hooks: Hooks::default(),
             log: LogPlan::default(),
             leak: LeakAction::default(),
         }

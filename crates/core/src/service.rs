@@ -89,6 +89,7 @@ impl Service {
             Phase::Backoff(backoff) => Some((backoff.until, "the back-off is over")),
             Phase::Stopped
             | Phase::Waiting(_)
+            | Phase::Preparing(_)
             | Phase::Spawning(_)
             | Phase::Aborting(_)
             | Phase::Paused(_)

@@ -23,7 +23,8 @@ pub use table::table;
 
 use crate::leak::Change;
 use crate::service::{Machine, On, Service};
-use crate::{Effect, EventKind, Exit, Input, LeakAction, Plan, RunId, ServiceName, Time};
+use crate::words::clip;
+use crate::{Effect, Event, EventKind, Exit, Input, LeakAction, Plan, RunId, ServiceName, Time};
 
 /// All services of a stack. See the [crate's documentation](crate) for the contract.
 pub struct Supervisor {
@@ -96,6 +97,18 @@ impl Supervisor {
         self.now = self.now.max(now);
         match input {
             Input::Request { by, request } => self.request(by, request),
+            Input::Prepared { run, error: None } => self.about(run, On::Prepared),
+            Input::Prepared { run, error: Some(error) } => self.about(run, On::PrepareFailed(error)),
+            Input::HookDone { service, run, moment: hook, ok, detail } => {
+                if self.nodes.contains_key(&service) {
+                    let kind = EventKind::Hook { hook, ok, detail: clip(detail) };
+                    self.effects.push_back(Effect::Tell(Event {
+                        service: Some(service),
+                        run: Some(run),
+                        kind,
+                    }));
+                }
+            }
             Input::Spawned { run, pid } => self.about(run, On::Spawned(pid)),
             Input::SpawnFailed { run, error } => self.about(run, On::SpawnFailed(error)),
             Input::Exited { run, exit, tree_empty } => self.about(run, exited(exit, tree_empty)),

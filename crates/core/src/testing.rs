@@ -100,6 +100,9 @@ impl Bench {
                 None => format!("run {run}"),
             };
             let words = match &effect {
+                Effect::Prepare { service, .. } => format!("prepare {service}"),
+                Effect::CancelPrepare { run } => format!("cancel {run}"),
+                Effect::Hook { service, moment, .. } => format!("{moment} {service}"),
                 Effect::Spawn { service, .. } => format!("spawn {service}"),
                 Effect::Signal { run, action } => format!("{action} {}", of(self, run)),
                 Effect::StopStep { run, action, step, .. } => format!("{action} {} ({step})", of(self, run)),
@@ -177,6 +180,11 @@ impl Bench {
 
     pub(crate) fn run(&self, service: &str) -> RunId {
         self.status(service).run.unwrap_or_else(|| panic!("{service} has no run: {:?}", self.status(service)))
+    }
+
+    pub(crate) fn prepared(&mut self, service: &str, error: Option<&str>) {
+        let run = self.run(service);
+        self.feed(Input::Prepared { run, error: error.map(str::to_owned) });
     }
 
     pub(crate) fn made(&mut self, service: &str) {

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::events_log::EventsLog;
+use crate::hooks::Hooks;
 use crate::limits::AllKnown;
 use crate::message::{Taken, ToDriver};
 use crate::outbox::{DROPPED_KEY, EVENTS_KEY, Outbox, PLAN_KEY, RECORD_KEY, SEEN_KEY};
@@ -29,6 +30,7 @@ pub(crate) fn now() -> Time {
 pub(crate) struct Driver {
     pub core: Supervisor,
     pub probes: Probes,
+    pub hooks: Hooks,
     pub events: EventsLog,
     pub recorder: Recorder,
     pub out: Outbox,
@@ -52,6 +54,8 @@ pub(crate) struct Driver {
     pub replies: Vec<Promise>,
     /// Answers whose frame is being sent.
     leaving: Vec<Promise>,
+    /// Whether every service is down for good.
+    pub is_down: bool,
     /// Whether the keeper was told to end.
     pub ended: bool,
     /// Whether the keeper holds lines of events that are in their file by now.
@@ -94,6 +98,7 @@ impl Driver {
         let mut driver = Driver {
             core,
             probes,
+            hooks: Hooks::default(),
             events,
             recorder: Recorder::new(&state_dir),
             out: Outbox::default(),
@@ -108,6 +113,7 @@ impl Driver {
             effects: Vec::new(),
             replies: Vec::new(),
             leaving: Vec::new(),
+            is_down: false,
             ended: false,
             events_held: true,
             changed: false,
@@ -221,6 +227,15 @@ impl Driver {
         self.input(Input::StopStepDone { run, step, error });
     }
 
+    /// Takes in which hooks are over and starts the next ones; what the core is to be told.
+    fn hooks_go_on(&mut self) -> Vec<Input> {
+        let (plan, exec) = (self.core.plan(), &mut self.probes.exec);
+        for (service, seq, outcome) in exec.take_hooks() {
+            self.hooks.ended(&service, seq, outcome, plan);
+        }
+        self.hooks.go_on(now(), plan, exec)
+    }
+
     pub(crate) fn end_probes(&mut self, run: RunId) {
         if self.probes.cancel(run) {
             self.out.put_json(SEEN_KEY, self.probes.seen());
@@ -258,11 +273,18 @@ impl Driver {
             }
             let answers = self.probes.exec.take_answers();
             let steps = self.probes.exec.take_steps();
-            if answers.is_empty() && steps.is_empty() {
+            let told = self.hooks_go_on();
+            if answers.is_empty() && steps.is_empty() && told.is_empty() {
                 break;
             }
+            told.into_iter().for_each(|input| self.input(input));
             steps.into_iter().for_each(|done| self.step_ended(done));
             answers.into_iter().for_each(|answer| self.probed(answer));
+        }
+        if self.is_down && !self.ended && self.hooks.is_idle() {
+            self.events.stage_own("the stack is down");
+            self.out.command(Command::Exit);
+            self.ended = true;
         }
         let (core, last_run) = (&mut self.core, &mut self.last_run);
         let commands = self.probes.exec.take_commands(|| {

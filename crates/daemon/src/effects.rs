@@ -1,7 +1,7 @@
 //! Doing what the core wants.
 
 use mainstay_api::types::EventBody;
-use mainstay_core::{Check, Effect, OnFull, RunId, ServiceName, ServicePlan};
+use mainstay_core::{Check, Effect, HookMoment, OnFull, RunId, ServiceName, ServicePlan};
 use mainstay_link::{Command, Log, Spawn};
 use tracing::error;
 
@@ -12,6 +12,11 @@ impl Driver {
     /// Does it, or puts it into the frame.
     pub(crate) fn perform(&mut self, effect: Effect) {
         match effect {
+            Effect::Prepare { service, run, facts } => {
+                self.hooks.want(&service, run, HookMoment::BeforeStart, facts);
+            }
+            Effect::CancelPrepare { run } => self.hooks.cancel(run, &mut self.probes.exec),
+            Effect::Hook { service, run, moment, facts } => self.hooks.want(&service, run, moment, facts),
             Effect::Spawn { service, run } => match self.core.plan().services.get(&service) {
                 Some(plan) => self.out.command(Command::Spawn(Box::new(spawn(&service, run, plan)))),
                 None => error!("{service} is to be started, but is not in the plan"),
@@ -44,9 +49,8 @@ impl Driver {
             }
             Effect::Tell(event) => self.events.stage(EventBody::Core(event)),
             Effect::StackDown => {
-                self.events.stage_own("the stack is down");
-                self.out.command(Command::Exit);
-                self.ended = true;
+                // The last hooks still have their time.
+                self.is_down = true;
             }
         }
     }

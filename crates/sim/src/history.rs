@@ -218,6 +218,11 @@ impl Maker {
         conduct.freezes = !rng.chance(15);
         conduct.thaws = !rng.chance(15);
         conduct.freeze_takes = rng.skewed_millis(500);
+        if rng.chance(40) {
+            // The daemon ends what takes too long; a preparation is always answered.
+            let takes = rng.skewed_millis(3_000);
+            conduct.prepares = *rng.pick(&[Answer::Good(takes), Answer::Bad(takes)]);
+        }
         conduct.notifies = (!rng.chance(20)).then(|| rng.skewed_millis(2_000));
         for probe in [ProbeKind::Startup, ProbeKind::Ready, ProbeKind::Live] {
             if self.rng.chance(40) {

@@ -85,7 +85,7 @@ impl Checker {
     pub fn new(plan: Plan) -> Checker {
         let rules: Vec<Box<dyn Rule>> = vec![
             Box::new(pulse::Pulse::default()),
-            Box::new(runs::OneInstance),
+            Box::<runs::OneInstance>::default(),
             Box::new(states::States),
             Box::new(wishes::Wishes::default()),
             Box::new(order::Order::default()),

@@ -85,7 +85,7 @@ impl Rule for Model {
 
     fn effect(&mut self, facts: &Facts, _at: Time, effect: &Effect) -> Verdict {
         match effect {
-            Effect::Spawn { service, .. } => {
+            Effect::Prepare { service, .. } | Effect::Spawn { service, .. } => {
                 let Some(expected) = self.services.get_mut(service) else { return Ok(()) };
                 expected.end_requested = false;
                 expected.start_after = false;
@@ -119,6 +119,7 @@ impl Rule for Model {
             }
             if state == StateName::Starting
                 && facts.run_of(name).is_none()
+                && !facts.preparing.contains_key(name)
                 && surely_may_start(facts, name)
                 && !self.waits_for_stop(facts, name)
             {
@@ -219,6 +220,11 @@ impl Model {
     }
 
     fn happened(&mut self, facts: &Facts, at: Time, input: &Input) {
+        if let Some(name) = &facts.not_prepared
+            && let Some(plan) = facts.service(name)
+        {
+            self.get(name).gone(plan, at, None);
+        }
         let run = match input {
             Input::SpawnFailed { run, .. }
             | Input::Exited { run, .. }

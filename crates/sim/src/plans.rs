@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mainstay_core::{
-    Check, Condition, ExitAction, Launch, Plan, ProbePlan, RestartPlan, RestartPolicy, ServiceName,
-    ServicePlan, StartLimit, StartMode, StopAction, StopPlan, StopStep,
+    Check, Condition, ExitAction, Hook, HookMoment, Hooks, Launch, Plan, ProbePlan, RestartPlan,
+    RestartPolicy, ServiceName, ServicePlan, StartLimit, StartMode, StopAction, StopPlan, StopStep,
 };
 
 use crate::rng::Rng;
@@ -75,9 +75,22 @@ pub fn service(rng: &mut Rng, known: &[ServiceName]) -> ServicePlan {
         startup: rng.chance(25).then(|| probe(rng, notify.clone())),
         ready: rng.chance(35).then(|| probe(rng, notify)),
         live: rng.chance(30).then(|| probe(rng, http())),
+        hooks: hooks(rng),
         log: mainstay_core::LogPlan::default(),
         leak: mainstay_core::LeakAction::default(),
     }
+}
+
+fn hooks(rng: &mut Rng) -> Hooks {
+    let mut hooks = Hooks::default();
+    for moment in HookMoment::ALL {
+        if rng.chance(15) {
+            let hook =
+                Hook { command: vec!["hook".to_owned()], timeout: Duration::from_secs(5), required: true };
+            *hooks.at_mut(moment) = Some(hook);
+        }
+    }
+    hooks
 }
 
 fn http() -> Check {

@@ -52,6 +52,8 @@ pub struct DaemonDeath {
 /// What is told about a run that is no more.
 #[derive(Clone, Copy, Debug)]
 pub enum Stale {
+    /// What comes before its start is done.
+    Prepared,
     /// Its process was made.
     Spawned,
     /// Its process could not be made.
@@ -76,7 +78,8 @@ pub enum Stale {
 
 impl Stale {
     /// All of them.
-    pub const ALL: [Stale; 10] = [
+    pub const ALL: [Stale; 11] = [
+        Stale::Prepared,
         Stale::Spawned,
         Stale::SpawnFailed,
         Stale::Exited,
@@ -119,6 +122,8 @@ pub struct Conduct {
     pub freeze_takes: Duration,
     /// When it says `READY=1`, counted from its start.
     pub notifies: Option<Duration>,
+    /// How what comes before its start comes out.
+    pub prepares: Answer,
     /// How it answers its probes: startup, ready, live.
     pub answers: [Answer; 3],
 }
@@ -169,6 +174,7 @@ impl Conduct {
             thaws: true,
             freeze_takes: SHORT,
             notifies: Some(SHORT),
+            prepares: Answer::Good(SHORT),
             answers: [Answer::Good(SHORT); 3],
         }
     }

@@ -260,6 +260,7 @@ impl World {
         let error = "of old".to_owned();
         let outcome = ProbeOutcome { ok: false, detail: error.clone() };
         let input = match stale {
+            Stale::Prepared => Input::Prepared { run, error: Some(error) },
             Stale::Spawned => Input::Spawned { run, pid: 77 },
             Stale::SpawnFailed => Input::SpawnFailed { run, error },
             Stale::Exited => Input::Exited { run, exit: mainstay_core::Exit::Code(1), tree_empty: true },
@@ -445,6 +446,9 @@ impl World {
 
     fn perform(&mut self, effect: &Effect) {
         match effect {
+            Effect::Prepare { service, run, .. } => self.prepare(service, *run),
+            // Its answer may be under way all the same, and comes too late.
+            Effect::CancelPrepare { .. } | Effect::Hook { .. } => {}
             Effect::Spawn { service, run } => {
                 self.count.spawns += 1;
                 self.os.spawn(service, *run);
@@ -493,6 +497,18 @@ impl World {
         self.asked += 1;
         let at = self.now.after(after);
         self.answers.insert((at, self.asked), Input::ProbeResult { run, probe, seq, outcome });
+    }
+
+    /// Does what comes before a start. The answer comes later.
+    fn prepare(&mut self, service: &ServiceName, run: RunId) {
+        self.os.reserve(run);
+        let (after, error) = match self.os.conduct(service).prepares {
+            Answer::Good(after) => (after, None),
+            Answer::Bad(after) | Answer::TooLate(after) => (after, Some("exit code 1".to_owned())),
+            Answer::Hangs | Answer::Lost => (Duration::ZERO, Some("did not end in time".to_owned())),
+        };
+        self.asked += 1;
+        self.answers.insert((self.now.after(after), self.asked), Input::Prepared { run, error });
     }
 
     /// Runs a command of a stop, or makes its request. The answer comes later, too late, or never.

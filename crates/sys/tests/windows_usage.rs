@@ -1,5 +1,6 @@
 //! What trees use, seen from outside of their keeper: through the names of its jobs.
 #![cfg(windows)]
+#![expect(unsafe_code, reason = "what the tests share asks whether this is Wine")]
 
 mod windows;
 

@@ -219,7 +219,7 @@ fn tls(cx: &mut Context<'_>, extra: &Extra<'_>) -> Option<Tls> {
     Some(tls)
 }
 
-fn truth(cx: &mut Context<'_>, field: Field<'_>) -> Option<bool> {
+pub(super) fn truth(cx: &mut Context<'_>, field: Field<'_>) -> Option<bool> {
     if let Value::Bool(truth) = field.node.value {
         return Some(truth);
     }

@@ -6,6 +6,7 @@ pub(crate) mod depends_on;
 pub(crate) mod duration;
 pub(crate) mod env_file;
 pub(crate) mod environment;
+pub(crate) mod hooks;
 pub(crate) mod http_status;
 pub(crate) mod http_url;
 pub(crate) mod limits;

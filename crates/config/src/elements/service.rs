@@ -3,7 +3,7 @@
 use mainstay_core::{Launch, LeakAction, ProbeKind, ServicePlan, StartMode};
 
 use super::depends_on::{self, Dependency};
-use super::{command, environment, limits, log, path, probe, process, restart, rlimits, stop, user};
+use super::{command, environment, hooks, limits, log, path, probe, process, restart, rlimits, stop, user};
 use crate::context::{Context, Field, Scope};
 use crate::keys::{Form, Key, Section};
 use crate::reader::Reader;
@@ -181,6 +181,13 @@ pub(crate) static SERVICE: Section = Section {
             "Restarts the service when it fails too often.",
         )
         .also(&["liveness", "liveness_probe", "alive", "watchdog"]),
+        Key::new(
+            "hooks",
+            hooks::FORM,
+            "{ before_start = [\"./api\", \"migrate\"] }",
+            "Commands at the moments of its life.",
+        )
+        .also(&["hook", "lifecycle"]),
         Key::new("log", log::FORM, "{ keep = { files = 5 } }", "Where its output goes.")
             .also(&["logs", "logging", "stdout", "output"]),
         Key::new(
@@ -283,6 +290,9 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, name_span: Span) -> D
     plan.startup = reader.get("startup").and_then(|asked| probe::read(cx, asked, ProbeKind::Startup));
     plan.ready = reader.get("ready").and_then(|asked| probe::read(cx, asked, ProbeKind::Ready));
     plan.live = reader.get("live").and_then(|asked| probe::read(cx, asked, ProbeKind::Live));
+    if let Some(commands) = reader.get("hooks") {
+        plan.hooks = hooks::read(cx, commands);
+    }
     if let Some(output) = reader.get("log") {
         plan.log = log::read(cx, output);
     }

@@ -5,7 +5,9 @@ use super::phase::{After, Backoff, End, Phase, Wish};
 use super::run::Run;
 use crate::backoff;
 use crate::words::{count, span};
-use crate::{Effect, EventKind, Exit, ExitAction, RestartPlan, RestartPolicy, StateName};
+use crate::{
+    Effect, EventKind, Exit, ExitAction, HookFacts, HookMoment, RestartPlan, RestartPolicy, StateName,
+};
 
 impl End {
     /// As a clause.
@@ -52,8 +54,22 @@ impl Machine<'_> {
     pub(super) fn exited(&mut self, mut run: Run, exit: Exit) -> Phase {
         self.leave_up(&mut run);
         self.tell_exit(&run, exit);
-        self.wants(Effect::Forget { run: run.id });
+        self.gone(&run, exit);
         self.ended(End::Exit(exit))
+    }
+
+    /// Nothing of a run is left.
+    pub(super) fn gone(&mut self, run: &Run, exit: Exit) {
+        self.wants(Effect::Forget { run: run.id });
+        let exit = run.exit.unwrap_or(exit);
+        let facts = HookFacts {
+            reason: exit.to_string(),
+            pid: run.pid,
+            exit: Some(exit),
+            ran: Some(self.now.since(run.started)),
+            ..self.hook_facts()
+        };
+        self.hook(run.id, HookMoment::AfterExit, facts);
     }
 
     /// Nothing is left, and nobody saw how the main process ended.
@@ -87,7 +103,17 @@ impl Machine<'_> {
 
     /// Asks the restart policy.
     pub(super) fn ended(&mut self, end: End) -> Phase {
-        match judge(&self.plan.restart, &end) {
+        let verdict = judge(&self.plan.restart, &end);
+        let success = matches!(&end, End::Exit(exit) if exit.is_success());
+        if let Some(run) = self.run.filter(|_| !success && !matches!(verdict, Verdict::Complete(_))) {
+            let exit = match &end {
+                End::Exit(exit) => Some(*exit),
+                End::Unhealthy(_) | End::NotMade(_) => None,
+            };
+            let facts = HookFacts { reason: end.words(), exit, ..self.hook_facts() };
+            self.hook(run, HookMoment::OnFailure, facts);
+        }
+        match verdict {
             Verdict::Restart => self.restart_after(end.words(), false),
             Verdict::RestartNow => self.restart_after(end.words(), true),
             Verdict::Complete(why) => {
@@ -170,6 +196,7 @@ impl Machine<'_> {
     pub(super) fn ready(&mut self, mut run: Box<Run>, reason: String) -> Phase {
         run.healthy_since = Some(self.now);
         self.enter(StateName::Ready, reason);
+        self.greet(&mut run);
         Phase::Ready(run)
     }
 

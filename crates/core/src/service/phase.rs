@@ -14,6 +14,8 @@ pub(crate) enum Phase {
     Stopped,
     /// Waits for what it depends on.
     Waiting(Waiting),
+    /// What comes before a start is being done.
+    Preparing(Preparing),
     /// Its process is being made.
     Spawning(Spawning),
     /// Its process is being made, and is to end as soon as it is there.
@@ -49,6 +51,15 @@ pub(crate) struct Waiting {
     pub origin: String,
     /// The dependency that its reason names; the supervisor looks for it.
     pub on: Option<ServiceName>,
+}
+
+/// The data of [`Phase::Preparing`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Preparing {
+    /// The preparation's number.
+    pub run: RunId,
+    /// Why it was started.
+    pub origin: String,
 }
 
 /// The data of [`Phase::Spawning`].
@@ -145,7 +156,9 @@ impl Phase {
     pub(crate) fn state(&self) -> StateName {
         match self {
             Phase::Stopped => StateName::Stopped,
-            Phase::Waiting(_) | Phase::Spawning(_) | Phase::Startup(_) => StateName::Starting,
+            Phase::Waiting(_) | Phase::Preparing(_) | Phase::Spawning(_) | Phase::Startup(_) => {
+                StateName::Starting
+            }
             Phase::Running(_) => StateName::Running,
             Phase::Ready(_) => StateName::Ready,
             Phase::Pausing(_) => StateName::Pausing,
@@ -161,6 +174,7 @@ impl Phase {
     /// The number of the run that is there or being made.
     pub(crate) fn run_id(&self) -> Option<RunId> {
         match self {
+            Phase::Preparing(preparing) => Some(preparing.run),
             Phase::Spawning(spawning) => Some(spawning.run),
             Phase::Aborting(aborting) => Some(aborting.run),
             _ => self.run().map(|run| run.id),
@@ -176,6 +190,7 @@ impl Phase {
             Phase::Stopping(stopping) => Some(&stopping.run),
             Phase::Stopped
             | Phase::Waiting(_)
+            | Phase::Preparing(_)
             | Phase::Spawning(_)
             | Phase::Aborting(_)
             | Phase::Backoff(_)
@@ -191,6 +206,7 @@ impl Phase {
             Phase::Pausing(freezing) | Phase::Continuing(freezing) => Some(&mut freezing.run),
             Phase::Stopped
             | Phase::Waiting(_)
+            | Phase::Preparing(_)
             | Phase::Spawning(_)
             | Phase::Aborting(_)
             | Phase::Holding(_)
@@ -209,6 +225,7 @@ impl Phase {
             Phase::Holding(holding) => holding.wish.after == After::Stay,
             Phase::Stopping(stopping) => stopping.wish.after == After::Stay,
             Phase::Waiting(_)
+            | Phase::Preparing(_)
             | Phase::Spawning(_)
             | Phase::Startup(_)
             | Phase::Running(_)
@@ -236,6 +253,10 @@ pub(crate) enum On {
     Continue(String),
     /// All that it depends on is there.
     Unblocked,
+    /// What comes before a start is done.
+    Prepared,
+    /// What comes before a start failed.
+    PrepareFailed(String),
     /// No dependent is on its way down any more.
     DependentsDown,
     /// Its process was made.

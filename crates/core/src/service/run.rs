@@ -19,10 +19,21 @@ pub(crate) struct Run {
     pub healthy_since: Option<Time>,
     /// How the main process ended, if others of the tree are left.
     pub exit: Option<Exit>,
+    /// Whether it was up for the first time, and its `after_ready` hook had its turn.
+    #[serde(default)]
+    pub greeted: bool,
 }
 
 impl Run {
     pub(crate) fn new(id: RunId, pid: Option<u32>, now: Time, plan: &ServicePlan) -> Self {
-        Run { id, pid, started: now, probes: Probes::of(plan), healthy_since: None, exit: None }
+        Run {
+            id,
+            pid,
+            started: now,
+            probes: Probes::of(plan),
+            healthy_since: None,
+            exit: None,
+            greeted: false,
+        }
     }
 }

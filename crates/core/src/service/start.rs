@@ -1,10 +1,10 @@
 //! From wanted to up.
 
 use super::Machine;
-use super::phase::{Aborting, End, Phase, Spawning, Waiting, Wish};
+use super::phase::{Aborting, End, Phase, Preparing, Spawning, Waiting, Wish};
 use super::run::Run;
 use crate::words::clip;
-use crate::{Effect, EventKind, ProbeKind, RunId, StateName};
+use crate::{Effect, EventKind, HookFacts, HookMoment, ProbeKind, RunId, StateName};
 
 impl Machine<'_> {
     /// A start that somebody asked for: it does not count, and what was counted is forgotten.
@@ -33,11 +33,64 @@ impl Machine<'_> {
         if self.unblocked { self.spawn(waiting.origin) } else { Phase::Waiting(waiting) }
     }
 
+    /// Starts, after what comes before a start.
     fn spawn(&mut self, why: String) -> Phase {
-        self.enter(StateName::Starting, why);
+        if !self.plan.hooks.precede_start() {
+            return self.make(why);
+        }
+        let run = self.next_run();
+        self.enter(StateName::Starting, format!("{why}; its hooks come first"));
+        let facts = HookFacts { reason: why.clone(), ..self.hook_facts() };
+        self.wants(Effect::Prepare { service: self.name.clone(), run, facts });
+        Phase::Preparing(Preparing { run, origin: why })
+    }
+
+    pub(super) fn prepare_by_hand(&mut self, preparing: Preparing, why: String) -> Phase {
+        self.service.tally.by_hand();
+        Phase::Preparing(Preparing { origin: why, ..preparing })
+    }
+
+    /// The open question of a preparation, for a daemon that does not know whether it was asked.
+    pub(crate) fn prepare_again(&mut self, preparing: &Preparing) {
+        let facts = HookFacts { reason: preparing.origin.clone(), ..self.hook_facts() };
+        self.wants(Effect::Prepare { service: self.name.clone(), run: preparing.run, facts });
+    }
+
+    /// What comes before a start is done. What it depends on may be gone by now.
+    pub(super) fn prepared(&mut self, preparing: Preparing) -> Phase {
+        if self.unblocked {
+            self.make(preparing.origin)
+        } else {
+            Phase::Waiting(Waiting { origin: preparing.origin, on: None })
+        }
+    }
+
+    pub(super) fn not_prepared(&mut self, preparing: &Preparing, error: String) -> Phase {
+        let error = clip(error);
+        self.tell(Some(preparing.run), EventKind::SpawnFailed { error: error.clone() });
+        self.ended(End::NotMade(error))
+    }
+
+    pub(super) fn cancel_and_stop(&mut self, preparing: &Preparing, why: String) -> Phase {
+        self.wants(Effect::CancelPrepare { run: preparing.run });
+        self.stopped(why)
+    }
+
+    pub(super) fn cancel_and_start(&mut self, preparing: &Preparing, why: String) -> Phase {
+        self.wants(Effect::CancelPrepare { run: preparing.run });
+        self.start_by_hand(why)
+    }
+
+    fn next_run(&mut self) -> RunId {
         *self.last_run += 1;
         let run = RunId(*self.last_run);
         self.run = Some(run);
+        run
+    }
+
+    fn make(&mut self, why: String) -> Phase {
+        let run = self.next_run();
+        self.enter(StateName::Starting, why);
         self.wants(Effect::Spawn { service: self.name.clone(), run });
         Phase::Spawning(Spawning { run })
     }
@@ -76,11 +129,36 @@ impl Machine<'_> {
         run.healthy_since = (self.plan.ready.is_none() || ready == Some(true)).then_some(self.now);
         if ready == Some(true) {
             self.enter(StateName::Ready, reason);
+            self.greet(&mut run);
             Phase::Ready(run)
         } else {
             self.enter(StateName::Running, reason);
+            if self.plan.ready.is_none() {
+                self.greet(&mut run);
+            }
             Phase::Running(run)
         }
+    }
+
+    /// The run is as far up as it gets; the first time its `after_ready` hook has its turn.
+    pub(super) fn greet(&mut self, run: &mut Run) {
+        if !std::mem::replace(&mut run.greeted, true) {
+            let facts = HookFacts { reason: self.service.reason.clone(), pid: run.pid, ..self.hook_facts() };
+            self.hook(run.id, HookMoment::AfterReady, facts);
+        }
+    }
+
+    /// Lets a hook be run, if there is one.
+    pub(super) fn hook(&mut self, run: RunId, moment: HookMoment, facts: HookFacts) {
+        if self.plan.hooks.at(moment).is_some() {
+            self.wants(Effect::Hook { service: self.name.clone(), run, moment, facts });
+        }
+    }
+
+    /// What every hook is told.
+    pub(super) fn hook_facts(&self) -> HookFacts {
+        let tally = &self.service.tally;
+        HookFacts { restarts: tally.restarts, in_a_row: tally.in_a_row, ..HookFacts::default() }
     }
 
     pub(super) fn not_made(&mut self, run: RunId, error: String) -> Phase {

@@ -5,9 +5,9 @@
 //! table as it comes out when every phase is driven through every input.
 
 use On::{
-    Continue, DependentsDown, Due, Exited, ExitedLeaving, FreezeFailed, Frozen, LiveFailed, Pause, ReadyLost,
-    ReadyOk, Restart, SaysStopping, SpawnFailed, Spawned, Start, StartupFailed, StartupOk, StepAnswered,
-    Stop, Thawed, TreeEmpty, Unblocked,
+    Continue, DependentsDown, Due, Exited, ExitedLeaving, FreezeFailed, Frozen, LiveFailed, Pause,
+    PrepareFailed, Prepared, ReadyLost, ReadyOk, Restart, SaysStopping, SpawnFailed, Spawned, Start,
+    StartupFailed, StartupOk, StepAnswered, Stop, Thawed, TreeEmpty, Unblocked,
 };
 
 use super::Machine;
@@ -35,7 +35,7 @@ impl Machine<'_> {
                 Stop(_) | Pause(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_)
                 | Exited(_) | ExitedLeaving(_) | TreeEmpty | Frozen | Thawed | FreezeFailed(_) | StartupOk(_)
                 | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping | Due
-                | StepAnswered(..),
+                | StepAnswered(..) | Prepared | PrepareFailed(_),
             ) => down,
 
             // Waits for what it depends on; no process is there.
@@ -47,8 +47,22 @@ impl Machine<'_> {
                 Pause(_) | Continue(_) | DependentsDown | Spawned(_) | SpawnFailed(_) | Exited(_)
                 | ExitedLeaving(_) | TreeEmpty | Frozen | Thawed | FreezeFailed(_) | StartupOk(_)
                 | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping | Due
-                | StepAnswered(..),
+                | StepAnswered(..) | Prepared | PrepareFailed(_),
             ) => waiting,
+
+            // What comes before its start is being done; no process is there.
+            (P::Preparing(preparing), Start(why)) => self.prepare_by_hand(preparing, why),
+            (P::Preparing(preparing), Stop(why)) => self.cancel_and_stop(&preparing, why),
+            (P::Preparing(preparing), Restart(why)) => self.cancel_and_start(&preparing, why),
+            (P::Preparing(preparing), Prepared) => self.prepared(preparing),
+            (P::Preparing(preparing), PrepareFailed(error)) => self.not_prepared(&preparing, error),
+            (
+                preparing @ P::Preparing(_),
+                Pause(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Exited(_)
+                | ExitedLeaving(_) | TreeEmpty | Frozen | Thawed | FreezeFailed(_) | StartupOk(_)
+                | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping | Due
+                | StepAnswered(..),
+            ) => preparing,
 
             // Its process is being made. One that ended before it was said to be there was there.
             (P::Spawning(spawning), Stop(why)) => self.abort(spawning.run, why),
@@ -62,7 +76,7 @@ impl Machine<'_> {
                 spawning @ P::Spawning(_),
                 Start(_) | Pause(_) | Continue(_) | Unblocked | DependentsDown | Frozen | Thawed
                 | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | ReadyLost(_)
-                | LiveFailed(_) | SaysStopping | Due | StepAnswered(..),
+                | LiveFailed(_) | SaysStopping | Due | StepAnswered(..) | Prepared | PrepareFailed(_),
             ) => spawning,
 
             // The same, but it is to end as soon as it is there.
@@ -83,7 +97,7 @@ impl Machine<'_> {
                 aborting @ P::Aborting(_),
                 Pause(_) | Continue(_) | Unblocked | DependentsDown | Frozen | Thawed | FreezeFailed(_)
                 | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping
-                | Due | StepAnswered(..),
+                | Due | StepAnswered(..) | Prepared | PrepareFailed(_),
             ) => aborting,
 
             // Its process runs.
@@ -104,18 +118,19 @@ impl Machine<'_> {
                 startup @ P::Startup(_),
                 Start(_) | Pause(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_)
                 | Frozen | Thawed | FreezeFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_)
-                | StepAnswered(..),
+                | StepAnswered(..) | Prepared | PrepareFailed(_),
             ) => startup,
             (
                 running @ P::Running(_),
                 Start(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen
                 | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyLost(_)
-                | StepAnswered(..),
+                | StepAnswered(..) | Prepared | PrepareFailed(_),
             ) => running,
             (
                 ready @ P::Ready(_),
                 Start(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen
-                | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | StepAnswered(..),
+                | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | StepAnswered(..)
+                | Prepared | PrepareFailed(_),
             ) => ready,
 
             // Frozen, or on the way there or back. One question is open at a time; the opposite follows its answer.
@@ -152,19 +167,19 @@ impl Machine<'_> {
                 paused @ P::Paused(_),
                 Start(_) | Pause(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen
                 | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | ReadyLost(_)
-                | LiveFailed(_) | SaysStopping | Due | StepAnswered(..),
+                | LiveFailed(_) | SaysStopping | Due | StepAnswered(..) | Prepared | PrepareFailed(_),
             ) => paused,
             (
                 pausing @ P::Pausing(_),
                 Start(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Thawed | StartupOk(_)
                 | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping
-                | StepAnswered(..),
+                | StepAnswered(..) | Prepared | PrepareFailed(_),
             ) => pausing,
             (
                 continuing @ P::Continuing(_),
                 Start(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen | StartupOk(_)
                 | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping
-                | StepAnswered(..),
+                | StepAnswered(..) | Prepared | PrepareFailed(_),
             ) => continuing,
 
             // Is to stop once its dependents have. Nothing was done to it yet.
@@ -181,7 +196,7 @@ impl Machine<'_> {
                 holding @ P::Holding(_),
                 Pause(_) | Continue(_) | Unblocked | Spawned(_) | SpawnFailed(_) | Frozen | Thawed
                 | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | ReadyLost(_)
-                | LiveFailed(_) | SaysStopping | Due | StepAnswered(..),
+                | LiveFailed(_) | SaysStopping | Due | StepAnswered(..) | Prepared | PrepareFailed(_),
             ) => holding,
 
             // Is being ended. Over only when nothing of its tree is left.
@@ -196,7 +211,7 @@ impl Machine<'_> {
                 stopping @ P::Stopping(_),
                 Pause(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen
                 | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | ReadyLost(_)
-                | LiveFailed(_) | SaysStopping,
+                | LiveFailed(_) | SaysStopping | Prepared | PrepareFailed(_),
             ) => stopping,
 
             // Ended by itself; no process is there.
@@ -208,7 +223,7 @@ impl Machine<'_> {
                 Pause(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Exited(_)
                 | ExitedLeaving(_) | TreeEmpty | Frozen | Thawed | FreezeFailed(_) | StartupOk(_)
                 | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping
-                | StepAnswered(..),
+                | StepAnswered(..) | Prepared | PrepareFailed(_),
             ) => backoff,
         }
     }

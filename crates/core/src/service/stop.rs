@@ -195,7 +195,8 @@ impl Machine<'_> {
         if run.exit.is_none() {
             self.tell_exit(&run, exit);
         }
-        self.over(run.id, wish)
+        self.gone(&run, exit);
+        self.follow(wish)
     }
 
     /// Nothing is left; how the main process ended was told before, or never.
@@ -218,12 +219,6 @@ impl Machine<'_> {
             self.service.reason = format!("{}; {exit}, others of its tree are left", stopping.wish.reason());
         }
         Phase::Stopping(Box::new(stopping))
-    }
-
-    /// Nothing of the run is left.
-    fn over(&mut self, run: RunId, wish: Wish) -> Phase {
-        self.wants(Effect::Forget { run });
-        self.follow(wish)
     }
 
     /// What follows a stop.

@@ -67,6 +67,7 @@ impl Supervisor {
                     .take(LINES)
                     .collect()
             }
+            Phase::Preparing(_) => vec!["its hooks, which come first, have not ended yet".to_owned()],
             Phase::Holding(_) => {
                 let dependents =
                     node.links.dependents.keys().filter_map(|name| Some((name, self.nodes.get(name)?)));

@@ -90,6 +90,11 @@ impl Supervisor {
                 self.dirty.insert(name.clone());
             }
         }
+        if let Phase::Preparing(preparing) = &node.service.phase {
+            let preparing = preparing.clone();
+            self.with(name, |machine| machine.prepare_again(&preparing));
+        }
+        let Some(node) = self.nodes.get(name) else { return };
         let on = match &node.service.phase {
             phase if self.going_down && !phase.stays_down() => Some(On::Stop("the stack goes down".into())),
             Phase::Waiting(_) if node.links.unmet == 0 => Some(On::Unblocked),

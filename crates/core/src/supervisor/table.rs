@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{Plan, Supervisor};
 use crate::service::{Machine, On, Phase, Service};
 use crate::{
-    Check, Effect, Exit, ExitAction, ProbePlan, Refusal, Request, RestartPlan, RestartPolicy, ServiceName,
-    ServicePlan, Time,
+    Check, Effect, Exit, ExitAction, Hook, Hooks, ProbePlan, Refusal, Request, RestartPlan, RestartPolicy,
+    ServiceName, ServicePlan, Time,
 };
 
 const NAME: &str = "s";
@@ -28,7 +28,7 @@ pub fn table() -> String {
     text
 }
 
-/// A service with all three probes, that is restarted on failure, never after code 78.
+/// A service with all three probes and hooks, that is restarted on failure, never after code 78.
 fn plan() -> ServicePlan {
     let probe = || {
         let (initial_delay, second) = (Duration::ZERO, Duration::from_secs(1));
@@ -41,8 +41,15 @@ fn plan() -> ServicePlan {
         startup: probe(),
         ready: probe(),
         live: probe(),
+        hooks: hooks(),
         ..ServicePlan::default()
     }
+}
+
+fn hooks() -> Hooks {
+    let hook =
+        || Some(Hook { command: vec!["hook".into()], timeout: Duration::from_secs(60), required: true });
+    Hooks { before_start: hook(), after_ready: hook(), after_exit: hook(), on_failure: hook() }
 }
 
 /// How to get into a phase, and how the others stand meanwhile.
@@ -68,17 +75,19 @@ fn ways() -> Vec<Way> {
     let way = |steps: &[&[On]]| Way { steps: steps.concat(), blocked: false, held: false };
     let start = &[On::Start(why())][..];
     let stop = &[On::Stop(why())][..];
-    let spawned = &[On::Start(why()), On::Spawned(7)][..];
+    let spawned = &[On::Start(why()), On::Prepared, On::Spawned(7)][..];
     let up = &[On::StartupOk("startup probe succeeded".into())][..];
     let ready = &[On::ReadyOk("ready probe succeeds".into())][..];
     let pause = &[On::Pause(why())][..];
     let frozen = &[On::Frozen][..];
-    let crash = &[On::Exited(Exit::Code(1)), On::Spawned(7)][..];
+    let crash = &[On::Exited(Exit::Code(1)), On::Prepared, On::Spawned(7)][..];
+    let prepared = &[On::Prepared][..];
     vec![
         way(&[]),
         Way { blocked: true, ..way(&[start]) },
         way(&[start]),
-        way(&[start, stop]),
+        way(&[start, prepared]),
+        way(&[start, prepared, stop]),
         way(&[spawned]),
         way(&[spawned, up]),
         way(&[spawned, up, ready]),
@@ -104,6 +113,8 @@ fn inputs() -> Vec<(&'static str, On)> {
         ("continue", On::Continue(why())),
         ("its dependencies are there", On::Unblocked),
         ("its dependents are down", On::DependentsDown),
+        ("prepared", On::Prepared),
+        ("a hook before the start failed", On::PrepareFailed("before_start: exit code 1".into())),
         ("process made", On::Spawned(7)),
         ("process not made", On::SpawnFailed("program not found".into())),
         ("ended with 0, nothing left", On::Exited(Exit::Code(0))),
@@ -233,6 +244,9 @@ impl Bench {
 
 fn does(effect: &Effect) -> Option<String> {
     Some(match effect {
+        Effect::Prepare { .. } => "prepare".into(),
+        Effect::CancelPrepare { .. } => "cancel the preparation".into(),
+        Effect::Hook { moment, .. } => format!("run {moment}"),
         Effect::Spawn { .. } => "spawn".into(),
         Effect::Signal { action, .. } => action.to_string(),
         Effect::StopStep { action, .. } => action.to_string(),
@@ -250,6 +264,7 @@ fn label(phase: &Phase) -> &'static str {
     match phase {
         Phase::Stopped => "stopped",
         Phase::Waiting(_) => "waiting",
+        Phase::Preparing(_) => "preparing",
         Phase::Spawning(_) => "spawning",
         Phase::Aborting(_) => "aborting",
         Phase::Startup(_) => "startup",
@@ -283,6 +298,7 @@ mod tests {
         let expected = [
             "stopped",
             "waiting",
+            "preparing",
             "spawning",
             "aborting",
             "startup",

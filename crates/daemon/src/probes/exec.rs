@@ -10,7 +10,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mainstay_core::{Exit, Launch, Limits, ProbeKind, ProbeOutcome, RunId, ServiceName, Settings, Time};
+use mainstay_core::{
+    Exit, Hook, Launch, Limits, ProbeKind, ProbeOutcome, RunId, ServiceName, ServicePlan, Settings, Time,
+};
 use mainstay_link::{Command, Log, Spawn};
 
 use super::steps::{Step, StepDone};
@@ -29,6 +31,8 @@ pub(crate) enum Asker {
     Probe(ProbeKind),
     /// A stop, one of whose steps this is.
     Stop,
+    /// A hook. The next one is started when this one has been answered.
+    Hook,
 }
 
 /// What the keeper says of a helper.
@@ -52,6 +56,8 @@ pub(crate) struct Exec {
     answers: Vec<Answer>,
     /// Steps of stops that are over.
     steps: Vec<StepDone>,
+    /// Hooks that are over: their numbers.
+    hooks: Vec<(ServiceName, u64, ProbeOutcome)>,
 }
 
 /// One probe.
@@ -89,6 +95,32 @@ impl Exec {
         let about = (step.run, u64::from(step.step));
         let log = Log { most: Some(MAX_OUTPUT), ..log_of(step.service, step.plan) };
         self.run(deadline, key, about, container, &step.plan.launch, command, Some(log), timeout);
+    }
+
+    /// Runs a hook with further variables; it has to be over by `deadline`.
+    pub fn run_hook(
+        &mut self,
+        deadline: Time,
+        (service, plan): (&ServiceName, &ServicePlan),
+        about: (RunId, u64),
+        hook: &Hook,
+        variables: Vec<(&'static str, String)>,
+    ) {
+        let key = (service.clone(), Asker::Hook);
+        let container = format!("{service}.hook");
+        let mut launch = plan.launch.clone();
+        launch.environment.extend(variables.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        let log = Log { most: Some(MAX_OUTPUT), ..log_of(service, plan) };
+        self.run(deadline, key, about, container, &launch, &hook.command, Some(log), hook.timeout);
+    }
+
+    /// Nobody waits for the hook of a service that is running.
+    pub fn cancel_hook(&mut self, service: &ServiceName) {
+        if let Some(slot) = self.slots.get_mut(&(service.clone(), Asker::Hook)) {
+            slot.question = None;
+            self.commands.extend(slot.helper.map(|run| Command::Kill { run }));
+        }
+        self.tidy();
     }
 
     #[expect(clippy::too_many_arguments, reason = "what both kinds of question are made of")]
@@ -173,16 +205,20 @@ impl Exec {
 
     /// Kills those whose time is over, and answers for probes. The core tells itself that a step was not answered.
     pub fn tick(&mut self, now: Time) {
-        for ((_, asker), slot) in &mut self.slots {
+        for ((service, asker), slot) in &mut self.slots {
             let Some(question) = slot.question.take_if(|question| question.deadline <= now) else { continue };
-            if let Asker::Probe(probe) = asker {
+            if *asker != Asker::Stop {
                 let outcome = if question.by.is_some() {
                     no(format!("did not end in {}", in_words(question.timeout)))
                 } else {
                     no("the command asked before this one has not ended yet")
                 };
-                let (run, probe, seq) = (question.run, *probe, question.seq);
-                self.answers.push(Answer { run, probe, seq, outcome });
+                let (run, seq) = (question.run, question.seq);
+                match asker {
+                    Asker::Probe(probe) => self.answers.push(Answer { run, probe: *probe, seq, outcome }),
+                    Asker::Hook => self.hooks.push((service.clone(), seq, outcome)),
+                    Asker::Stop => {}
+                }
             }
             self.commands.extend(slot.helper.map(|run| Command::Kill { run }));
         }
@@ -192,7 +228,7 @@ impl Exec {
     /// Nobody waits for the answers of probes about this run any more, or for its stop.
     pub fn cancel(&mut self, run: RunId, stop: bool) {
         for ((_, asker), slot) in &mut self.slots {
-            if (*asker == Asker::Stop) != stop {
+            if *asker == Asker::Hook || (*asker == Asker::Stop) != stop {
                 continue;
             }
             if slot.question.take_if(|question| question.run == run).is_some() {
@@ -232,6 +268,11 @@ impl Exec {
         std::mem::take(&mut self.steps)
     }
 
+    /// Hooks that are over.
+    pub fn take_hooks(&mut self) -> Vec<(ServiceName, u64, ProbeOutcome)> {
+        std::mem::take(&mut self.hooks)
+    }
+
     fn answer(&mut self, key: &Key, helper: RunId, outcome: ProbeOutcome) {
         let Some(slot) = self.slots.get_mut(key) else { return };
         if let Some(question) = slot.question.take_if(|question| question.by == Some(helper)) {
@@ -239,6 +280,7 @@ impl Exec {
                 Asker::Probe(probe) => {
                     self.answers.push(Answer { run: question.run, probe, seq: question.seq, outcome });
                 }
+                Asker::Hook => self.hooks.push((key.0.clone(), question.seq, outcome)),
                 Asker::Stop => self.steps.push(StepDone::new(question.run, question.seq, outcome)),
             }
         }

@@ -34,6 +34,10 @@ struct Count {
     due: Option<Time>,
     /// Whether the restart that is to come was counted when its back-off was told.
     counted: bool,
+    /// Whether its start is under way and was counted: its hooks come first, or it waits for others again.
+    starting: bool,
+    /// When what comes before its start failed last, without a start since.
+    unprepared: Option<Time>,
     /// When automatic restarts were decided.
     decided: Vec<Time>,
     /// When the service was last seen well, without a break since.
@@ -50,6 +54,8 @@ impl Default for Count {
             surely_by_hand: true,
             due: None,
             counted: false,
+            starting: false,
+            unprepared: None,
             decided: Vec::new(),
             well_since: None,
             up_since: None,
@@ -74,6 +80,12 @@ impl Rule for BackOff {
                     self.services.entry(run.service.clone()).or_default().ended(plan, step.at);
                 }
             }
+            Cause::Input(Input::Prepared { .. }) => {
+                if let Some(name) = &facts.not_prepared {
+                    let count = self.services.entry(name.clone()).or_default();
+                    count.not_prepared(step.at);
+                }
+            }
             _ => {}
         }
         Ok(())
@@ -81,10 +93,11 @@ impl Rule for BackOff {
 
     fn effect(&mut self, facts: &Facts, at: Time, effect: &Effect) -> Verdict {
         match effect {
-            Effect::Spawn { service, .. } => {
+            Effect::Prepare { service, .. } | Effect::Spawn { service, .. } => {
                 let Some(plan) = facts.service(service) else { return Ok(()) };
                 let count = self.services.entry(service.clone()).or_default();
-                count.spawned(facts, service, plan, at)
+                let made = matches!(effect, Effect::Spawn { .. });
+                count.starts(facts, service, plan, at, made)
             }
             Effect::Tell(event) => {
                 let Some(name) = &event.service else { return Ok(()) };
@@ -92,7 +105,8 @@ impl Rule for BackOff {
                 let count = self.services.entry(name.clone()).or_default();
                 match &event.kind {
                     EventKind::BackOff { delay, attempt } => {
-                        let at_once = ended_by_itself(facts, name)
+                        let at_once = count.unprepared.is_none()
+                            && ended_by_itself(facts, name)
                             && facts.last_exit(name).is_some_and(|exit| restarts_now(plan, exit));
                         count
                             .told(plan, at, *delay, *attempt, at_once)
@@ -208,6 +222,7 @@ impl Count {
             self.well_since = Some(at);
         }
         if to.is_down() {
+            self.starting = false;
             self.is_by_hand();
         }
         if to.is_started() {
@@ -224,6 +239,19 @@ impl Count {
             self.in_a_row = BTreeSet::from([0]);
         } else if up.is_some_and(|up| up >= enough) {
             self.in_a_row.insert(0);
+        }
+    }
+
+    /// What comes before its start failed: the start was one, all the same.
+    fn not_prepared(&mut self, at: Time) {
+        self.unprepared = Some(at);
+        self.starting = false;
+        if std::mem::take(&mut self.surely_by_hand) {
+            self.in_a_row = BTreeSet::from([0]);
+        }
+        if std::mem::take(&mut self.by_hand) {
+            self.in_a_row.insert(0);
+            self.decided.clear();
         }
     }
 
@@ -268,7 +296,16 @@ impl Count {
         Ok(())
     }
 
-    fn spawned(&mut self, facts: &Facts, name: &ServiceName, plan: &ServicePlan, at: Time) -> Verdict {
+    /// It starts: with what comes before, or with its process.
+    fn starts(
+        &mut self,
+        facts: &Facts,
+        name: &ServiceName,
+        plan: &ServicePlan,
+        at: Time,
+        made: bool,
+    ) -> Verdict {
+        let under_way = std::mem::replace(&mut self.starting, !made);
         if let Some(due) = self.due
             && at < due
             && !self.by_hand
@@ -277,12 +314,14 @@ impl Count {
         }
         if self.surely_by_hand {
             self.in_a_row = BTreeSet::from([0]);
-        } else if !self.counted {
+        } else if !self.counted && !under_way {
             // It counts from when it was decided on, though it may have waited for others since.
             let before = facts.newest.get(name).and_then(|run| facts.runs.get(run));
-            let decided = before.and_then(|run| run.gone).unwrap_or(at);
+            let gone = before.and_then(|run| run.gone);
+            let decided = self.unprepared.or(gone).unwrap_or(at);
             self.count_one(plan, decided).map_err(|what| format!("{name}: {what}"))?;
-            let now = facts.last_exit(name).is_some_and(|exit| restarts_now(plan, exit));
+            let now = self.unprepared.is_none()
+                && facts.last_exit(name).is_some_and(|exit| restarts_now(plan, exit));
             let first = self.in_a_row.first().is_some_and(|least| *least <= 1);
             if !now && !first && !self.by_hand {
                 return Err(format!("{name} starts again without a back-off ({:?} in a row)", self.in_a_row));
@@ -293,6 +332,7 @@ impl Count {
             self.decided.clear();
         }
         self.due = None;
+        self.unprepared = None;
         self.counted = false;
         self.by_hand = false;
         self.surely_by_hand = false;

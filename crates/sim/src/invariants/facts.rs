@@ -24,6 +24,12 @@ pub struct Facts {
     pub last_run: Option<RunId>,
     /// Whether the present input can have changed nothing: it comes too late or a second time.
     pub idle_input: bool,
+    /// The preparations under way.
+    pub preparing: BTreeMap<ServiceName, RunId>,
+    /// Those that are prepared and were not started since.
+    pub prepared: BTreeSet<ServiceName>,
+    /// Whose preparation the present input says to have failed.
+    pub not_prepared: Option<ServiceName>,
     /// The next deadline before the present input.
     pub deadline: Option<Time>,
     /// Who depends on whom, the other way round.
@@ -93,6 +99,9 @@ impl Facts {
             newest: BTreeMap::new(),
             last_run: None,
             idle_input: false,
+            preparing: BTreeMap::new(),
+            prepared: BTreeSet::new(),
+            not_prepared: None,
             deadline: None,
             dependents: BTreeMap::new(),
         };
@@ -171,6 +180,7 @@ impl Facts {
 
     /// Takes in what happened.
     pub fn input(&mut self, at: Time, cause: &Cause) {
+        self.not_prepared = None;
         self.idle_input = match cause {
             Cause::New => false,
             Cause::Restored { .. } => {
@@ -188,7 +198,17 @@ impl Facts {
     /// Takes in an input; whether it can matter.
     fn changes(&mut self, at: Time, input: &Input) -> bool {
         let run = match input {
-            Input::Request { .. } | Input::Tick => return true,
+            Input::Request { .. } | Input::Tick | Input::HookDone { .. } => return true,
+            Input::Prepared { run, error } => {
+                let found = self.preparing.iter().find(|(_, preparing)| *preparing == run);
+                let Some(name) = found.map(|(name, _)| name.clone()) else { return false };
+                self.preparing.remove(&name);
+                match error {
+                    None => drop(self.prepared.insert(name)),
+                    Some(_) => self.not_prepared = Some(name),
+                }
+                return true;
+            }
             Input::Spawned { run, .. }
             | Input::SpawnFailed { run, .. }
             | Input::Exited { run, .. }
@@ -260,7 +280,15 @@ impl Facts {
     /// Takes in what the supervisor wants done.
     pub fn effect(&mut self, at: Time, effect: &Effect) {
         match effect {
+            Effect::Prepare { service, run, .. } => {
+                self.last_run = self.last_run.max(Some(*run));
+                self.prepared.remove(service);
+                self.preparing.insert(service.clone(), *run);
+            }
+            Effect::CancelPrepare { run } => self.preparing.retain(|_, preparing| preparing != run),
+            Effect::Hook { .. } => {}
             Effect::Spawn { service, run } => {
+                self.prepared.remove(service);
                 self.last_run = self.last_run.max(Some(*run));
                 if let Some(old) = self.newest.insert(service.clone(), *run) {
                     // Kept for one more life, so that an event that comes late can be told from a wrong one.
@@ -326,7 +354,12 @@ impl Run {
             Effect::Probe { probe, seq, .. } => {
                 self.probes.insert(*probe, (at, *seq));
             }
-            Effect::Spawn { .. } | Effect::Tell(_) | Effect::StackDown => {}
+            Effect::Prepare { .. }
+            | Effect::CancelPrepare { .. }
+            | Effect::Hook { .. }
+            | Effect::Spawn { .. }
+            | Effect::Tell(_)
+            | Effect::StackDown => {}
         }
     }
 }

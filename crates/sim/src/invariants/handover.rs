@@ -18,7 +18,10 @@ impl Rule for HandOver {
 
     fn after(&mut self, facts: &Facts, step: &Step) -> Verdict {
         if matches!(step.cause, Cause::Restored { .. }) {
-            let odd = step.effects.iter().find(|effect| !matches!(effect, Effect::Probe { .. }));
+            let odd = step
+                .effects
+                .iter()
+                .find(|effect| !matches!(effect, Effect::Probe { .. } | Effect::Prepare { .. }));
             if let Some(odd) = odd {
                 return Err(format!("the new daemon begins with {odd:?}"));
             }

@@ -1,22 +1,64 @@
 //! One instance: a service never runs twice at once, and nothing is done to a run that is over.
 
-use mainstay_core::{Effect, RunId, Time};
+use mainstay_core::{Effect, RunId, StateName, Time};
 
 use super::{Facts, Rule, Run, Verdict};
-use crate::trace::Step;
+use crate::trace::{Cause, Step};
 
 /// See the module.
-#[derive(Debug)]
-pub(super) struct OneInstance;
+#[derive(Debug, Default)]
+pub(super) struct OneInstance {
+    /// Whether this is the first moment of a new daemon.
+    restored: bool,
+}
 
 impl Rule for OneInstance {
     fn name(&self) -> &'static str {
         "one instance"
     }
 
+    fn input(&mut self, _facts: &Facts, step: &Step) -> Verdict {
+        self.restored = matches!(step.cause, Cause::Restored { .. });
+        Ok(())
+    }
+
     fn effect(&mut self, facts: &Facts, _at: Time, effect: &Effect) -> Verdict {
         match effect {
+            Effect::Prepare { service, run, .. } => {
+                if let Some((old, _)) = facts.run_of(service) {
+                    return Err(format!("{service} is prepared while run {old} is not over"));
+                }
+                match facts.preparing.get(service) {
+                    // A new daemon asks again.
+                    Some(under_way) if under_way == run && self.restored => {}
+                    Some(under_way) => {
+                        return Err(format!("{service} is prepared, but {under_way} is under way"));
+                    }
+                    None if facts.last_run.is_some_and(|last| *run <= last) => {
+                        return Err(format!("run number {run} does not rise"));
+                    }
+                    None => {}
+                }
+            }
+            Effect::CancelPrepare { run } => {
+                if !facts.preparing.values().any(|under_way| under_way == run) {
+                    return Err(format!("preparation {run} is cancelled, but is not under way"));
+                }
+            }
+            Effect::Hook { service, moment, .. } => {
+                if facts.service(service).is_none_or(|plan| plan.hooks.at(*moment).is_none()) {
+                    return Err(format!("{service} has no {moment} hook"));
+                }
+            }
             Effect::Spawn { service, run } => {
+                if facts.preparing.contains_key(service) {
+                    return Err(format!("{service} is started before it is prepared"));
+                }
+                if facts.service(service).is_some_and(|plan| plan.hooks.precede_start())
+                    && !facts.prepared.contains(service)
+                {
+                    return Err(format!("{service} is started without what comes before"));
+                }
                 if facts.service(service).is_none() {
                     return Err(format!("{service} is started but isn't in the plan"));
                 }
@@ -65,6 +107,9 @@ impl Rule for OneInstance {
     }
 
     fn after(&mut self, facts: &Facts, _step: &Step) -> Verdict {
+        if let Some(name) = facts.preparing.keys().find(|name| facts.state(name) != StateName::Starting) {
+            return Err(format!("{name} is {} while it is prepared", facts.state(name)));
+        }
         // Whoever keeps a record of a run must be able to drop it.
         let kept = facts.runs.iter().find(|(_, run)| !run.is_there() && !run.forgotten);
         kept.map_or(Ok(()), |(id, run)| Err(format!("run {id} of {} is over but not forgotten", run.service)))

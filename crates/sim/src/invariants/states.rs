@@ -69,8 +69,9 @@ fn agrees(facts: &Facts, status: &ServiceStatus, now: Time) -> Verdict {
         return Err(format!("{name} is {}, but {told} is what was told", status.state));
     }
     let run = facts.run_of(name);
-    if run.map(|(id, _)| id) != status.run {
-        return Err(format!("{name} shows run {:?}, but {:?} is there", status.run, run.map(|(id, _)| id)));
+    let there = run.map(|(id, _)| id).or(facts.preparing.get(name).copied());
+    if there != status.run {
+        return Err(format!("{name} shows run {:?}, but {there:?} is there", status.run));
     }
     let started = run.and_then(|(_, run)| run.made);
     let shows_process = status.pid.is_some() && status.started.is_some();

@@ -141,6 +141,11 @@ impl Os {
         self.now = now;
     }
 
+    /// A number was used for something that is no process.
+    pub fn reserve(&mut self, run: RunId) {
+        self.last_run = self.last_run.max(run.0);
+    }
+
     /// The supervisor's `Spawn`.
     pub fn spawn(&mut self, service: &ServiceName, run: RunId) {
         if let Some((old, _)) =

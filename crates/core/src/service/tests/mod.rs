@@ -1,3 +1,4 @@
+mod hooks;
 mod pausing;
 mod probing;
 mod restarting;

@@ -12,9 +12,9 @@ use proptest::sample::{Index, select};
 
 use crate::testing::{SEED, name, notify, probe, service};
 use crate::{
-    Condition, Effect, EventKind, Exit, ExitAction, Input, Plan, ProbeKind, ProbeOutcome, ProbePlan, Request,
-    RestartPlan, RestartPolicy, RunId, ServiceName, ServicePlan, StartLimit, StartMode, StateName,
-    StopAction, StopPlan, StopStep, Supervisor, Time,
+    Condition, Effect, EventKind, Exit, ExitAction, Hook, HookMoment, Hooks, Input, Plan, ProbeKind,
+    ProbeOutcome, ProbePlan, Request, RestartPlan, RestartPolicy, RunId, ServiceName, ServicePlan,
+    StartLimit, StartMode, StateName, StopAction, StopPlan, StopStep, Supervisor, Time,
 };
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -48,6 +48,7 @@ enum Wanted {
 
 #[derive(Clone, Debug)]
 enum News {
+    Prepared(bool),
     Spawned,
     SpawnFailed,
     Exited(i64, bool),
@@ -66,6 +67,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ]);
     let says = select(vec!["READY=1", "READY=0", "STOPPING=1", "WATCHDOG=1", "READY=1\nSTOPPING=1", "x"]);
     let news = prop_oneof![
+        4 => any::<bool>().prop_map(News::Prepared),
         6 => Just(News::Spawned),
         1 => Just(News::SpawnFailed),
         3 => (select(vec![0, 1, 10, 20, 78]), any::<bool>()).prop_map(|(code, empty)| News::Exited(code, empty)),
@@ -103,6 +105,19 @@ fn probes() -> impl Strategy<Value = Option<ProbePlan>> {
     prop_oneof![2 => Just(None), 1 => plan]
 }
 
+fn hooks() -> impl Strategy<Value = Hooks> {
+    let hook = Hook { command: vec!["hook".into()], timeout: Duration::from_secs(1), required: true };
+    let hook = prop_oneof![3 => Just(None), 1 => Just(Some(hook))];
+    [hook.clone(), hook.clone(), hook.clone(), hook].prop_map(
+        |[before_start, after_ready, after_exit, on_failure]| Hooks {
+            before_start,
+            after_ready,
+            after_exit,
+            on_failure,
+        },
+    )
+}
+
 /// A service that may depend on those before it.
 fn service_plan(number: usize) -> impl Strategy<Value = ServicePlan> {
     let condition = select(vec![Condition::Started, Condition::Ready, Condition::Completed]);
@@ -129,8 +144,8 @@ fn service_plan(number: usize) -> impl Strategy<Value = ServicePlan> {
         StopAction::Http { url: "http://127.0.0.1/stop".into(), method: "POST".into(), socket: None },
     ]);
     let stop = (vec((action, 0_u64..4), 0..4), 0_u64..8);
-    (depends_on, start, policy, limit, stop, probes(), probes(), probes()).prop_map(
-        |(depends_on, start, policy, limit, (steps, timeout), startup, ready, live)| {
+    (depends_on, start, policy, limit, stop, [probes(), probes(), probes()], hooks()).prop_map(
+        |(depends_on, start, policy, limit, (steps, timeout), [startup, ready, live], hooks)| {
             let wait = Duration::from_secs;
             let steps =
                 steps.into_iter().map(|(action, secs)| StopStep { action, wait: wait(secs) }).collect();
@@ -144,6 +159,7 @@ fn service_plan(number: usize) -> impl Strategy<Value = ServicePlan> {
                 startup,
                 ready,
                 live,
+                hooks,
                 ..service()
             }
         },
@@ -163,6 +179,8 @@ fn plans() -> impl Strategy<Value = Plan> {
 struct Trace {
     /// The runs that are not over, with their services.
     runs: BTreeMap<RunId, ServiceName>,
+    /// The preparations that are under way.
+    preparing: BTreeMap<RunId, ServiceName>,
     last_run: u64,
     states: BTreeMap<ServiceName, StateName>,
     asked: BTreeMap<(RunId, ProbeKind), u64>,
@@ -172,7 +190,20 @@ struct Trace {
 impl Trace {
     fn check(&mut self, effect: &Effect) {
         match effect {
+            Effect::Prepare { service, run, .. } => {
+                assert!(!self.down, "{service} is prepared in a stack that is down");
+                assert!(run.0 > self.last_run, "numbers of runs rise");
+                assert!(self.runs.values().all(|other| other != service), "{service} is there already");
+                assert!(self.preparing.values().all(|other| other != service), "{service} is prepared twice");
+                self.last_run = run.0;
+                self.preparing.insert(*run, service.clone());
+            }
+            Effect::CancelPrepare { run } => {
+                assert!(self.preparing.remove(run).is_some(), "{run} is cancelled but not under way");
+            }
+            Effect::Hook { moment, .. } => assert!(*moment != HookMoment::BeforeStart),
             Effect::Spawn { service, run } => {
+                assert!(self.preparing.values().all(|other| other != service), "{service} is prepared still");
                 assert!(!self.down, "{service} is started in a stack that is down");
                 assert!(run.0 > self.last_run, "numbers of runs rise");
                 assert!(self.runs.values().all(|other| other != service), "{service} runs twice");
@@ -233,6 +264,9 @@ impl World {
             _ => None,
         };
         let before = wanted.as_ref().filter(|check| check.is_err()).map(|_| self.supervisor.snapshots());
+        if let Input::Prepared { run, .. } = &input {
+            self.trace.preparing.remove(run);
+        }
         self.supervisor.handle(self.now, input);
         let effects = self.effects();
         if let Some(before) = before {
@@ -290,6 +324,9 @@ impl World {
                     None => self.supervisor.service_status(pick(at)?.as_str())?.run?,
                 };
                 Some(match news {
+                    News::Prepared(ok) => {
+                        Input::Prepared { run, error: (!ok).then(|| "exit code 1".to_owned()) }
+                    }
                     News::Spawned => Input::Spawned { run, pid: 7 },
                     News::SpawnFailed => Input::SpawnFailed { run, error: "not found".into() },
                     News::Exited(code, tree_empty) => {
@@ -358,6 +395,7 @@ proptest! {
             if world.trace.down {
                 break;
             }
+            assert!(world.trace.preparing.is_empty(), "nobody waits for a preparation in a stack that goes down");
             let Some(run) = world.trace.runs.keys().next().copied() else { break };
             let status = world.supervisor.status();
             let status = status.iter().find(|status| status.run == Some(run)).expect("a run has its service");
@@ -394,15 +432,18 @@ proptest! {
                 // It asks again what is not answered; let both have the answer.
                 let again: Vec<Effect> = std::iter::from_fn(|| restored.poll_effect()).collect();
                 for effect in again {
-                    let Effect::Probe { run, probe, seq, .. } = effect else {
-                        panic!("{effect:?} is not asked again");
+                    let input = match &effect {
+                        Effect::Probe { run, probe, seq, .. } => {
+                            world.trace.asked.remove(&(*run, *probe));
+                            answer(*run, *probe, *seq, true)
+                        }
+                        Effect::Prepare { run, .. } => Input::Prepared { run: *run, error: None },
+                        _ => panic!("{effect:?} is not asked again"),
                     };
-                    let input = answer(run, probe, seq, true);
                     let done = world.feed(input.clone());
                     restored.handle(world.now, input);
                     let same: Vec<Effect> = std::iter::from_fn(|| restored.poll_effect()).collect();
                     prop_assert_eq!(&done, &same);
-                    world.trace.asked.remove(&(run, probe));
                 }
                 keep(&mut kept, &mut world.supervisor);
                 prop_assert_eq!(&kept, &world.supervisor.snapshots());

@@ -1,0 +1,130 @@
+//! Hooks: commands at the moments of a service's life.
+
+mod common;
+
+use common::{Home, is_alive, kill, pid, until};
+
+const SHOP: &str = r#"
+name = "hooked"
+
+[service.api]
+command = [@fixture@, "graceful", "0"]
+
+[service.api.hooks]
+before_start = [@fixture@, "env", "MAINSTAY_HOOK", "MAINSTAY_SERVICE", "MAINSTAY_STACK"]
+after_ready = [@fixture@, "env", "MAINSTAY_HOOK", "MAINSTAY_REASON"]
+after_exit = [@fixture@, "env", "MAINSTAY_HOOK", "MAINSTAY_EXIT_CODE"]
+"#;
+
+#[test]
+fn each_moment_has_its_command_and_the_log_its_output() {
+    let home = Home::new();
+    home.config(SHOP);
+    home.ok(&["up", "-d", "--wait"]);
+    let log = until("after_ready", || {
+        let log = home.log("hooked", "api");
+        log.contains(r#"["MAINSTAY_HOOK","after_ready"]"#).then_some(log)
+    });
+    let at = |text: &str| log.find(text).unwrap_or_else(|| panic!("no {text} in {log}"));
+    assert!(at(r#"["MAINSTAY_SERVICE","api"]"#) < at("started"), "{log}");
+    at(r#"["MAINSTAY_STACK","hooked"]"#);
+    // The stack is down only when the last hook has ended.
+    home.ok(&["down"]);
+    let log = home.log("hooked", "api");
+    assert!(log.contains(r#"["MAINSTAY_HOOK","after_exit"]"#), "{log}");
+    let events = home.ok(&["events", "-s", "hooked"]);
+    for words in ["before_start succeeded: exit code 0", "after_ready succeeded", "after_exit succeeded"] {
+        assert!(events.contains(words), "no {words:?} in {events}");
+    }
+}
+
+const FAILING: &str = r#"
+name = "failing"
+
+[service.strict]
+command = [@fixture@, "sleep"]
+restart = "never"
+hooks.before_start = [@fixture@, "exit", "3"]
+
+[service.lenient]
+command = [@fixture@, "sleep"]
+hooks.before_start = { command = [@fixture@, "exit", "3"], required = false }
+
+[service.slow]
+command = [@fixture@, "sleep"]
+restart = "never"
+hooks.before_start = { command = [@fixture@, "sleep"], timeout = "300ms" }
+
+[service.missing]
+command = ["./no-such-program"]
+restart = "never"
+hooks.on_failure = [@fixture@, "env", "MAINSTAY_HOOK"]
+"#;
+
+#[test]
+fn a_failure_is_told_and_keeps_from_the_start_if_it_is_required() {
+    let home = Home::new();
+    home.config(FAILING);
+    home.ok(&["up", "-d"]);
+    let reason = |name: &str| {
+        let service = home.until_state("failing", name, "failed");
+        service["reason"].as_str().expect("a reason").to_owned()
+    };
+    assert!(reason("strict").contains("before_start: exit code 3"), "{}", reason("strict"));
+    assert!(reason("slow").contains("before_start: did not end in 300ms"), "{}", reason("slow"));
+    reason("missing");
+    home.until_state("failing", "lenient", "running");
+    let failed = "before_start failed: exit code 3";
+    until("the lenient one's event", || {
+        home.ok(&["events", "--service", "lenient"]).contains(failed).then_some(())
+    });
+    until("on_failure", || {
+        home.log("failing", "missing").contains(r#"["MAINSTAY_HOOK","on_failure"]"#).then_some(())
+    });
+    let explained = home.ok(&["explain", "strict"]);
+    assert!(explained.contains("before_start"), "{explained}");
+    home.ok(&["down"]);
+}
+
+const HANGING: &str = r#"
+name = "hanging"
+
+[service.api]
+command = [@fixture@, "graceful", "0"]
+start = "manual"
+hooks.before_start = { command = [@fixture@, "--pid", "sleep"], timeout = "10m" }
+
+[service.late]
+command = [@fixture@, "graceful", "0"]
+start = "manual"
+hooks.before_start = [@fixture@, "--pid", "sleep", "--for", "1500"]
+"#;
+
+/// The processes of a service's hooks, as they said themselves.
+fn hooks(home: &Home, service: &str) -> Vec<u32> {
+    home.log("hanging", service).lines().filter_map(|line| line.strip_prefix("pid ")?.parse().ok()).collect()
+}
+
+#[test]
+fn a_stop_ends_the_hook_and_a_new_daemon_runs_it_again() {
+    let home = Home::new();
+    home.config(HANGING);
+    home.ok(&["up", "-d"]);
+    home.ok(&["start", "api", "--no-wait"]);
+    let hook = until("the hook", || hooks(&home, "api").first().copied());
+    assert!(is_alive(hook));
+    let status = home.service("hanging", "api");
+    assert_eq!(status["state"], "starting");
+    assert!(status["waiting_for"].to_string().contains("hooks"), "{status}");
+    home.ok(&["stop", "api"]);
+    until("the hook's end", || (!is_alive(hook)).then_some(()));
+
+    home.ok(&["start", "late", "--no-wait"]);
+    until("the hook", || hooks(&home, "late").first().copied());
+    kill(pid(&home.stack("hanging").expect("up")["daemon"]["pid"]));
+    home.until_state("hanging", "late", "running");
+    let all = hooks(&home, "late");
+    assert_eq!(all.len(), 2, "the new daemon runs it again: {all:?}");
+    assert!(!is_alive(all[0]));
+    home.ok(&["down"]);
+}

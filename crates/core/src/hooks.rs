@@ -1,0 +1,130 @@
+//! Commands at the moments of a service's life.
+
+use std::fmt;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Exit;
+
+/// A moment in a service's life at which a command can be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HookMoment {
+    /// Before each start. The process is made only after it; its failure is a failed start.
+    BeforeStart,
+    /// When a run is up for the first time: ready, or running if there is no readiness probe.
+    AfterReady,
+    /// When nothing of a run is left. The next start waits for it.
+    AfterExit,
+    /// After an end that was no success and that nobody asked for: a crash, a failed probe, a start that did not come
+    /// about.
+    OnFailure,
+}
+
+impl HookMoment {
+    /// All of them, in the order of a life.
+    pub const ALL: [HookMoment; 4] =
+        [HookMoment::BeforeStart, HookMoment::AfterReady, HookMoment::AfterExit, HookMoment::OnFailure];
+
+    /// Its word in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            HookMoment::BeforeStart => "before_start",
+            HookMoment::AfterReady => "after_ready",
+            HookMoment::AfterExit => "after_exit",
+            HookMoment::OnFailure => "on_failure",
+        }
+    }
+}
+
+impl fmt::Display for HookMoment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The commands of one service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Hooks {
+    /// See [`HookMoment::BeforeStart`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before_start: Option<Hook>,
+    /// See [`HookMoment::AfterReady`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after_ready: Option<Hook>,
+    /// See [`HookMoment::AfterExit`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after_exit: Option<Hook>,
+    /// See [`HookMoment::OnFailure`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<Hook>,
+}
+
+impl Hooks {
+    /// The command of a moment.
+    pub const fn at(&self, moment: HookMoment) -> Option<&Hook> {
+        match moment {
+            HookMoment::BeforeStart => self.before_start.as_ref(),
+            HookMoment::AfterReady => self.after_ready.as_ref(),
+            HookMoment::AfterExit => self.after_exit.as_ref(),
+            HookMoment::OnFailure => self.on_failure.as_ref(),
+        }
+    }
+
+    /// The place of a moment's command.
+    pub const fn at_mut(&mut self, moment: HookMoment) -> &mut Option<Hook> {
+        match moment {
+            HookMoment::BeforeStart => &mut self.before_start,
+            HookMoment::AfterReady => &mut self.after_ready,
+            HookMoment::AfterExit => &mut self.after_exit,
+            HookMoment::OnFailure => &mut self.on_failure,
+        }
+    }
+
+    /// Whether a start has to wait for one of them: before it, or after the run before.
+    pub const fn precede_start(&self) -> bool {
+        self.before_start.is_some() || self.after_exit.is_some()
+    }
+
+    /// Whether there is none.
+    pub fn is_none(&self) -> bool {
+        *self == Hooks::default()
+    }
+}
+
+/// One command, run beside the service with its environment, directory and account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Hook {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// It is killed after this time, which counts as its failure.
+    pub timeout: Duration,
+    /// Whether the failure of `before_start` is a failed start; else it is only told. Without meaning for the others.
+    #[serde(default = "yes")]
+    pub required: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// What a hook is told about its moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct HookFacts {
+    /// Why, as a clause: "asked by root", "exit code 3".
+    pub reason: String,
+    /// The process id of the run, where one was made.
+    pub pid: Option<u32>,
+    /// How the main process ended, where one did.
+    pub exit: Option<Exit>,
+    /// How long it ran.
+    pub ran: Option<Duration>,
+    /// Automatic restarts so far.
+    pub restarts: u32,
+    /// Of these, in a row without a healthy run between them.
+    pub in_a_row: u32,
+}

@@ -1,0 +1,151 @@
+//! Runs hooks: commands beside a service, one of a service at a time, in the order in which they were wanted.
+//!
+//! Each is a process of the keeper in a container of its own, with the service's environment, directory and account,
+//! and variables that say what happened. What it writes goes into the service's log. A new daemon ends the hooks of
+//! the one before: `before_start` is run again, the others are not.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use mainstay_core::{
+    Exit, Hook, HookFacts, HookMoment, Input, Plan, ProbeOutcome, RunId, ServiceName, ServicePlan, Time,
+    signal_name,
+};
+
+use crate::probes::Exec;
+
+/// So many hooks of a service wait at the most. One more makes the oldest be left out that nothing waits for.
+const MAX_WAITING: usize = 16;
+
+/// The hooks of all services.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    queues: BTreeMap<ServiceName, VecDeque<Job>>,
+    /// Numbers the commands, so that a late answer is not taken for another one's.
+    seq: u64,
+    /// What the core is to be told.
+    told: Vec<Input>,
+}
+
+struct Job {
+    run: RunId,
+    moment: HookMoment,
+    facts: HookFacts,
+    /// The number of its command, once that was started.
+    started: Option<u64>,
+}
+
+impl Hooks {
+    /// Queues a hook; [`HookMoment::BeforeStart`] is answered by `Prepared`, whether or not there is one.
+    pub fn want(&mut self, service: &ServiceName, run: RunId, moment: HookMoment, facts: HookFacts) {
+        let queue = self.queues.entry(service.clone()).or_default();
+        queue.push_back(Job { run, moment, facts, started: None });
+        let idle = |job: &Job| job.started.is_none() && job.moment != HookMoment::BeforeStart;
+        if queue.len() > MAX_WAITING
+            && let Some(left_out) = queue.iter().position(idle).and_then(|at| queue.remove(at))
+        {
+            let detail = "left out: too many hooks wait".to_owned();
+            self.told.push(left_out.done(service, false, detail));
+        }
+    }
+
+    /// Nobody waits for a preparation any more.
+    pub fn cancel(&mut self, run: RunId, exec: &mut Exec) {
+        for (service, queue) in &mut self.queues {
+            let wanted = |job: &Job| job.run == run && job.moment == HookMoment::BeforeStart;
+            if let Some(job) = queue.iter().position(wanted).and_then(|at| queue.remove(at)) {
+                if job.started.is_some() {
+                    exec.cancel_hook(service);
+                }
+                return;
+            }
+        }
+    }
+
+    /// Whether no hook runs or waits.
+    pub fn is_idle(&self) -> bool {
+        self.queues.is_empty()
+    }
+
+    /// Takes in the end of a command.
+    pub fn ended(&mut self, service: &ServiceName, seq: u64, outcome: ProbeOutcome, plan: &Plan) {
+        let Some(queue) = self.queues.get_mut(service) else { return };
+        let Some(job) = queue.pop_front_if(|job| job.started == Some(seq)) else { return };
+        let required = hook_of(plan.services.get(service), job.moment).is_none_or(|hook| hook.required);
+        let ProbeOutcome { ok, detail } = outcome;
+        if job.moment == HookMoment::BeforeStart {
+            let error = (!ok && required).then(|| format!("{}: {detail}", job.moment));
+            self.told.push(job.done(service, ok, detail));
+            self.told.push(Input::Prepared { run: job.run, error });
+        } else {
+            self.told.push(job.done(service, ok, detail));
+        }
+    }
+
+    /// Starts what can be started, and returns what the core is to be told.
+    pub fn go_on(&mut self, now: Time, plan: &Plan, exec: &mut Exec) -> Vec<Input> {
+        for (service, queue) in &mut self.queues {
+            while let Some(job) = queue.front_mut().filter(|job| job.started.is_none()) {
+                let there = plan.services.get(service);
+                if let (Some(there), Some(hook)) = (there, hook_of(there, job.moment)) {
+                    self.seq += 1;
+                    job.started = Some(self.seq);
+                    let variables = job.variables(&plan.stack, service);
+                    exec.run_hook(
+                        now.after(hook.timeout),
+                        (service, there),
+                        (job.run, self.seq),
+                        hook,
+                        variables,
+                    );
+                    break;
+                }
+                // A start only waited for the hooks before it; or the service is gone.
+                if job.moment == HookMoment::BeforeStart {
+                    self.told.push(Input::Prepared { run: job.run, error: None });
+                }
+                queue.pop_front();
+            }
+        }
+        self.queues.retain(|_, queue| !queue.is_empty());
+        std::mem::take(&mut self.told)
+    }
+}
+
+impl Job {
+    fn done(&self, service: &ServiceName, ok: bool, detail: String) -> Input {
+        Input::HookDone { service: service.clone(), run: self.run, moment: self.moment, ok, detail }
+    }
+
+    /// What the command finds in its environment. `docs/hooks.md` lists them.
+    fn variables(&self, stack: &str, service: &ServiceName) -> Vec<(&'static str, String)> {
+        let HookFacts { reason, pid, exit, ran, restarts, in_a_row } = &self.facts;
+        let mut variables = vec![
+            ("MAINSTAY_HOOK", self.moment.to_string()),
+            ("MAINSTAY_STACK", stack.to_owned()),
+            ("MAINSTAY_SERVICE", service.to_string()),
+            ("MAINSTAY_RUN", self.run.to_string()),
+            ("MAINSTAY_REASON", reason.clone()),
+            ("MAINSTAY_RESTARTS", restarts.to_string()),
+            ("MAINSTAY_RESTARTS_IN_A_ROW", in_a_row.to_string()),
+        ];
+        variables.extend(pid.map(|pid| ("MAINSTAY_PID", pid.to_string())));
+        variables.extend(ran.map(|ran: Duration| ("MAINSTAY_RAN_MS", ran.as_millis().to_string())));
+        match exit {
+            Some(Exit::Code(code)) => variables.push(("MAINSTAY_EXIT_CODE", code.to_string())),
+            Some(Exit::Signal(number)) => {
+                let name = signal_name(*number).map_or_else(|| number.to_string(), str::to_owned);
+                variables.push(("MAINSTAY_EXIT_SIGNAL", name));
+            }
+            Some(Exit::Unknown) | None => {}
+        }
+        variables
+    }
+}
+
+fn hook_of(plan: Option<&ServicePlan>, moment: HookMoment) -> Option<&Hook> {
+    plan.and_then(|plan| plan.hooks.at(moment))
+}
+
+#[cfg(test)]
+mod tests;
