@@ -20,7 +20,7 @@ fn a_service_at_its_limits_is_explained_or_it_is_said_that_they_do_not_hold() {
     home.config(&format!(
         "name = \"bound\"\n\
          [service.hog]\ncommand = {hog}\nrestart = \"never\"\nstart = \"manual\"\nlimits = {{ memory = \"30MB\" }}\n\
-         [service.many]\ncommand = [@fixture@, \"tree\", \"--depth\", \"2\", \"--width\", \"5\"]\n\
+         [service.many]\ncommand = [@fixture@, \"tree\", \"--depth\", \"1\", \"--width\", \"20\"]\n\
          restart = \"never\"\nlimits = {{ processes = 12 }}\n\
          [service.well]\ncommand = [@fixture@, \"sleep\"]\n"
     ));

@@ -114,7 +114,7 @@ fn restart(rng: &mut Rng) -> RestartPlan {
         policy: *rng.weighted(&policies),
         delay,
         max_delay: if rng.chance(10) { delay } else { delay + rng.skewed_millis(20_000) },
-        reset_after: if rng.chance(5) { Duration::ZERO } else { rng.millis(500, 30_000) },
+        reset_after: if rng.chance(5) { Duration::from_secs(1) } else { rng.millis(500, 30_000) },
         limit: rng.chance(25).then(|| StartLimit {
             starts: u32::try_from(rng.range(0, 5)).unwrap_or(0),
             window: rng.millis(500, 60_000),

@@ -49,7 +49,8 @@ pub(crate) static RESTART: Section = Section {
             "reset_after",
             Form::Duration,
             "\"1m\"",
-            "A run that is healthy for this long makes the next restart the first in a row again.",
+            "A run that is healthy for this long makes the next restart the first in a row again. At least 1 s: below it a \
+             program that crashes would never be waited for.",
         )
         .default("`\"1m\"`"),
         Key::new(
@@ -85,6 +86,9 @@ pub(crate) static LIMIT: Section = Section {
             .also(&["interval", "within", "period"]),
     ],
 };
+
+/// A shorter run is no health, and a restart after each would hammer.
+const LEAST_HEALTH: Duration = Duration::from_secs(1);
 
 /// Reads a restart policy; what is wrong keeps its default.
 pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> RestartPlan {
@@ -123,7 +127,7 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> RestartPlan {
         }
     }
     if let Some(reset_after) = reader.get("reset_after") {
-        plan.reset_after = cx.duration(reset_after, times).unwrap_or(plan.reset_after);
+        plan.reset_after = cx.duration(reset_after, LEAST_HEALTH..=duration::MAX).unwrap_or(plan.reset_after);
     }
     if let Some(limit) = reader.get("limit") {
         plan.limit = read_limit(cx, limit);
