@@ -162,7 +162,8 @@ fn what_is_redirected_is_plain_utf8_in_80_columns() {
         let text = command.env("COLUMNS", "80").output().expect("mainstay runs").stdout;
         let text = String::from_utf8(text).expect("UTF-8");
         assert!(!text.is_empty() && !text.contains('\u{1b}'), "{text}");
-        let own = |line: &&str| !line.contains(" | ") && !line.contains("mainstay ");
+        // Output, usage and paths are as long as they are.
+        let own = |line: &&str| ![" | ", "mainstay ", "mainstay.toml"].iter().any(|part| line.contains(part));
         let long: Vec<&str> = text.lines().filter(own).filter(|line| line.chars().count() > 80).collect();
         assert!(long.is_empty(), "{words:?}: {long:?}");
     }

@@ -102,19 +102,19 @@ impl Sampler {
         let mut at = 0;
         // What is read of each entry ends here; its threads may follow.
         const END: usize = offset_of!(SYSTEM_PROCESS_INFORMATION, PrivatePageCount) + size_of::<usize>();
-        while at % align_of::<SYSTEM_PROCESS_INFORMATION>() == 0 && at + END <= bytes {
+        while at + END <= bytes {
             // SAFETY: the entry's fields that are read lie within the buffer, as was just checked, and any bytes are
-            // valid for them.
+            // valid for them. Wine does not align all entries, so nothing is taken to be aligned.
             let (next, pid, listed) = unsafe {
                 let entry: *const SYSTEM_PROCESS_INFORMATION = base.add(at).cast();
                 (
-                    (*entry).NextEntryOffset,
-                    (*entry).UniqueProcessId.addr(),
+                    (&raw const (*entry).NextEntryOffset).read_unaligned(),
+                    (&raw const (*entry).UniqueProcessId).read_unaligned().addr(),
                     Listed {
-                        resident: (*entry).WorkingSetSize as u64,
-                        private: (*entry).PrivatePageCount as u64,
-                        threads: (*entry).NumberOfThreads,
-                        handles: u64::from((*entry).HandleCount),
+                        resident: (&raw const (*entry).WorkingSetSize).read_unaligned() as u64,
+                        private: (&raw const (*entry).PrivatePageCount).read_unaligned() as u64,
+                        threads: (&raw const (*entry).NumberOfThreads).read_unaligned(),
+                        handles: u64::from((&raw const (*entry).HandleCount).read_unaligned()),
                     },
                 )
             };
