@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::http::{self, Answer, Connector, Failure, Outgoing};
 use crate::types::{
     Accepted, Action, AddService, Changes, EventsQuery, LogsQuery, Notify, Problem, Record, Recording,
-    Service, Stack, StackUsage, Upgrade, UsageQuery, Version,
+    Service, Signal, Signalled, Stack, StackUsage, Upgrade, UsageQuery, Version,
 };
 use crate::{ClientError, Events, Logs, routes};
 
@@ -179,6 +179,15 @@ impl Client {
     /// See [`ClientError`]; [`ClientError::Refused`] with status 409 if that run is over.
     pub async fn notify(&self, name: &ServiceName, notify: &Notify) -> Result<Accepted, ClientError> {
         self.post(routes::notify(name), notify, true).await
+    }
+
+    /// Sends a signal to processes of a service. Never sent twice: if the answer is lost, it may have been sent or not.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; [`ClientError::Refused`] with status 400 if the platform has no such signal, with 409 if
+    /// there is no such process in the service's tree.
+    pub async fn signal(&self, name: &ServiceName, signal: &Signal) -> Result<Signalled, ClientError> {
+        self.post(routes::signal(name), signal, false).await
     }
 
     /// Replaces the daemon by one made from another program, while the services run. The answer comes before

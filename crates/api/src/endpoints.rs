@@ -138,6 +138,8 @@ endpoints! {
     action: Act = Post(routes::ACTION), (), () => types::Accepted;
     /// Says something for a service: `READY=1` and the like.
     notify: Notify = Post(routes::NOTIFY), (), types::Notify => types::Accepted;
+    /// Sends a signal to processes of a service.
+    signal: Signal = Post(routes::SIGNAL), (), types::Signal => types::Signalled;
     /// What a service wrote, oldest first.
     service_logs: Logs = Get(routes::LOGS), types::LogsQuery, () => Stream<types::LogRecord>;
     /// What happened, oldest first.

@@ -25,6 +25,9 @@ pub const SERVICE: &str = "/v1/services/{name}";
 pub const ACTION: &str = "/v1/services/{name}/{action}";
 /// `POST` of a [`Notify`](crate::types::Notify). The pattern for the server's router; see [`notify`].
 pub const NOTIFY: &str = "/v1/services/{name}/notify";
+/// `POST` of a [`Signal`](crate::types::Signal): a [`Signalled`](crate::types::Signalled). The pattern for the server's
+/// router; see [`signal`].
+pub const SIGNAL: &str = "/v1/services/{name}/signal";
 /// `GET` with a [`LogsQuery`]: a [`LogRecord`](crate::types::LogRecord) per line. The pattern for the server's router; see
 /// [`logs`].
 pub const LOGS: &str = "/v1/services/{name}/logs";
@@ -50,6 +53,11 @@ pub fn action(name: &ServiceName, action: Action) -> String {
 /// The path on which a service says something about itself.
 pub fn notify(name: &ServiceName) -> String {
     format!("{SERVICES}/{name}/notify")
+}
+
+/// The path on which a service is sent a signal.
+pub fn signal(name: &ServiceName) -> String {
+    format!("{SERVICES}/{name}/signal")
 }
 
 /// Path and query of a service's output.

@@ -248,6 +248,26 @@ pub struct Notify {
     pub text: String,
 }
 
+/// Sends a signal by hand. `POST /v1/services/{name}/signal`; answered by a [`Signalled`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Signal {
+    /// `HUP`, `SIGUSR1`, `1` and the like on Linux; `ctrl_c`, `ctrl_break`, `close_window` or `kill` on Windows.
+    pub signal: String,
+    /// To this process of the service's tree instead of the main process.
+    #[serde(default)]
+    pub pid: Option<u32>,
+    /// To all processes of the tree instead.
+    #[serde(default)]
+    pub all: bool,
+}
+
+/// A signal was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Signalled {
+    /// To so many processes.
+    pub processes: u32,
+}
+
 /// Replaces the daemon by one made from another program. `POST /v1/upgrade`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Upgrade {

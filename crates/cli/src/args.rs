@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     api, completions, config, continue_, debug, down, events, explain, logs, man, notify, pause, restart, rm,
-    run, start, status, stop, up, upgrade, version, wait,
+    run, signal, start, status, stop, up, upgrade, version, wait,
 };
 use crate::output::style::Choice;
 
@@ -58,6 +58,7 @@ pub enum Command {
     Pause(pause::Pause),
     #[command(name = "continue")]
     Continue(continue_::Continue),
+    Signal(signal::Signal),
     Wait(wait::Wait),
     #[command(visible_alias = "log")]
     Logs(logs::Logs),

@@ -15,6 +15,7 @@ pub mod pause;
 pub mod restart;
 pub mod rm;
 pub mod run;
+pub mod signal;
 pub mod start;
 pub mod status;
 pub mod stop;
@@ -42,6 +43,7 @@ pub fn dispatch(command: Command, output: &mut Output) -> Outcome {
         Command::Pause(args) => pause::run(&args, output),
         Command::Continue(args) => continue_::run(&args, output),
         Command::Explain(args) => explain::run(&args, output),
+        Command::Signal(args) => signal::run(&args, output),
         Command::Wait(args) => wait::run(&args, output),
         Command::Logs(args) => logs::run(args, output),
         Command::Events(args) => events::run(args, output),

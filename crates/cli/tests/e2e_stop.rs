@@ -69,3 +69,32 @@ fn what_succeeds_is_given_its_time_and_then_the_next_step_follows() {
     assert!(!events.contains("failed:") && !events.contains("kill of"), "{events}");
     home.ok(&["down"]);
 }
+
+/// It says what it heard.
+const BREAKABLE: &str = r#"
+name = "breakable"
+
+[service.web]
+command = [@fixture@, "graceful", "0"]
+stop = { timeout = "10m", steps = [{ ctrl_break = "5m" }] }
+"#;
+
+#[test]
+fn ctrl_break_ends_a_service_on_windows() {
+    if !cfg!(windows) {
+        // There it is no step at all.
+        return;
+    }
+    if common::is_wine("ctrl_break_ends_a_service_on_windows", "Wine's consoles do not deliver CTRL_BREAK") {
+        return;
+    }
+    let home = Home::new();
+    home.config(BREAKABLE);
+    home.ok(&["up", "-d", "--wait"]);
+    until("its start", || home.log("breakable", "web").contains("started").then_some(()));
+    assert_eq!(home.ok(&["stop", "web"]), "web: stopped\n");
+    until("what it heard", || home.log("breakable", "web").contains("stopping CTRL_BREAK").then_some(()));
+    let events = home.ok(&["events"]);
+    assert!(events.contains("ctrl_break, then waits 5 min") && !events.contains("kill of"), "{events}");
+    home.ok(&["down"]);
+}

@@ -9,7 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Check, Hooks, Limits, ProbeKind, ServiceName, Settings, signal_name};
+use crate::{Check, Hooks, Limits, ProbeKind, ServiceName, Settings, signal_name, signal_number};
 
 /// All services of a stack.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -279,6 +279,38 @@ impl StopAction {
         }
     }
 
+    /// The signal that somebody names by hand: `HUP`, `sighup` or `1` on Linux; `ctrl_c`, `ctrl_break`,
+    /// `close_window` or `kill` on Windows.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what can be sent instead.
+    pub fn by_hand(word: &str, on_windows: bool) -> Result<StopAction, (String, &'static str)> {
+        const CONSOLE: &str = "what can be sent is ctrl_c, ctrl_break, close_window and kill";
+        let plain = word.to_ascii_lowercase().replace('-', "_");
+        let of_windows = match plain.as_str() {
+            "ctrl_c" => Some(StopAction::CtrlC),
+            "ctrl_break" => Some(StopAction::CtrlBreak),
+            "close_window" => Some(StopAction::CloseWindow),
+            _ => None,
+        };
+        let number = word.parse().ok().filter(|number| (1..=64).contains(number)).or(signal_number(word));
+        match (on_windows, of_windows, number) {
+            (true, Some(action), _) => Ok(action),
+            (true, None, Some(9)) => Ok(StopAction::Kill),
+            (true, None, Some(_)) => Err((format!("{word} is a signal of Linux; Windows has none"), CONSOLE)),
+            (true, None, None) => Err((format!("nothing is called {word} that could be sent"), CONSOLE)),
+            (false, None, Some(number)) => Ok(StopAction::Signal(number)),
+            (false, Some(action), _) => Err((
+                format!("{action} is a thing of Windows"),
+                "SIGTERM asks a program to end, SIGINT is Ctrl+C",
+            )),
+            (false, None, None) => Err((
+                format!("no signal is called {word}"),
+                "such as HUP, SIGUSR1, TERM, KILL, or a number to 64",
+            )),
+        }
+    }
+
     /// Whether the daemon does it itself and tells how it went, rather than the keeper.
     pub const fn is_answered(&self) -> bool {
         matches!(self, StopAction::Command(_) | StopAction::Http { .. })
@@ -403,6 +435,27 @@ impl Default for LogPlan {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signals_by_hand_are_those_of_the_platform() {
+        let linux = |word| StopAction::by_hand(word, false);
+        for word in ["HUP", "hup", "SIGHUP", "1"] {
+            assert_eq!(linux(word), Ok(StopAction::Signal(1)), "{word}");
+        }
+        assert_eq!(linux("34"), Ok(StopAction::Signal(34)));
+        for word in ["0", "65", "-1", "sneeze", "", "ctrl_c", "close-window"] {
+            assert!(linux(word).is_err(), "{word}");
+        }
+        let windows = |word| StopAction::by_hand(word, true);
+        assert_eq!(windows("ctrl-break"), Ok(StopAction::CtrlBreak));
+        assert_eq!(windows("CTRL_C"), Ok(StopAction::CtrlC));
+        assert_eq!(windows("close_window"), Ok(StopAction::CloseWindow));
+        for word in ["kill", "KILL", "SIGKILL", "9"] {
+            assert_eq!(windows(word), Ok(StopAction::Kill), "{word}");
+        }
+        assert_eq!(windows("SIGHUP").unwrap_err().0, "SIGHUP is a signal of Linux; Windows has none");
+        assert!(windows("sneeze").is_err());
+    }
 
     #[test]
     fn steps_that_do_nothing_on_a_platform_are_dropped() {

@@ -32,6 +32,9 @@ impl Driver {
                 }
                 Err(refused) => answer(reply, Err(refused)),
             },
+            Ask::Send { by, service, action, whom, reply } => {
+                self.send_by_hand(by, service, action, whom, reply);
+            }
             Ask::Upgrade { by, exe, reply } => {
                 if self.ended || self.core.is_going_down() {
                     return answer(reply, Err(Refused::new(409, "the stack is going down")));
@@ -95,7 +98,7 @@ impl Driver {
         }
     }
 
-    fn status(&self, name: &ServiceName) -> Result<ServiceStatus, Refused> {
+    pub(crate) fn status(&self, name: &ServiceName) -> Result<ServiceStatus, Refused> {
         if let Some(status) = self.core.service_status(name.as_str()) {
             return Ok(status);
         }

@@ -19,6 +19,7 @@ use crate::message::{Taken, ToDriver};
 use crate::outbox::{DROPPED_KEY, EVENTS_KEY, Outbox, PLAN_KEY, RECORD_KEY, SEEN_KEY};
 use crate::probes::{Answer, Helper, Probes, StepDone};
 use crate::record::Recorder;
+use crate::sending::{Knows, Sending};
 use crate::shelf::Shelf;
 
 /// The present moment.
@@ -50,6 +51,10 @@ pub(crate) struct Driver {
     pub last_run: u64,
     /// What the core wants, until the frame is made.
     effects: Vec<Effect>,
+    /// Signals that the keeper is to send.
+    pub sending: Sending,
+    /// What the keeper knows.
+    pub knows: Knows,
     /// Answers that wait for their frame.
     pub replies: Vec<Promise>,
     /// Answers whose frame is being sent.
@@ -111,6 +116,8 @@ impl Driver {
             overlay: Overlay::new(),
             last_run,
             effects: Vec::new(),
+            sending: Sending::default(),
+            knows: Knows::default(),
             replies: Vec::new(),
             leaving: Vec::new(),
             is_down: false,
@@ -198,6 +205,7 @@ impl Driver {
             Event::Frozen { run } => self.input(Input::Frozen { run }),
             Event::Thawed { run } => self.input(Input::Thawed { run }),
             Event::FreezeFailed { run, error } => self.input(Input::FreezeFailed { run, error }),
+            Event::Sent { id, count, error } => self.sent_by_hand(id, count, error),
             Event::Notify { run, text } => self.input(Input::Notify { run, text }),
             Event::LogDropped { name, bytes, error } => {
                 self.events.stage_own(format!("{bytes} bytes of {name}'s output are lost so far: {error}"));

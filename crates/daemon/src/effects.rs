@@ -21,7 +21,14 @@ impl Driver {
                 Some(plan) => self.out.command(Command::Spawn(Box::new(spawn(&service, run, plan)))),
                 None => error!("{service} is to be started, but is not in the plan"),
             },
-            Effect::Signal { run, action } => self.out.command(Command::Signal { run, action }),
+            Effect::Signal { run, action } => {
+                let nearest = self.knows.nearest(action.clone());
+                if nearest != action {
+                    self.events
+                        .stage_own(format!("the keeper is too old to send {action}; it sends {nearest}"));
+                }
+                self.out.command(Command::Signal { run, action: nearest });
+            }
             Effect::StopStep { service, run, step, action, timeout } => {
                 if let Some(plan) = self.core.plan().services.get(&service) {
                     let taken = Step { service: &service, plan, run, step };

@@ -22,6 +22,7 @@ mod plan_writer;
 mod probes;
 mod record;
 mod run;
+mod sending;
 mod shelf;
 mod welcome;
 

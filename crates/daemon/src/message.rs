@@ -2,8 +2,9 @@
 
 use mainstay_api::types::Problem;
 use mainstay_core::{
-    LimitHits, NotEnforced, Refusal, RefusalKind, Request, RunId, ServiceName, ServiceStatus,
+    LimitHits, NotEnforced, Refusal, RefusalKind, Request, RunId, ServiceName, ServiceStatus, StopAction,
 };
+use mainstay_link::Whom;
 use tokio::sync::oneshot;
 
 use crate::plan_store::StoredPlan;
@@ -36,6 +37,8 @@ pub(crate) enum Ask {
     Request { by: String, request: Request, reply: Reply<Taken> },
     /// A service says something about itself.
     Notify { service: ServiceName, run: RunId, text: String, reply: Reply<Taken> },
+    /// A signal is to be sent.
+    Send { by: String, service: ServiceName, action: StopAction, whom: Whom, reply: Reply<u32> },
     /// Another program is to be the daemon.
     Upgrade { by: String, exe: String, reply: Reply<Taken> },
     /// The recording of inputs goes on or off.

@@ -18,6 +18,7 @@ use crate::outbox::{
     DROPPED_KEY, EVENTS_KEY, LIMITS_KEY, OWN_KEYS, PLAN_KEY, RECORD_KEY, SEED_KEY, SEEN_KEY,
 };
 use crate::plan_store::StoredPlan;
+use crate::sending::Knows;
 
 /// What a welcome and the plan's file make, before there are threads.
 pub(crate) struct Restored {
@@ -96,6 +97,7 @@ pub(crate) fn begin(driver: &mut Driver, welcome: &Welcome, beginning: Beginning
     driver.out.put(SEED_KEY, Some(driver.core.seed().to_string()));
     driver.dropped = read(state, DROPPED_KEY);
     driver.limits = read(state, LIMITS_KEY);
+    driver.knows = Knows::new(&welcome.knows);
     driver.probes.restore_seen(read(state, SEEN_KEY));
     if let Some(saved) = state.get(RECORD_KEY) {
         driver.recorder.resume(saved, beginning.takeover);

@@ -76,3 +76,22 @@ fn main_ends_while_a_child_holds_the_output() {
     assert!(log.ends_with('\n'));
     stack.down();
 }
+
+#[test]
+fn a_probe_that_runs_away_is_ended_at_its_timeout() {
+    let stack = Stack::new(
+        r#"
+        [service.good]
+        command = ["FIXTURE", "sleep"]
+        ready = { exec = ["FIXTURE", "double-fork", "--own-session", "--ignore-signals"], timeout = "5s", interval = "1h" }
+        "#,
+    );
+    stack.up();
+    stack.wait_for("good", &[StateName::Running]);
+    eventually("its probe and what that made", || (running(stack.fixture()).len() > 2).then_some(()));
+    let main = stack.service("good").pid.expect("it runs");
+    eventually("only the service is left", || (running(stack.fixture()) == [main]).then_some(()));
+    let probe = stack.service("good").probes.remove(0);
+    assert_eq!((probe.last, probe.detail.as_str()), (Some(false), "did not end in 5s"));
+    stack.down();
+}

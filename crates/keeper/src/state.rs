@@ -327,6 +327,11 @@ impl State {
         }
     }
 
+    /// A signal was sent by hand, or not.
+    pub(crate) fn sent(&mut self, id: u64, count: u32, error: Option<String>) {
+        self.queue.push(Event::Sent { id, count, error });
+    }
+
     /// The old program is in charge again.
     pub(crate) fn replace_failed(&mut self, error: String) {
         self.queue.push(Event::ReplaceFailed { error });

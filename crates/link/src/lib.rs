@@ -20,6 +20,16 @@ use serde::{Deserialize, Serialize};
 /// The protocol's version. It rises only when an old keeper could no longer work with a new daemon.
 pub const VERSION: u32 = 1;
 
+/// What a keeper of this version knows beyond the first one's [`Command`]s; goes into [`Welcome::knows`]. A daemon asks
+/// for nothing else: a frame with a word that an old keeper does not know would be lost whole.
+pub const KNOWS: [&str; 2] = [CTRL_BREAK, SEND];
+
+/// The keeper can send `ctrl_break`.
+pub const CTRL_BREAK: &str = "ctrl_break";
+
+/// The keeper takes [`Command::Send`].
+pub const SEND: &str = "send";
+
 /// The longest frame accepted, in bytes; a longer one is a broken peer.
 pub const MAX_FRAME: usize = 64 << 20;
 
@@ -61,6 +71,17 @@ pub enum Command {
         /// How.
         action: StopAction,
     },
+    /// Send a signal by hand. Answered by [`Event::Sent`].
+    Send {
+        /// Goes into the answer.
+        id: u64,
+        /// To this run …
+        run: RunId,
+        /// … and these of its processes,
+        whom: Whom,
+        /// this one.
+        action: StopAction,
+    },
     /// End the whole tree of a run at once.
     Kill {
         /// Which run.
@@ -96,6 +117,18 @@ pub enum Command {
     },
     /// Everything is down: the keeper ends its daemon and itself.
     Exit,
+}
+
+/// Which processes of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whom {
+    /// The main process.
+    Main,
+    /// The one with this id, if it is of the run's tree.
+    One(u32),
+    /// All of the tree.
+    All,
 }
 
 /// A process to make.
@@ -193,6 +226,9 @@ pub struct Welcome {
     pub runs: Vec<Run>,
     /// The highest run number ever used; new ones are above.
     pub last_run: u64,
+    /// [`KNOWS`] of the keeper; empty for an old one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub knows: Vec<String>,
 }
 
 /// A run as the keeper knows it.
@@ -287,6 +323,15 @@ pub enum Event {
         run: RunId,
         /// Which limits, with figures.
         hits: LimitHits,
+    },
+    /// The answer to [`Command::Send`].
+    Sent {
+        /// The command's number.
+        id: u64,
+        /// To so many processes.
+        count: u32,
+        /// Why not to those that were meant, in words.
+        error: Option<String>,
     },
     /// The service said something over its `NOTIFY_SOCKET`.
     Notify {

@@ -58,6 +58,19 @@ pub enum Signal {
     CtrlBreak,
     /// A signal by its number on Linux; nothing on Windows.
     Number(i32),
+    /// SIGKILL; TerminateProcess on Windows.
+    Kill,
+}
+
+/// Whom a signal by hand is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// The main process alone.
+    Main,
+    /// One process of the tree, by its id.
+    One(u32),
+    /// All of the tree.
+    All,
 }
 
 /// All containers of a stack. The keeper has one.
@@ -142,6 +155,16 @@ impl Container {
         self.0.signal(main, signal)
     }
 
+    /// Sends a signal by hand, and says to how many. Only to processes that are proven to be of this tree: each is held
+    /// while it is looked at and sent to, so that no other one can have got its number. Ctrl+C and Ctrl+Break are heard
+    /// by all on the console of who they are sent to.
+    ///
+    /// # Errors
+    /// `NotFound`: there is no such process in the tree. `Unsupported`: the platform has no such signal.
+    pub fn send(&self, main: Option<&Process>, whom: Whom, signal: Signal) -> io::Result<u32> {
+        self.0.send(main, whom, signal)
+    }
+
     /// Ends the whole tree; it cannot be outrun by forking. It may be called again; poll [`Container::is_empty`].
     pub fn kill(&self) -> io::Result<()> {
         self.0.kill()
@@ -177,4 +200,12 @@ impl Container {
     pub fn remove(self) -> io::Result<()> {
         self.0.remove()
     }
+}
+
+fn no_main() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "its main process is gone; --all reaches what is left")
+}
+
+fn not_of_it(pid: u32) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("process {pid} is none of its processes"))
 }

@@ -327,6 +327,16 @@ pub fn signal(pid: u32, name: &str) {
     assert!(status.success());
 }
 
+/// Whether this is Wine, which lacks what the test needs. Says so by name.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+pub fn is_wine(test: &str, why: &str) -> bool {
+    let wine = cfg!(windows) && std::env::var_os("WINEPREFIX").is_some();
+    if wine {
+        eprintln!("skipped under Wine: {test}: {why}");
+    }
+    wine
+}
+
 /// Whether signals, sessions and the like can be tested here. Says so by name if not.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 pub fn is_linux(test: &str) -> bool {

@@ -106,6 +106,9 @@ pub(crate) struct Stopping {
     /// When the present step was taken, while its answer is waited for. A snapshot of an earlier version has none.
     #[serde(default)]
     pub asked: Option<Time>,
+    /// Until when the service asked to be given time; holds over the plan's timeout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended: Option<Time>,
     /// When the whole tree was killed first, and how often so far.
     pub killed: Option<(Time, u32)>,
 }

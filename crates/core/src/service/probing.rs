@@ -210,6 +210,13 @@ impl Probes {
         }
     }
 
+    /// Takes in what it says it is doing, if this line says that.
+    fn take_status(&mut self, line: &str) -> bool {
+        let Some(says) = line.trim().strip_prefix("STATUS=") else { return false };
+        self.says = Some(clip(says.to_owned())).filter(|says| !says.is_empty());
+        true
+    }
+
     /// Silence does not count before this time.
     fn extend(&mut self, until: Time, plan: &ServicePlan) {
         for probe in &mut self.list {
@@ -261,6 +268,18 @@ impl Probes {
     }
 }
 
+/// The time that a line asks for.
+fn extension(line: &str) -> Option<Duration> {
+    let micros = line.trim().strip_prefix("EXTEND_TIMEOUT_USEC=")?;
+    Some(micros.parse().map_or(Duration::ZERO, Duration::from_micros).min(LONGEST_EXTENSION))
+}
+
+/// On its way down it has nothing to say of its health, but of what it does, and how long that takes.
+fn said_while_it_stops(probes: &mut Probes, text: &str) -> Option<Duration> {
+    let lines = text.lines().take(NOTIFY_LINES);
+    lines.filter(|line| !probes.take_status(line)).filter_map(extension).max().filter(|time| !time.is_zero())
+}
+
 impl Machine<'_> {
     /// Asks the questions that are due and counts the answers that are lost. What follows is to be stepped through.
     pub(crate) fn probes_due(&mut self) -> Vec<On> {
@@ -297,16 +316,21 @@ impl Machine<'_> {
     /// Takes in what the service says about itself.
     pub(crate) fn notified(&mut self, text: &str) -> Vec<On> {
         let now = self.now;
+        if let Phase::Stopping(stopping) = &mut self.service.phase {
+            let extension = said_while_it_stops(&mut stopping.run.probes, text);
+            if let Some(time) = extension {
+                self.extend_stop(time);
+            }
+            return Vec::new();
+        }
         let Some(run) = self.service.phase.run_up_mut() else { return Vec::new() };
         let (mut changes, mut stopping) = (Vec::new(), false);
         for line in text.lines().take(NOTIFY_LINES) {
-            if let Some(says) = line.trim().strip_prefix("STATUS=") {
-                run.probes.says = Some(clip(says.to_owned())).filter(|says| !says.is_empty());
+            if run.probes.take_status(line) {
                 continue;
             }
-            if let Some(micros) = line.trim().strip_prefix("EXTEND_TIMEOUT_USEC=") {
-                let time = micros.parse().map_or(Duration::ZERO, Duration::from_micros);
-                run.probes.extend(now.after(time.min(LONGEST_EXTENSION)), self.plan);
+            if let Some(time) = extension(line) {
+                run.probes.extend(now.after(time), self.plan);
                 continue;
             }
             let (ok, kinds): (bool, &[ProbeKind]) = match line.trim() {

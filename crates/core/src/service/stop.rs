@@ -12,6 +12,9 @@ use crate::{Effect, EventKind, Exit, RunId, StateName, StopAction, StopStep};
 const KILL_AGAIN: Duration = Duration::from_secs(1);
 const KILL_AGAIN_AT_MOST: Duration = Duration::from_secs(30);
 
+/// A service that asks for more and more time to end in gets it until so long after the first step.
+const LONGEST_STOP: Duration = Duration::from_secs(3600);
+
 impl Wish {
     /// Why it is stopping, with what follows.
     pub(super) fn reason(&self) -> String {
@@ -82,8 +85,16 @@ impl Machine<'_> {
     /// Begins with the steps of the stop.
     pub(super) fn ladder(&mut self, run: Run, wish: Wish) -> Phase {
         self.enter(StateName::Stopping, wish.reason());
-        let stopping =
-            Stopping { run, wish, began: self.now, step: 0, due: self.now, asked: None, killed: None };
+        let stopping = Stopping {
+            run,
+            wish,
+            began: self.now,
+            step: 0,
+            due: self.now,
+            asked: None,
+            extended: None,
+            killed: None,
+        };
         self.advance(stopping)
     }
 
@@ -91,6 +102,7 @@ impl Machine<'_> {
     pub(super) fn advance(&mut self, mut stopping: Stopping) -> Phase {
         let plan = &self.plan.stop;
         let end = stopping.began.after(plan.timeout);
+        let end = stopping.extended.map_or(end, |until| until.max(end));
         while self.now >= stopping.due {
             self.unanswered(&mut stopping);
             match plan.steps.get(stopping.step) {
@@ -148,6 +160,25 @@ impl Machine<'_> {
         }
         stopping.due = self.now;
         self.advance(stopping)
+    }
+
+    /// It asks for time to end in: the present step lasts until then, and so does the whole stop. It can do so again, but
+    /// not for ever.
+    pub(super) fn extend_stop(&mut self, time: Duration) {
+        let (now, timeout) = (self.now, self.plan.stop.timeout);
+        let Phase::Stopping(stopping) = &mut self.service.phase else { return };
+        if stopping.killed.is_some() {
+            return;
+        }
+        let latest = stopping.began.after(timeout.max(LONGEST_STOP));
+        let until = now.after(time).min(latest);
+        stopping.extended = stopping.extended.max(Some(until));
+        // A command has the time that it was given.
+        if stopping.asked.is_none() {
+            stopping.due = stopping.due.max(until);
+        }
+        let reason = format!("{}; it asked for {} to end in", stopping.wish.reason(), span(until.since(now)));
+        self.service.reason = reason;
     }
 
     /// The time of the present step is over. Whoever took it breaks it off without an answer.

@@ -13,9 +13,10 @@ use http_body_util::{BodyExt, Limited};
 use mainstay_api::endpoints::{Endpoint, Table, op};
 use mainstay_api::types::{
     Accepted, Action, AddService, Changes, EventRecord, EventsQuery, LogRecord, LogsQuery, Notify, Record,
-    Upgrade, UsageQuery, Version,
+    Signal, Signalled, Upgrade, UsageQuery, Version,
 };
-use mainstay_core::{Request, RunId, ServiceName};
+use mainstay_core::{Request, RunId, ServiceName, StopAction};
+use mainstay_link::Whom;
 use serde::de::DeserializeOwned;
 
 use super::serve::{Streamed, serve};
@@ -53,6 +54,7 @@ pub(super) fn router(context: Arc<Context>) -> Router {
         service: serve(service),
         action: serve(action),
         notify: serve(notify),
+        signal: serve(signal),
         service_logs: serve(service_logs),
         events: serve(all_events),
         upgrade: serve(upgrade),
@@ -190,6 +192,26 @@ async fn notify(State(context): Shared, Path(name): Path<String>, body: HttpRequ
     let Notify { run, text } = read_body::<op::Notify>(body, MAX_BODY).await?;
     let run = RunId(run);
     context.ask(|reply| Ask::Notify { service, run, text, reply }).await.map(accepted)
+}
+
+async fn signal(
+    State(context): Shared,
+    Extension(peer): Extension<Peer>,
+    Path(name): Path<String>,
+    body: HttpRequest,
+) -> Answer<op::Signal> {
+    let service = read_name(name)?;
+    let Signal { signal, pid, all } = read_body::<op::Signal>(body, MAX_BODY).await?;
+    let action = StopAction::by_hand(&signal, mainstay_sys::IS_WINDOWS)
+        .map_err(|(message, hint)| Refused::new(400, message).hint(hint))?;
+    let whom = match (pid, all) {
+        (None, false) => Whom::Main,
+        (Some(pid), false) => Whom::One(pid),
+        (None, true) => Whom::All,
+        (Some(_), true) => return Err(Refused::new(400, "either one process or all, not both")),
+    };
+    let count = context.ask(|reply| Ask::Send { by: peer.0, service, action, whom, reply }).await?;
+    Ok(Json(Signalled { processes: count }))
 }
 
 async fn all_events(

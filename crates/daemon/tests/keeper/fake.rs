@@ -159,6 +159,7 @@ impl Keeper {
         assert_eq!((hello.ack, hello.state.len()), (0, 0));
         assert!(matches!(hello.commands[..], [Command::Hello { version: 1, .. }]), "{hello:?}");
         let welcome = Welcome {
+            knows: mainstay_link::KNOWS.map(str::to_owned).to_vec(),
             version: 1,
             build: "0.0.1".into(),
             keeper_pid: self.keeper_pid,

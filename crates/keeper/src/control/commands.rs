@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::{Limits, RunId, Settings, StopAction, Time};
-use mainstay_link::{Command, Event, LogPos, Spawn};
+use mainstay_link::{Command, Event, LogPos, Spawn, Whom};
 use mainstay_logs::{OnFull, is_valid_name};
 use mainstay_sys::capture::{self, NotifySocket};
-use mainstay_sys::container::{Container, Signal};
+use mainstay_sys::container::{self, Container, Signal};
 use mainstay_sys::spawn::{self, Process, Request, Rlimit};
 
 use super::freezer::Wish;
@@ -67,6 +67,7 @@ impl Keeper {
             Command::Hello { .. } | Command::Pong { .. } | Command::Forget { .. } => {}
             Command::Spawn(spawn) => self.spawn(*spawn),
             Command::Signal { run, action } => self.signal(run.0, action),
+            Command::Send { id, run, whom, action } => self.send_by_hand(id, run.0, whom, &action),
             Command::Kill { run } => self.kill(run.0),
             Command::Freeze { run } => self.freeze(run.0, Wish::Freeze),
             Command::Thaw { run } => self.freeze(run.0, Wish::Thaw),
@@ -235,20 +236,37 @@ impl Keeper {
     }
 
     fn signal(&mut self, run: u64, action: StopAction) {
-        let signal = match action {
-            StopAction::CtrlC => Signal::Interrupt,
-            StopAction::CloseWindow => Signal::CloseWindow,
-            StopAction::Signal(number) => Signal::Number(number),
-            StopAction::CtrlBreak => Signal::CtrlBreak,
-            StopAction::Kill => return self.kill(run),
-            // The daemon's own.
-            StopAction::Command(_) | StopAction::Http { .. } => return,
+        let signal = match signal_of(&action) {
+            Some(Signal::Kill) => return self.kill(run),
+            Some(signal) => signal,
+            None => return,
         };
         let Some(live) = self.live.get(&run) else { return };
         let Some(slot) = self.slots.get(&live.container) else { return };
         if let Err(error) = slot.container.signal(live.process.as_ref(), signal) {
             self.log.say(format_args!("cannot tell run {run} to end ({action:?}): {error}"));
         }
+    }
+
+    /// Sends a signal that somebody wants sent.
+    fn send_by_hand(&mut self, id: u64, run: u64, whom: Whom, action: &StopAction) {
+        let live = self.live.get(&run);
+        let slot = live.and_then(|live| self.slots.get(&live.container));
+        let sent = match (live, slot, signal_of(action)) {
+            (Some(live), Some(slot), Some(signal)) => {
+                let whom = match whom {
+                    Whom::Main => container::Whom::Main,
+                    Whom::One(pid) => container::Whom::One(pid),
+                    Whom::All => container::Whom::All,
+                };
+                slot.container.send(live.process.as_ref(), whom, signal).map_err(|error| error.to_string())
+            }
+            (.., None) => Err(format!("{action} is nothing to be sent")),
+            _ => Err("it does not run".to_owned()),
+        };
+        let (count, error) = sent.map_or_else(|error| (0, Some(error)), |count| (count, None));
+        self.state.sent(id, count, error);
+        self.leaving.stir(now());
     }
 
     /// Ends a run's whole tree, or a spawn that has not come about.
@@ -300,6 +318,18 @@ impl Keeper {
             Err(error) => self.state.replace_failed(format!("cannot use {}: {error}", exe.display())),
         }
     }
+}
+
+/// As `sys` takes it; none for what the daemon does itself.
+fn signal_of(action: &StopAction) -> Option<Signal> {
+    Some(match action {
+        StopAction::CtrlC => Signal::Interrupt,
+        StopAction::CloseWindow => Signal::CloseWindow,
+        StopAction::Signal(number) => Signal::Number(*number),
+        StopAction::CtrlBreak => Signal::CtrlBreak,
+        StopAction::Kill => Signal::Kill,
+        StopAction::Command(_) | StopAction::Http { .. } => return None,
+    })
 }
 
 /// As `sys` takes them.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 use std::{io, thread};
 
-use mainstay_link::{Command, ToDaemon, ToKeeper, VERSION, Welcome};
+use mainstay_link::{Command, KNOWS, ToDaemon, ToKeeper, VERSION, Welcome};
 use mainstay_sys as sys;
 use mainstay_sys::link::{self, Link};
 use mainstay_sys::mux::{Sender, Wake};
@@ -169,6 +169,7 @@ impl Keeper {
             predecessors: self.life.predecessors(),
             reason: self.life.reason().to_owned(),
             containment: containment(self.root.kind()).to_owned(),
+            knows: KNOWS.map(str::to_owned).to_vec(),
             ..Welcome::default()
         });
         self.log.say(format_args!("a daemon, version {build}, is in charge of {} runs", welcome.runs.len()));

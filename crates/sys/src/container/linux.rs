@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal as Number;
 
-use super::{Hits, Kind, Limits, NotEnforced, Signal};
+use super::{Hits, Kind, Limits, NotEnforced, Signal, Whom, no_main, not_of_it};
 use crate::capture::linux::OutputWriter;
 use crate::linux::proc;
 use crate::process::ProcessId;
@@ -276,6 +276,7 @@ impl Container {
             Signal::Interrupt => Number::TERM,
             Signal::CloseWindow | Signal::CtrlBreak => return Ok(()),
             Signal::Number(number) => signal_number(number)?,
+            Signal::Kill => Number::KILL,
         };
         // A stopped process would not hear it.
         let wake = signal == Signal::Interrupt;
@@ -302,6 +303,41 @@ impl Container {
             outcome = outcome.and(sent.map(drop));
         }
         outcome
+    }
+
+    pub(super) fn send(&self, main: Option<&Process>, whom: Whom, signal: Signal) -> io::Result<u32> {
+        let number = match signal {
+            Signal::Interrupt => Number::TERM,
+            Signal::CloseWindow | Signal::CtrlBreak => {
+                return Err(io::Error::new(io::ErrorKind::Unsupported, "there are only signals on Linux"));
+            }
+            Signal::Number(number) => signal_number(number)?,
+            Signal::Kill => Number::KILL,
+        };
+        let (held, none) = match whom {
+            Whom::Main => {
+                let main = main.ok_or_else(no_main)?;
+                (Held::open(main.pid, main.id.start).into_iter().collect(), no_main())
+            }
+            Whom::One(pid) => {
+                let mut held = self.hold_all()?;
+                held.retain(|held| held.pid == pid);
+                (held, not_of_it(pid))
+            }
+            Whom::All => (self.hold_all()?, io::Error::new(io::ErrorKind::NotFound, "nothing of it is left")),
+        };
+        let (mut count, mut outcome) = (0, Ok(()));
+        for held in held {
+            match held.signal(number) {
+                Ok(sent) => count += u32::from(sent),
+                Err(error) => outcome = Err(error),
+            }
+        }
+        match outcome {
+            Err(error) => Err(error),
+            Ok(()) if count == 0 => Err(none),
+            Ok(()) => Ok(count),
+        }
     }
 
     pub(super) fn kill(&self) -> io::Result<()> {

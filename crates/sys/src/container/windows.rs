@@ -19,9 +19,9 @@ use windows_sys::Win32::Foundation::{HANDLE, HANDLE_FLAG_INHERIT, SetHandleInfor
 use windows_sys::Win32::System::JobObjects::{
     JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
 };
-use windows_sys::Win32::System::Threading::PROCESS_SYNCHRONIZE;
+use windows_sys::Win32::System::Threading::{PROCESS_SYNCHRONIZE, PROCESS_TERMINATE};
 
-use super::{Hits, Kind, Limits, NotEnforced, Signal};
+use super::{Hits, Kind, Limits, NotEnforced, Signal, Whom, no_main, not_of_it};
 use crate::process::ProcessId;
 use crate::process::windows as process;
 use crate::spawn::Process;
@@ -221,14 +221,50 @@ impl Container {
         match signal {
             Signal::Interrupt => ctrl_c::send(&self.0.job, main, false),
             Signal::CtrlBreak => ctrl_c::send(&self.0.job, main, true),
-            Signal::CloseWindow => close_window::close(&self.0.job),
-            Signal::Number(number) => Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                format!(
-                    "there are no signals on Windows, so not {number} either; use ctrl_c or close_window"
-                ),
-            )),
+            Signal::CloseWindow => close_window::close(&self.0.job, None),
+            Signal::Number(number) => Err(no_signals(number)),
+            Signal::Kill => self.kill(),
         }
+    }
+
+    pub(super) fn send(&self, main: Option<&Process>, whom: Whom, signal: Signal) -> io::Result<u32> {
+        let job = &self.0.job;
+        let main = main.filter(|main| !process::wait_ended(&main.handle, 0));
+        // While it is open its number is its own.
+        let right = if signal == Signal::Kill { PROCESS_TERMINATE } else { 0 };
+        let held = match whom {
+            Whom::Main => {
+                let pid = main.ok_or_else(no_main)?.pid;
+                vec![(pid, job.open(pid, right)?.ok_or_else(no_main)?)]
+            }
+            Whom::One(pid) => vec![(pid, job.open(pid, right)?.ok_or_else(|| not_of_it(pid))?)],
+            Whom::All => {
+                let mut all = Vec::new();
+                for pid in job.working()? {
+                    all.extend(job.open(pid, right)?.map(|handle| (pid, handle)));
+                }
+                all
+            }
+        };
+        let count = u32::try_from(held.len()).unwrap_or(u32::MAX);
+        if count == 0 {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "nothing of it is left"));
+        }
+        match signal {
+            Signal::Interrupt | Signal::CtrlBreak => ctrl_c::send_to(held, signal == Signal::CtrlBreak)?,
+            Signal::CloseWindow => {
+                let pids: Vec<u32> = held.iter().map(|(pid, _)| *pid).collect();
+                close_window::close(job, Some(&pids))?;
+            }
+            Signal::Number(number) => return Err(no_signals(number)),
+            Signal::Kill if whom == Whom::All => job.terminate()?,
+            Signal::Kill => {
+                for (pid, handle) in held {
+                    process::end(pid, &handle)?;
+                }
+            }
+        }
+        Ok(count)
     }
 
     pub(super) fn kill(&self) -> io::Result<()> {
@@ -274,4 +310,9 @@ impl Container {
 /// Nothing that is done under these locks can leave the value half-changed.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn no_signals(number: i32) -> io::Error {
+    let text = format!("there are no signals on Windows, so not {number} either; use ctrl_c or close_window");
+    io::Error::new(io::ErrorKind::Unsupported, text)
 }

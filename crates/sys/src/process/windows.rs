@@ -35,14 +35,19 @@ pub(crate) fn kill(id: &ProcessId) -> io::Result<bool> {
     if has_ended(&handle) {
         return Ok(false);
     }
-    // SAFETY: the handle is open and has the right to terminate.
-    match check(unsafe { TerminateProcess(raw(&handle), job::KILLED) }) {
+    end(id.pid, &handle)
+}
+
+/// Ends an open process, if the handle has the right to; false: it had ended.
+pub(crate) fn end(pid: u32, handle: &OwnedHandle) -> io::Result<bool> {
+    // SAFETY: the handle is open.
+    match check(unsafe { TerminateProcess(raw(handle), job::KILLED) }) {
         Ok(()) => Ok(true),
         // It is ending already: Windows then says that it may not be ended.
-        Err(e) if e.raw_os_error() == Some(ERROR_ACCESS_DENIED.cast_signed()) && has_ended(&handle) => {
+        Err(e) if e.raw_os_error() == Some(ERROR_ACCESS_DENIED.cast_signed()) && has_ended(handle) => {
             Ok(false)
         }
-        Err(e) => Err(explain(format_args!("process {} cannot be ended", id.pid), &e)),
+        Err(e) => Err(explain(format_args!("process {pid} cannot be ended"), &e)),
     }
 }
 

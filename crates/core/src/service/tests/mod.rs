@@ -1,4 +1,5 @@
 mod hooks;
+mod kubernetes;
 mod pausing;
 mod probing;
 mod restarting;

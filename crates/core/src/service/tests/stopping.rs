@@ -292,6 +292,57 @@ fn a_command_without_an_answer_does_not_hold_up_the_stop_and_is_told_to_have_fai
 }
 
 #[test]
+fn a_service_can_ask_for_time_to_end_in() {
+    let mut bench = Bench::up(steps(&[(StopAction::Signal(15), 5)], 5));
+    bench.stop("s");
+    assert_eq!(bench.look(), ["SIGTERM s"]);
+    bench.pass(secs(4));
+    bench.says("s", "STATUS=Flushing\nEXTEND_TIMEOUT_USEC=30000000");
+    assert_eq!(bench.reason("s"), "asked by root; it asked for 30 s to end in");
+    assert_eq!(bench.status("s").says.as_deref(), Some("Flushing"));
+    bench.pass(secs(20));
+    bench.says("s", "EXTEND_TIMEOUT_USEC=1\nEXTEND_TIMEOUT_USEC=never\nREADY=1\nWATCHDOG=trigger");
+    bench.take_over();
+    bench.pass(ms(9_999));
+    assert_eq!(bench.look(), [""; 0], "less time than it has shortens nothing");
+    bench.pass(ms(1));
+    assert_eq!(bench.look(), ["kill s"]);
+    bench.says("s", "EXTEND_TIMEOUT_USEC=30000000");
+    bench.pass(secs(1));
+    assert_eq!(bench.look(), ["kill s"], "too late");
+}
+
+#[test]
+fn one_that_asks_for_time_for_ever_is_killed_all_the_same() {
+    let mut bench = Bench::up(steps(&[(StopAction::Signal(15), 5)], 5));
+    bench.stop("s");
+    bench.look();
+    for _ in 0..3_599 {
+        bench.says("s", "EXTEND_TIMEOUT_USEC=3000000");
+        bench.pass(secs(1));
+        assert_eq!(bench.look(), [""; 0]);
+    }
+    bench.says("s", "EXTEND_TIMEOUT_USEC=3000000");
+    bench.pass(secs(1));
+    assert_eq!(bench.look(), ["kill s"]);
+}
+
+#[test]
+fn a_step_after_an_extension_has_its_time() {
+    let mut bench = Bench::up(steps(&[(command(), 2), (StopAction::Signal(15), 5)], 7));
+    bench.stop("s");
+    bench.says("s", "EXTEND_TIMEOUT_USEC=20000000");
+    bench.look();
+    bench.pass(secs(2));
+    assert_eq!(bench.look(), ["SIGTERM s"], "a command has no more time than it was given");
+    bench.says("s", "EXTEND_TIMEOUT_USEC=20000000");
+    bench.pass(ms(19_999));
+    assert_eq!(bench.look(), [""; 0]);
+    bench.pass(ms(1));
+    assert_eq!(bench.look(), ["kill s"]);
+}
+
+#[test]
 fn a_stop_that_an_earlier_version_began_goes_on() {
     let mut bench = Bench::up(steps(&[(command(), 2), (StopAction::Signal(15), 5)], 20));
     bench.stop("s");

@@ -52,13 +52,19 @@ pub(crate) fn set_helper(program: PathBuf, arguments: Vec<OsString>) {
 pub(super) fn send(job: &Job, main: Option<&Process>, brk: bool) -> io::Result<()> {
     let mut targets = Vec::new();
     match main.filter(|main| !wait_ended(&main.handle, 0)) {
-        Some(main) => targets.push(((brk, main.pid), win::duplicate(raw(&main.handle), false)?)),
+        Some(main) => targets.push((main.pid, win::duplicate(raw(&main.handle), false)?)),
         None => {
             for pid in job.working()? {
-                targets.extend(job.open(pid, 0)?.map(|process| ((brk, pid), process)));
+                targets.extend(job.open(pid, 0)?.map(|process| (pid, process)));
             }
         }
     }
+    send_to(targets, brk)
+}
+
+/// Sends it to the consoles of these.
+pub(super) fn send_to(targets: Vec<(u32, OwnedHandle)>, brk: bool) -> io::Result<()> {
+    let targets = targets.into_iter().map(|(pid, process)| ((brk, pid), process));
     let mut waiting = locked(&WAITING);
     waiting.processes.extend(targets);
     if !waiting.running && !waiting.processes.is_empty() {

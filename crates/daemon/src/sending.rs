@@ -1,0 +1,121 @@
+//! Signals by hand: asked over the API, sent by the keeper, which knows whose process is whose.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mainstay_api::types::EventBody;
+use mainstay_core::{Event, EventKind, ServiceName, StopAction};
+use mainstay_link::{CTRL_BREAK, Command, SEND, Whom};
+
+use crate::driver::{Driver, now};
+use crate::message::{Refused, Reply};
+
+/// So many may wait for the keeper's answer.
+const MAX_WAITING: usize = 64;
+
+/// Those that the keeper has not answered for.
+#[derive(Default)]
+pub(crate) struct Sending {
+    waiting: BTreeMap<u64, Reply<u32>>,
+    last: u64,
+}
+
+/// What the keeper knows beyond the first one's commands.
+#[derive(Default)]
+pub(crate) struct Knows(BTreeSet<String>);
+
+impl Knows {
+    /// As its welcome says.
+    pub fn new(words: &[String]) -> Knows {
+        Knows(words.iter().cloned().collect())
+    }
+
+    /// The action that does the nearest to it. An old keeper would not read a word that it does not know, nor the frame
+    /// around it.
+    pub fn nearest(&self, action: StopAction) -> StopAction {
+        match action {
+            StopAction::CtrlBreak if !self.0.contains(CTRL_BREAK) => StopAction::CtrlC,
+            action => action,
+        }
+    }
+}
+
+impl Driver {
+    /// Has a signal sent; answered when that is done.
+    pub(crate) fn send_by_hand(
+        &mut self,
+        by: String,
+        service: ServiceName,
+        action: StopAction,
+        whom: Whom,
+        reply: Reply<u32>,
+    ) {
+        match self.try_send(by, service, action, whom) {
+            Ok(id) => {
+                self.sending.waiting.insert(id, reply);
+            }
+            // Whoever asked may have gone.
+            Err(refused) => drop(reply.send(Err(refused))),
+        }
+    }
+
+    fn try_send(
+        &mut self,
+        by: String,
+        service: ServiceName,
+        action: StopAction,
+        whom: Whom,
+    ) -> Result<u64, Refused> {
+        let Some(run) = self.status(&service)?.run else {
+            return Err(Refused::new(409, format!("{service} does not run")));
+        };
+        if !self.knows.0.contains(SEND) {
+            return Err(Refused::new(
+                409,
+                "the keeper of this stack is of an older version, and cannot do that",
+            )
+            .hint("`mainstay down` and `mainstay up` make a new one"));
+        }
+        self.sending.waiting.retain(|_, reply| !reply.is_closed());
+        if self.sending.waiting.len() >= MAX_WAITING {
+            return Err(Refused::new(503, "too many signals wait to be sent").hint("try again in a moment"));
+        }
+        let to = match whom {
+            Whom::Main => "its main process".to_owned(),
+            Whom::One(pid) => format!("process {pid}"),
+            Whom::All => "all its processes".to_owned(),
+        };
+        let what = format!("signal ({action} to {to})");
+        let kind = EventKind::Requested { by, what };
+        self.events.stage(EventBody::Core(Event { service: Some(service), run: Some(run), kind }));
+        // An answer to an earlier daemon's question may come still: numbers rise over all of one boot.
+        let id = now().as_nanos().max(self.sending.last + 1);
+        self.sending.last = id;
+        self.out.command(Command::Send { id, run, whom, action });
+        Ok(id)
+    }
+
+    /// The keeper has sent it, or not.
+    pub(crate) fn sent_by_hand(&mut self, id: u64, count: u32, error: Option<String>) {
+        let Some(reply) = self.sending.waiting.remove(&id) else { return };
+        let answer = match error {
+            None => Ok(count),
+            Some(error) => Err(Refused::new(409, error)),
+        };
+        // Whoever asked may have gone.
+        drop(reply.send(answer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_keeper_is_asked_for_nothing_that_it_cannot_read() {
+        let old = Knows::new(&[]);
+        assert_eq!(old.nearest(StopAction::CtrlBreak), StopAction::CtrlC);
+        assert_eq!(old.nearest(StopAction::CloseWindow), StopAction::CloseWindow);
+        let new = Knows::new(&mainstay_link::KNOWS.map(str::to_owned));
+        assert_eq!(new.nearest(StopAction::CtrlBreak), StopAction::CtrlBreak);
+    }
+}
