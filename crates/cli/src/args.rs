@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    api, completions, config, continue_, debug, down, events, explain, logs, man, notify, pause, restart, rm,
-    run, signal, start, status, stop, up, upgrade, version, wait,
+    api, completions, config, continue_, debug, down, events, explain, install, list, logs, man, notify,
+    pause, restart, rm, run, signal, start, status, stop, uninstall, up, upgrade, version, wait,
 };
 use crate::output::style::Choice;
 
@@ -72,6 +72,9 @@ pub enum Command {
     Api(api::Api),
     Notify(notify::Notify),
     Upgrade(upgrade::Upgrade),
+    Install(install::Install),
+    Uninstall(uninstall::Uninstall),
+    List(list::List),
     #[command(subcommand)]
     Debug(debug::Debug),
     Completions(completions::Completions),

@@ -8,6 +8,8 @@ pub mod debug;
 pub mod down;
 pub mod events;
 pub mod explain;
+pub mod install;
+pub mod list;
 pub mod logs;
 pub mod man;
 pub mod notify;
@@ -19,6 +21,7 @@ pub mod signal;
 pub mod start;
 pub mod status;
 pub mod stop;
+pub mod uninstall;
 pub mod up;
 pub mod upgrade;
 pub mod version;
@@ -54,6 +57,9 @@ pub fn dispatch(command: Command, output: &mut Output) -> Outcome {
         Command::Man(args) => man::run(&args, output),
         Command::Config(args) => config::run(&args, output),
         Command::Notify(args) => notify::run(&args, output),
+        Command::Install(args) => install::run(&args, output),
+        Command::Uninstall(args) => uninstall::run(&args, output),
+        Command::List(_) => list::run(output),
         Command::Upgrade(args) => upgrade::run(&args, output),
         Command::Debug(args) => debug::run(args, output),
         Command::Version(_) => version::run(output),

@@ -6,9 +6,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::args::Cli;
 
 /// Words, the command that has to be there for the advice to be true, and the advice.
-const HABITS: [(&[&str], &str, &str); 12] = [
+const HABITS: [(&[&str], &str, &str); 14] = [
     (
-        &["list", "list-units", "show", "info", "describe", "inspect", "monit"],
+        &["list-units", "show", "info", "describe", "inspect", "monit"],
         "status",
         "`mainstay status`, with a name for all about one service",
     ),
@@ -29,6 +29,12 @@ const HABITS: [(&[&str], &str, &str); 12] = [
         "config",
         "settings stand in mainstay.toml; `mainstay config show --origin` shows each and where it is from",
     ),
+    (
+        &["register", "create", "add"],
+        "install",
+        "`mainstay install NAME PROGRAM` makes a service of the system",
+    ),
+    (&["unregister", "deregister"], "uninstall", "`mainstay uninstall NAME` removes a service of the system"),
     (&["why", "diagnose"], "explain", "`mainstay explain SERVICE`"),
     (
         &["enable", "disable"],

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use mainstay_config::{Asked, Diagnostics, Effective, Layout, Plan, Request};
 
 use crate::args::Over;
@@ -21,12 +23,44 @@ pub struct LoadedPlan {
     pub warnings: Diagnostics,
 }
 
+/// What a configuration is made from, beside the variables that it asks for. All that is needed to read it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Inputs {
+    /// The files, each over the one before it.
+    pub files: Vec<PathBuf>,
+    /// Whose overlays are read.
+    pub environment: Option<String>,
+    /// What `MAINSTAY__…` sets.
+    pub settings: Vec<(String, String)>,
+    /// What `--set` sets.
+    pub sets: Vec<String>,
+    /// The profiles taken in.
+    pub profiles: Vec<String>,
+}
+
 /// Reads a configuration.
 ///
 /// # Errors
 /// Everything that is wrong with it, as the failure's details.
 pub fn load(files: &[PathBuf], over: &Over) -> Result<LoadedPlan, Failure> {
-    let loaded = mainstay_config::load_all(&request(files, over), &variable);
+    load_with(&inputs(files, over), &variable)
+}
+
+/// The same with variables from anywhere.
+///
+/// # Errors
+/// Everything that is wrong with it, as the failure's details.
+pub fn load_with(inputs: &Inputs, variable: &dyn Fn(&str) -> Option<String>) -> Result<LoadedPlan, Failure> {
+    let files = inputs.files.as_slice();
+    let asked = Asked {
+        settings: inputs.settings.clone(),
+        sets: inputs.sets.clone(),
+        profiles: inputs.profiles.clone(),
+        effective: true,
+    };
+    let request = Request { files: files.to_vec(), environment: inputs.environment.clone(), asked };
+    let loaded = mainstay_config::load_all(&request, variable);
     match loaded.plan {
         Some(plan) => {
             let effective = loaded.effective.unwrap_or_default();
@@ -37,7 +71,7 @@ pub fn load(files: &[PathBuf], over: &Over) -> Result<LoadedPlan, Failure> {
 }
 
 /// What is asked of the configuration: by the command line, and by the environment.
-fn request(files: &[PathBuf], over: &Over) -> Request {
+pub fn inputs(files: &[PathBuf], over: &Over) -> Inputs {
     // What is no Unicode cannot be a setting.
     let text =
         |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
@@ -50,8 +84,7 @@ fn request(files: &[PathBuf], over: &Over) -> Request {
         let names = variable("MAINSTAY_PROFILES").unwrap_or_default();
         profiles.extend(names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned));
     }
-    let asked = Asked { settings, sets: over.sets.clone(), profiles, effective: true };
-    Request { files: files.to_vec(), environment, asked }
+    Inputs { files: files.to_vec(), environment, settings, sets: over.sets.clone(), profiles }
 }
 
 fn variable(name: &str) -> Option<String> {

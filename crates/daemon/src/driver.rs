@@ -67,6 +67,8 @@ pub(crate) struct Driver {
     events_held: bool,
     /// Whether the revision rises with the next frame.
     pub(crate) changed: bool,
+    /// Whether the keeper knows that every service has come up or failed to.
+    settled: bool,
 }
 
 /// What the I/O thread watches.
@@ -124,6 +126,7 @@ impl Driver {
             ended: false,
             events_held: true,
             changed: false,
+            settled: false,
         };
         driver.take_effects();
         driver
@@ -307,6 +310,10 @@ impl Driver {
                 self.note_removal(&key);
             }
             self.out.put(key, text);
+        }
+        if !self.settled && self.core.is_settled() {
+            self.settled = true;
+            self.out.settled();
         }
         if let Some(saved) = self.recorder.flush() {
             self.out.put(RECORD_KEY, saved);

@@ -30,6 +30,7 @@ pub(crate) struct Outbox {
     acked: u64,
     state: BTreeMap<String, Option<String>>,
     commands: Vec<Command>,
+    settled: bool,
 }
 
 impl Outbox {
@@ -59,9 +60,14 @@ impl Outbox {
         self.commands.push(command);
     }
 
+    /// The keeper learns that the stack is up, as far as it will be.
+    pub fn settled(&mut self) {
+        self.settled = true;
+    }
+
     /// Whether there is nothing to say.
     pub fn is_empty(&self) -> bool {
-        self.ack == self.acked && self.state.is_empty() && self.commands.is_empty()
+        self.ack == self.acked && self.state.is_empty() && self.commands.is_empty() && !self.settled
     }
 
     /// The frame; none if there is nothing to say.
@@ -74,6 +80,7 @@ impl Outbox {
             ack: self.ack,
             state: std::mem::take(&mut self.state).into_iter().collect(),
             commands: std::mem::take(&mut self.commands),
+            settled: std::mem::take(&mut self.settled),
         })
     }
 }

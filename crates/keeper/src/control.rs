@@ -41,6 +41,8 @@ enum Message {
     KillWanted,
     /// The system, or a person with `kill`, asks us to end.
     Terminate(&'static str),
+    /// The service manager wants the stack down.
+    StopWanted(&'static str),
     /// A tree was frozen or thawed, or not.
     Answer { run: u64, event: Event },
 }
@@ -103,6 +105,10 @@ pub(crate) struct Keeper {
     /// Until it was told that we are ready.
     leash: Option<Link>,
     ready: bool,
+    /// When the service manager hears of us next, if there is one.
+    next_beat: Option<Time>,
+    /// Whether it knows that the stack is up.
+    told_ready: bool,
     daemon: Option<Process>,
     /// Whether the daemon has said hello.
     greeted: bool,
@@ -141,6 +147,13 @@ const IMPATIENT_AFTER: Duration = Duration::from_secs(5);
 /// When the stack is to go down, a daemon has so long to come up and answer.
 const DOWN_WITHOUT_DAEMON: Duration = Duration::from_secs(30);
 
+/// A service manager hears so often that the loop turns. It takes more than 10 s without a word for a sign of trouble.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// So long a service manager is let wait for services that do not come up: its own patience ends, and what waits for the
+/// stack at boot is better off trying.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+
 /// A container that was not used for so long is taken away.
 const SWEEP_AFTER: Duration = Duration::from_secs(60);
 
@@ -178,8 +191,16 @@ impl Keeper {
         let sender = mux.sender();
         let capture = Capture::start(&args.dirs.log, move |told| sender.send(Message::Capture(told)))
             .map_err(system("capture output"))?;
+        if let Some(host) = &args.host {
+            let sender = mux.sender();
+            host.on_stop(Box::new(move |by| {
+                sender.send(Message::StopWanted(by));
+            }));
+        }
         let started = now();
         Ok(Keeper {
+            next_beat: args.host.as_ref().map(|_| started),
+            told_ready: false,
             life: Life::new(args.daemon_exe.clone(), started),
             freezer: Freezer::new(mux.sender()),
             args,
@@ -259,6 +280,8 @@ impl Keeper {
                 self.end = Some(End::Forced("mainstay up was told so twice".to_owned()));
             }
             Wake::Message(Message::Terminate(name)) => self.terminated(name),
+            // It has patience of its own, and no impatience that we would have to hear.
+            Wake::Message(Message::StopWanted(by)) => self.want_down(by),
             Wake::Timeout => {}
         }
         self.flush();
@@ -316,6 +339,9 @@ impl Keeper {
             self.log.say(format_args!("the stack is to go down: {by}"));
             self.down_since = Some(now());
             self.state.want_down(by);
+            if let Some(host) = &self.args.host {
+                host.stopping();
+            }
         }
     }
 
@@ -328,10 +354,31 @@ impl Keeper {
             self.unannounced.front().map(|(due, _)| *due),
             self.next_sweep,
             self.down_deadline(),
+            self.next_beat,
         ]
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// Lets the service manager know that the loop turns.
+    fn beat(&mut self, now: Time) {
+        let Some(host) = self.args.host.clone() else { return };
+        if self.next_beat.is_some_and(|due| due <= now) {
+            self.next_beat = Some(now.after(BEAT));
+            host.beat();
+            if self.ready && now.since(self.started) >= READY_WITHIN {
+                self.tell_ready();
+            }
+        }
+    }
+
+    /// The stack is up, as far as a service manager is concerned.
+    pub(crate) fn tell_ready(&mut self) {
+        if let Some(host) = self.args.host.as_ref().filter(|_| !self.told_ready) {
+            host.ready();
+        }
+        self.told_ready = true;
     }
 
     /// When the keeper itself ends everything, because nobody else does.
@@ -360,6 +407,7 @@ impl Keeper {
         if self.next_sweep.is_some_and(|due| due <= now) {
             self.sweep(now);
         }
+        self.beat(now);
         if self.down_deadline().is_some_and(|due| due <= now) {
             let why = format!("no daemon answered for {} s", DOWN_WITHOUT_DAEMON.as_secs());
             self.end = Some(End::Forced(why));

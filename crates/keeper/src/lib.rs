@@ -11,6 +11,7 @@
 mod capture;
 mod control;
 mod down_request;
+mod host;
 mod journal;
 mod life;
 mod own_log;
@@ -21,11 +22,13 @@ mod when;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use mainstay_sys::container::Kind;
 use mainstay_sys::dirs::Dirs;
 
 pub use down_request::ask_down;
+pub use host::Host;
 pub use start::{KeeperFile, plan_offer};
 
 /// Set to `session`, `cgroup` or `job`, it forces that way of holding trees together.
@@ -52,6 +55,8 @@ pub struct Args {
     /// Whether standard input is a link to whoever started it. It is told `ready` or `error: …`, and when it
     /// closes without having said `detached`, the stack goes down.
     pub leash: bool,
+    /// The service manager that started it, if one did.
+    pub host: Option<Arc<dyn Host>>,
 }
 
 /// Why a keeper ended, other than that everything is down as wanted.

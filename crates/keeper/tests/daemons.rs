@@ -16,7 +16,7 @@ fn what_happens_while_no_daemon_is_there_is_told_to_the_next() {
     let (keeper, mut daemon) = home.ready();
     daemon.spawn(service(1, "web", &["sleep", "300"]));
     let state = vec![("svc/web".to_owned(), Some("{\"run\":1}".to_owned())), ("gone".to_owned(), None)];
-    daemon.transact(ToKeeper { ack: daemon.handled, state, commands: Vec::new() });
+    daemon.transact(ToKeeper { ack: daemon.handled, state, ..ToKeeper::default() });
     // The last frame was taken: a ping after it is answered by the same daemon.
     daemon.command(Command::Spawn(Box::new(service(2, "db", &["tree"]))));
     let (db, _) = match daemon.event() {

@@ -248,6 +248,7 @@ fn a_thousand_runs_at_once() {
         ack: daemon.handled,
         state: Vec::new(),
         commands: (1..=RUNS).map(|run| Command::Forget { run: RunId(run) }).collect(),
+        ..ToKeeper::default()
     });
     // One more, whose answer shows that all before it was taken.
     daemon.spawn(service(RUNS + 1, "last", &["tree"]));

@@ -43,6 +43,10 @@ pub struct ToKeeper {
     pub state: Vec<(String, Option<String>)>,
     /// Done in this order.
     pub commands: Vec<Command>,
+    /// Every service that starts by itself has come up, or is known not to: a service manager may be told that the stack
+    /// is there. Said once by each daemon.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub settled: bool,
 }
 
 /// What the daemon wants done.

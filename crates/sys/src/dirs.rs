@@ -35,6 +35,16 @@ pub fn stack(name: &str) -> io::Result<Dirs> {
     platform::stack(name)
 }
 
+/// The configuration of a stack that `mainstay install` writes: `/etc/mainstay/<stack>.toml`, a user's own below
+/// `XDG_CONFIG_HOME`, on Windows beside the stack's other files.
+pub fn config(name: &str) -> io::Result<PathBuf> {
+    check_name(name)?;
+    match home() {
+        Some(home) => Ok(home.join(name).join("mainstay.toml")),
+        None => platform::config(name),
+    }
+}
+
 /// All stacks of this user that have a state directory, sorted by name.
 pub fn stacks() -> Vec<String> {
     let found = match home() {

@@ -2,7 +2,7 @@
 
 use super::{Node, Supervisor};
 use crate::service::Phase;
-use crate::{ServiceName, ServiceStatus, StateName};
+use crate::{ServiceName, ServiceStatus, StartMode, StateName};
 
 /// The most lines that say what a service waits for.
 const LINES: usize = 20;
@@ -22,6 +22,17 @@ impl Supervisor {
     /// A service's state, for those who need no more: cheaper than its status.
     pub fn state(&self, name: &str) -> Option<StateName> {
         self.nodes.get(name).map(|node| node.service.state())
+    }
+
+    /// Whether each service that starts with the stack has come up, or has ended at least once: nothing is still on its
+    /// first way up. A service that waits for another one that does not come up is.
+    pub fn is_settled(&self) -> bool {
+        let automatic = self.plan.services.iter().filter(|(_, plan)| plan.start == StartMode::Auto);
+        automatic.into_iter().all(|(name, plan)| match self.state(name.as_str()) {
+            Some(StateName::Starting) => false,
+            Some(StateName::Running) => plan.ready.is_none(),
+            _ => true,
+        })
     }
 
     fn show(&self, name: &ServiceName, node: &Node) -> ServiceStatus {

@@ -155,6 +155,9 @@ impl Keeper {
         for command in commands {
             self.accept(command);
         }
+        if transaction.settled {
+            self.tell_ready();
+        }
     }
 
     fn greet(&mut self, build: &str) {

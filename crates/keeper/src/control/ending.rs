@@ -34,6 +34,9 @@ const LOOK: Duration = Duration::from_millis(5);
 impl Keeper {
     pub(super) fn finish(mut self, end: End) -> Result<(), Error> {
         self.life.end();
+        if let Some(host) = &self.args.host {
+            host.stopping();
+        }
         let (gentle, result) = match end {
             End::Down => (true, Ok(())),
             End::Forced(why) => {
@@ -93,6 +96,7 @@ impl Keeper {
     fn wait(&mut self, most: Duration, mut done: impl FnMut(&mut Keeper) -> bool) {
         let until = now().after(most);
         while !done(self) && now() < until {
+            self.beat(now());
             match self.mux.next(Some(LOOK)) {
                 Ok(Wake::ChildExited { pid, .. }) => {
                     self.by_pid.remove(&pid);

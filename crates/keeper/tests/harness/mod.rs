@@ -191,7 +191,7 @@ impl Daemon {
     }
 
     pub fn send(&mut self, ack: u64, commands: Vec<Command>) {
-        self.transact(ToKeeper { ack, state: Vec::new(), commands });
+        self.transact(ToKeeper { ack, state: Vec::new(), commands, ..ToKeeper::default() });
     }
 
     pub fn transact(&mut self, transaction: ToKeeper) {

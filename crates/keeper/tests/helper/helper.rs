@@ -41,6 +41,7 @@ fn keeper(home: &str, stack: &str, port: &str) -> ExitCode {
         daemon_args: vec!["daemon".into(), port.into(), home.into()],
         containment: mainstay_keeper::containment_from_environment().unwrap(),
         leash: true,
+        host: None,
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

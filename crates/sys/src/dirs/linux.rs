@@ -21,6 +21,22 @@ pub(super) fn stack(name: &str) -> io::Result<Dirs> {
     Ok(Dirs { run, log: state.join("log"), state })
 }
 
+pub(super) fn config(name: &str) -> io::Result<PathBuf> {
+    let base = if is_root() {
+        PathBuf::from("/etc")
+    } else {
+        match variable("XDG_CONFIG_HOME") {
+            Some(dir) => dir,
+            None => match variable("HOME") {
+                Some(home) => home,
+                None => home_of_account()?,
+            }
+            .join(".config"),
+        }
+    };
+    Ok(base.join("mainstay").join(format!("{name}.toml")))
+}
+
 pub(super) fn stacks() -> Vec<String> {
     let base = if is_root() { Ok(PathBuf::from("/var/lib/mainstay")) } else { user_state() };
     base.map(|base| names_in(&base, None)).unwrap_or_default()

@@ -21,6 +21,10 @@ pub(super) fn stack(name: &str) -> io::Result<Dirs> {
     Ok(super::below(&base()?, name))
 }
 
+pub(super) fn config(name: &str) -> io::Result<PathBuf> {
+    Ok(base()?.join(name).join("mainstay.toml"))
+}
+
 pub(super) fn stacks() -> Vec<String> {
     base().map(|base| super::names_in(&base, Some("state"))).unwrap_or_default()
 }

@@ -1,0 +1,341 @@
+//! `mainstay install`
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mainstay_service::manager::Scope;
+use mainstay_service::{Definition, Dependency, KillMode, Start};
+
+use crate::args::Over;
+use crate::failure::{ExitStatus, Failure, Outcome};
+use crate::installed::{self, Installed};
+use crate::output::Output;
+use crate::plan_file;
+use crate::stack::{self, Place};
+use crate::wait::longest_stop;
+
+/// Make a program or a stack a service of the system, started at boot
+///
+/// `install NAME PROGRAM [ARGS]` writes a configuration for one program; `install -f FILE` takes a whole stack. Done
+/// twice it changes what has to be changed. Windows: a service of the SCM; Linux: a unit of systemd, or an init script.
+#[derive(Debug, clap::Args)]
+pub struct Install {
+    /// The configuration of a whole stack; a further one goes over it
+    #[arg(short, long = "file", value_name = "FILE", conflicts_with = "name")]
+    files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    over: Over,
+
+    /// When it starts
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    start: When,
+
+    /// The name that people see [Windows; default: the stack's name]
+    #[arg(long, value_name = "TEXT")]
+    display_name: Option<String>,
+
+    /// What it is, in a sentence
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+
+    /// A service of the system that has to run before it; with a + before it, a group (systemd: a target)
+    #[arg(long = "depends-on", value_name = "SERVICE")]
+    depends_on: Vec<String>,
+
+    /// A service of this user alone (systemd)
+    #[arg(long)]
+    user: bool,
+
+    /// Start it at once
+    #[arg(long)]
+    now: bool,
+
+    /// Only say what would be changed
+    #[arg(long, conflicts_with = "now")]
+    dry_run: bool,
+
+    /// What the service is to be called
+    #[arg(value_name = "NAME", requires = "program")]
+    name: Option<String>,
+
+    /// The program
+    #[arg(value_name = "PROGRAM")]
+    program: Option<PathBuf>,
+
+    /// Its arguments, as they are
+    #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// When a service is started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum When {
+    /// At boot
+    #[default]
+    Auto,
+    /// At boot, after the others (Windows)
+    Delayed,
+    /// When somebody asks for it
+    Manual,
+    /// Not at all
+    Disabled,
+}
+
+impl From<When> for Start {
+    fn from(when: When) -> Start {
+        match when {
+            When::Auto => Start::Automatic,
+            When::Delayed => Start::Delayed,
+            When::Manual => Start::Manual,
+            When::Disabled => Start::Disabled,
+        }
+    }
+}
+
+/// The service manager kills the keeper if it takes so much longer than all services may take.
+const STOP_MARGIN: Duration = Duration::from_secs(30);
+
+/// The keeper tells at the latest after two minutes that it is ready.
+const START_TIME: Duration = Duration::from_secs(300);
+
+/// The keeper's loop turns once a second.
+const WATCHDOG: Duration = Duration::from_secs(60);
+
+/// Waiting for a start has an end.
+const UP_TIME: Duration = Duration::from_secs(180);
+
+/// Does it.
+///
+/// # Errors
+/// The configuration is wrong, rights are missing, or the service manager refuses.
+pub fn run(args: &Install, output: &mut Output) -> Outcome {
+    let scope = if args.user { Scope::User } else { Scope::System };
+    let written = match (&args.name, &args.program) {
+        (Some(name), Some(program)) => Some(Written::new(name, program, &args.arguments)?),
+        _ => None,
+    };
+    let files = match &written {
+        Some(written) => vec![written.path.clone()],
+        None => stack::config_paths(&args.files)?,
+    };
+    if files.is_empty() {
+        return Err(Failure::usage(format!("there is no {} here", stack::CONFIG))
+            .hint("`mainstay install NAME PROGRAM ARGS` installs one program, `-f FILE` a whole stack"));
+    }
+    let place_of = |name: &str| Place::of(name);
+    if let Some(written) = &written {
+        written.check(&place_of(&written.name)?)?;
+    }
+    let before = written.as_ref().map(|written| std::fs::read(&written.path).ok());
+    let (installed, loaded) = read(args, scope, &files, written.as_ref())?;
+    plan_file::warn(output, &loaded.warnings);
+    let place = place_of(&loaded.plan.stack)?;
+    let manager = mainstay_service::manager::Manager::native(scope).map_err(installed::failure)?;
+    let definition = definition(args, &loaded.plan)?;
+    // First without effect: what cannot be is found before anything is written.
+    let mut lines = manager.install(&definition, true).map_err(installed::failure)?;
+    if let Some(written) = &written
+        && before.as_ref().is_none_or(|before| before.as_deref() != Some(written.text.as_bytes()))
+    {
+        let text: String = written.text.lines().map(|line| format!("\n  + {line}")).collect();
+        lines.insert(0, format!("write {}:{text}", written.path.display()));
+    }
+    if args.dry_run {
+        return say(output, &place, &lines, true);
+    }
+    let earlier = Installed::read(&place);
+    let done = written
+        .as_ref()
+        .map_or(Ok(()), Written::write)
+        .and_then(|()| installed.write(&place))
+        .and_then(|()| manager.install(&definition, false).map_err(installed::failure));
+    if let Err(failure) = done {
+        take_back(&place, written.as_ref().zip(before), earlier);
+        return Err(failure);
+    }
+    say(output, &place, &lines, false)?;
+    if args.now {
+        manager.start(&place.name, UP_TIME).map_err(installed::failure)?;
+        output.note(&format!("{0} is up; `mainstay status --stack {0}` shows it", place.name));
+    } else {
+        output.note(&format!("`mainstay start {0}` starts it now", place.name));
+    }
+    Ok(ExitStatus::Done)
+}
+
+fn say(output: &mut Output, place: &Place, lines: &[String], dry_run: bool) -> Outcome {
+    if output.json {
+        output.json(&serde_json::json!({ "stack": place.name, "dry_run": dry_run, "changes": lines }))?;
+        return Ok(ExitStatus::Done);
+    }
+    if lines.is_empty() {
+        output.line(&format!("{}: is installed so already", place.name))?;
+    }
+    for line in lines {
+        let line = if dry_run { format!("would {line}") } else { line.clone() };
+        output.line(&line)?;
+    }
+    Ok(ExitStatus::Done)
+}
+
+/// Reads the configuration; one that is to be written is read from a file beside it that goes again.
+fn read(
+    args: &Install,
+    scope: Scope,
+    files: &[PathBuf],
+    written: Option<&Written>,
+) -> Result<(Installed, plan_file::LoadedPlan), Failure> {
+    let Some(written) = written else {
+        return Installed::new(plan_file::inputs(files, &args.over), scope);
+    };
+    let trial = std::env::temp_dir().join(format!("mainstay-install-{}.toml", std::process::id()));
+    std::fs::write(&trial, &written.text).map_err(|error| Failure::io("write", trial.display(), &error))?;
+    let result = Installed::new(plan_file::inputs(std::slice::from_ref(&trial), &args.over), scope);
+    let _ = std::fs::remove_file(&trial);
+    let (mut installed, loaded) = result?;
+    installed.inputs.files = files.to_vec();
+    installed.wrote = Some(written.text.clone());
+    Ok((installed, loaded))
+}
+
+fn take_back(place: &Place, written: Option<(&Written, Option<Vec<u8>>)>, earlier: Option<Installed>) {
+    if let Some((written, before)) = written {
+        let _ = match before {
+            Some(bytes) => mainstay_sys::file::write_atomic(&written.path, &bytes, true),
+            None => std::fs::remove_file(&written.path),
+        };
+    }
+    let _ = match earlier {
+        Some(earlier) => earlier.write(place),
+        None => Installed::remove(place),
+    };
+}
+
+fn definition(args: &Install, plan: &mainstay_core::Plan) -> Result<Definition, Failure> {
+    let name = plan.stack.clone();
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::failed(format!("cannot find the own program: {error}")))?;
+    let mut definition = Definition::new(&name, program);
+    definition.arguments = ["keeper", "--service", "--stack", &name].map(str::to_owned).into();
+    definition.display_name = args.display_name.clone();
+    definition.description =
+        args.description.clone().unwrap_or_else(|| format!("{name}, kept up by Mainstay"));
+    definition.start = args.start.into();
+    definition.depends_on = args
+        .depends_on
+        .iter()
+        .map(|text| match text.strip_prefix('+') {
+            Some(group) => Dependency::Group(group.to_owned()),
+            None => Dependency::Service(text.clone()),
+        })
+        .collect();
+    // A portable installation is one for its service, too.
+    for variable in [mainstay_sys::dirs::HOME_VARIABLE, mainstay_keeper::CONTAINMENT_VARIABLE] {
+        if let Some(value) = std::env::var(variable).ok().filter(|value| !value.is_empty()) {
+            definition.environment.insert(variable.to_owned(), value);
+        }
+    }
+    definition.stop_timeout = longest_stop(plan, plan.services.keys()) + STOP_MARGIN;
+    definition.start_timeout = Some(START_TIME);
+    definition.watchdog = Some(WATCHDOG);
+    definition.delegate = true;
+    definition.kill_mode = KillMode::Mixed;
+    // A wrong configuration and a stack that is up already are not mended by trying again. The keeper's files are open
+    // many; when memory runs out one service ends, not all.
+    definition.unit_lines =
+        ["RestartPreventExitStatus=2 4", "OOMPolicy=continue", "TasksMax=infinity"].map(str::to_owned).into();
+    Ok(definition)
+}
+
+/// A configuration for one program.
+#[derive(Debug)]
+struct Written {
+    name: String,
+    path: PathBuf,
+    text: String,
+}
+
+impl Written {
+    fn new(name: &str, program: &Path, arguments: &[String]) -> Result<Written, Failure> {
+        let path = mainstay_sys::dirs::config(name).map_err(|error| Failure::usage(error.to_string()))?;
+        // Whatever is here is what is meant; a bare name is looked for by the keeper, as any command is.
+        let program = if program.exists() || program.components().count() > 1 {
+            let absolute = std::path::absolute(program)
+                .map_err(|error| Failure::io("find", program.display(), &error))?;
+            if !absolute.is_file() {
+                return Err(Failure::usage(format!("there is no program {}", absolute.display())));
+            }
+            absolute
+        } else {
+            program.to_owned()
+        };
+        let Some(word) = program.to_str() else {
+            return Err(Failure::usage(format!("the path {} is not Unicode", program.display())));
+        };
+        let mut command = quoted(word);
+        for argument in arguments {
+            let _ = write!(command, ", {}", quoted(argument));
+        }
+        let mut text = format!(
+            "# Made by `mainstay install`. Change it as you like; `mainstay restart {name}` takes it.\n\
+             name = {0}\n\n[service.{0}]\ncommand = [{command}]\n",
+            quoted(name)
+        );
+        if let Some(directory) = program.parent().filter(|_| program.is_absolute()).and_then(Path::to_str) {
+            let _ = writeln!(text, "working_dir = {}", quoted(directory));
+        }
+        Ok(Written { name: name.to_owned(), path, text })
+    }
+
+    /// Whether it may be written: what a person has changed is theirs.
+    fn check(&self, place: &Place) -> Result<(), Failure> {
+        let Ok(there) = std::fs::read_to_string(&self.path) else { return Ok(()) };
+        let ours = Installed::read(place).and_then(|installed| installed.wrote);
+        if there == self.text || ours.as_deref() == Some(there.as_str()) {
+            return Ok(());
+        }
+        Err(Failure::usage(format!("{} is there and was changed by hand", self.path.display())).hint(
+            format!(
+                "edit it, and install it with `mainstay install -f {}`; or remove it first",
+                self.path.display()
+            ),
+        ))
+    }
+
+    fn write(&self) -> Result<(), Failure> {
+        if let Some(parent) = self.path.parent() {
+            mainstay_sys::dirs::create_private(parent)
+                .map_err(|error| Failure::io("make the directory", parent.display(), &error))?;
+        }
+        mainstay_sys::file::write_atomic(&self.path, self.text.as_bytes(), true)
+            .map_err(|error| Failure::io("write", self.path.display(), &error))
+    }
+}
+
+/// A string of TOML: JSON's escapes are all among its own. What was typed is meant as it is: a `$` is no variable.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text.replace('$', "$$")).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_of_one_program_means_what_was_typed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let program = dir.path().join("my app.exe");
+        std::fs::write(&program, "").expect("a file");
+        let arguments = ["--port", "80 80", "a\"b\\c", "", "ü\n", "${HOME}"].map(str::to_owned);
+        let written = Written::new("api", &program, &arguments).expect("a text");
+        let file = dir.path().join("mainstay.toml");
+        std::fs::write(&file, &written.text).expect("a file");
+        let loaded = plan_file::load(&[file], &Over::default());
+        let plan = loaded.map_err(|failure| format!("{}: {failure:?}", written.text)).expect("sound").plan;
+        let service = &plan.services["api"];
+        assert_eq!(service.launch.command[0], program.to_str().expect("text"));
+        assert_eq!(service.launch.command[1..], arguments, "as typed, variables included");
+    }
+}
