@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mainstay_api::Client;
 use mainstay_api::types::{EventBody, EventRecord};
 use mainstay_daemon::StoredPlan;
-use mainstay_logs::end;
+use mainstay_logs::{end, stderr_name};
 use tokio::sync::mpsc;
 
 use crate::event_text;
@@ -39,9 +39,12 @@ pub fn run(place: &Place, stored: &StoredPlan, output: &mut Output) -> Outcome {
     .map_err(|e| Failure::failed(format!("cannot listen for Ctrl+C: {e}")))?;
 
     let mut tails = Tails::new(&place.dirs.log);
-    for name in stored.plan.services.keys() {
+    for (name, plan) in &stored.plan.services {
         // What earlier times wrote stays in the logs; here it starts with now.
-        tails.add(name.as_str(), end(&place.dirs.log, name.as_str()).unwrap_or_default());
+        let apart = plan.log.separate_stderr.then(|| stderr_name(name.as_str()));
+        for log in std::iter::once(name.as_str()).chain(apart.as_deref()) {
+            tails.add(log, end(&place.dirs.log, log).unwrap_or_default());
+        }
     }
     let begin = jiff::Timestamp::now();
     let leash = match launch::start(place, stored)? {
@@ -199,7 +202,7 @@ impl Screen<'_> {
                 && let Some(service) = &event.service
             {
                 self.add_tail(service.as_str());
-                self.tails.pump_one(service.as_str(), self.output)?;
+                self.pump_service(service.as_str())?;
             }
             self.output.json(&serde_json::json!({ "type": "event", "event": record }))?;
             return self.output.flush();
@@ -209,7 +212,7 @@ impl Screen<'_> {
                 let (Some(service), Some(text)) = (&event.service, event_text::brief(event)) else {
                     return Ok(());
                 };
-                self.tails.pump_one(service.as_str(), self.output)?;
+                self.pump_service(service.as_str())?;
                 self.add_tail(service.as_str());
                 let prefix = self.tails.prefix(service.as_str(), '*', self.output);
                 let text = self.output.paint.apply(event_text::colour(event), &text);
@@ -224,6 +227,13 @@ impl Screen<'_> {
             EventBody::Other(_) => {}
         }
         self.output.flush()
+    }
+
+    /// What a service wrote before something that happened to it.
+    fn pump_service(&mut self, service: &str) -> Result<(), Failure> {
+        self.tails.pump_one(service, self.output)?;
+        let errors = stderr_name(service);
+        if self.tails.has(&errors) { self.tails.pump_one(&errors, self.output) } else { Ok(()) }
     }
 
     /// For a service that was put into the stack since.

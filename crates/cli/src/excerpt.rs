@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mainstay_logs::{LogPos, end, last_lines as read_last};
+use mainstay_logs::{LogPos, end, last_lines as read_last, stderr_name};
 
 use crate::stack::Place;
 
@@ -32,7 +32,21 @@ pub fn last_lines(place: &Place, service: &str) -> Vec<String> {
     all
 }
 
+/// Standard error says more, where it is kept apart.
 fn read(place: &Place, service: &str, lines: u64, bytes: usize) -> Vec<String> {
+    let apart = |stored: mainstay_daemon::StoredPlan| {
+        stored.plan.services.get(service).is_some_and(|plan| plan.log.separate_stderr)
+    };
+    if place.plan().is_ok_and(apart) {
+        let errors = read_log(place, &stderr_name(service), lines, bytes);
+        if !errors.is_empty() {
+            return errors;
+        }
+    }
+    read_log(place, service, lines, bytes)
+}
+
+fn read_log(place: &Place, service: &str, lines: u64, bytes: usize) -> Vec<String> {
     let dir = &place.dirs.log;
     let text = end(dir, service)
         .and_then(|end| read_last(dir, service, (LogPos::default(), end), lines, bytes))

@@ -61,6 +61,17 @@ pub struct Shape {
     pub times: bool,
 }
 
+/// A log, and whose it is.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The service.
+    pub service: String,
+    /// The log's name.
+    pub name: String,
+    /// Which stream it has, if it has only one.
+    pub stream: Option<&'static str>,
+}
+
 /// Several logs that are read at once.
 #[derive(Debug)]
 pub struct View {
@@ -81,7 +92,7 @@ pub struct View {
 
 #[derive(Debug)]
 struct Log {
-    name: String,
+    source: Source,
     lines: Lines,
     times: Times,
     /// Nothing is wanted from here on.
@@ -113,6 +124,7 @@ struct Record<'a> {
     time: Option<String>,
     service: &'a str,
     run: Option<u64>,
+    stream: Option<&'static str>,
     text: &'a str,
     ended: bool,
 }
@@ -137,11 +149,12 @@ impl View {
     ///
     /// # Errors
     /// It can't be read.
-    pub fn add(&mut self, name: &str, lines: Option<u64>) -> io::Result<()> {
+    pub fn add(&mut self, source: &Source, lines: Option<u64>) -> io::Result<()> {
+        let name = source.name.as_str();
         let (start, end) = self.range(name)?;
         let style = style::TURNS[self.logs.len() % style::TURNS.len()];
         let log = |start| Log {
-            name: name.to_owned(),
+            source: source.clone(),
             lines: Lines::new(Follower::new(&self.dir, name, start)),
             times: Times::new(&self.dir, name),
             end,
@@ -268,7 +281,7 @@ impl View {
                 self.next.push(Reverse((log.time, index)));
                 let timed = self.filter.since.is_some() || self.filter.until.is_some();
                 if timed && log.head.stamp.is_none() && !std::mem::replace(&mut log.told, true) {
-                    let name = &log.name;
+                    let name = &log.source.name;
                     output.note(&format!(
                         "{name}: of some lines it is not known when they were written; they are shown"
                     ));
@@ -277,13 +290,13 @@ impl View {
             Ok(false) => {}
             Err(error) => {
                 log.broken = true;
-                let (name, dir) = (&log.name, self.dir.display());
+                let (name, dir) = (&log.source.name, self.dir.display());
                 output.warning(&format!("cannot read the log of {name} in {dir}: {error}"));
             }
         }
         let missed = log.lines.take_missed();
         if missed > 0 {
-            let name = &log.name;
+            let name = &log.source.name;
             output.note(&format!("{name}: {missed} rotated log files were deleted before they were shown"));
         }
     }
@@ -294,8 +307,9 @@ impl View {
         if output.json {
             return output.json(&Record {
                 time: head.stamp.and_then(|stamp| timestamp(stamp.time)).map(|time| format!("{time:.3}")),
-                service: &log.name,
+                service: &log.source.service,
                 run: head.stamp.map(|stamp| stamp.run),
+                stream: log.source.stream,
                 text: &String::from_utf8_lossy(without_cr(&head.text)),
                 ended: head.ended,
             });
@@ -314,7 +328,7 @@ impl View {
             output.text(" ")?;
         }
         if !goes_on && self.shape.names {
-            let (name, width) = (&log.name, self.width);
+            let (name, width) = (&log.source.name, self.width);
             let name = output.paint.apply(log.style, &format!("{name:width$} |"));
             output.text(&name)?;
             output.text(" ")?;

@@ -20,6 +20,7 @@ pub(crate) fn check(
     inactive: &Inactive,
 ) {
     name_groups(cx, drafts);
+    log_names(cx, drafts);
     for (name, draft) in &*drafts {
         for dependency in &draft.depends_on {
             match drafts.get(&dependency.on) {
@@ -59,6 +60,17 @@ pub(crate) fn check(
     for draft in drafts.values_mut() {
         draft.plan.depends_on =
             draft.depends_on.iter().map(|dependency| (dependency.on.clone(), dependency.condition)).collect();
+    }
+}
+
+/// No two services write to the same log.
+fn log_names(cx: &mut Context<'_>, drafts: &BTreeMap<ServiceName, Draft>) {
+    for (name, draft) in drafts.iter().filter(|(_, draft)| draft.plan.log.separate_stderr) {
+        if let Some(other) = drafts.get(format!("{name}.err").as_str()) {
+            cx.error(other.name_span, format!("the stderr of `{name}` goes to the log of this name"))
+                .related(draft.name_span, "it has `log.stderr = \"separate\"`")
+                .hint("give one of them another name");
+        }
     }
 }
 

@@ -87,13 +87,21 @@ stop = { steps = { kill = "5s" }, timeout = 1.5 }
 ready = { tcp = 5432, failures = "3", notify = "yes" }
 log = { rotate = "100MB", keep = 10 }
 "#;
+    log_of_two: r#"
+[service.api]
+command = ["./api"]
+log = { stderr = "separate" }
+
+[service."api.err"]
+command = ["./watch"]
+"#;
     choices: r#"
 [service.api]
 command = ["./api"]
 start = "automatic"
 restart = "unless-stopped"
 depends_on = { db = "healthy", cache = "soon" }
-log = { compress = "bzip2" }
+log = { compress = "bzip2", stderr = "apart", format = "text", encoding = "latin1" }
 
 [service.db]
 command = ["db"]

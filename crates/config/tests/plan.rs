@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::{World, base_dir, parse_for, parse_in};
 use mainstay_config::System;
 use mainstay_core::{
-    Check, Compress, Condition, ExitAction, Hook, Hooks, Launch, LeakAction, Limits, LogPlan, OnFull, Plan,
+    Check, Compress, Condition, ExitAction, Hook, Hooks, Launch, LeakAction, Limits, LogEncoding, LogFormat, LogPlan, OnFull, Plan,
     ProbePlan, RestartPlan, RestartPolicy, Rlimit, ServiceName, ServicePlan, Settings, StartLimit, StartMode,
     StopAction, StopPlan, StopStep,
 };
@@ -112,6 +112,9 @@ fn api() -> ServicePlan {
             compress: Compress::Gzip,
             min_free: Some(1_000_000_000),
             on_full: OnFull::Block,
+            separate_stderr: true,
+            format: LogFormat::Json,
+            encoding: LogEncoding::Auto,
         },
         leak: LeakAction::Restart,
     }

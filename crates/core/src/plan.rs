@@ -391,6 +391,42 @@ pub struct LogPlan {
     pub min_free: Option<u64>,
     /// What happens to output while the disk is full.
     pub on_full: OnFull,
+    /// Whether stderr has a log of its own, `<service>.err.log`.
+    pub separate_stderr: bool,
+    /// What each line has besides its text.
+    pub format: LogFormat,
+    /// What the output's bytes are, if they are to become UTF-8.
+    pub encoding: LogEncoding,
+}
+
+/// What a log has besides the text of its lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Nothing: it is exactly what was written.
+    #[default]
+    Raw,
+    /// The time before each line.
+    Timestamps,
+    /// Each line is a JSON object.
+    Json,
+}
+
+/// What the bytes of a service's output are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogEncoding {
+    /// Whatever they are, so they stay.
+    #[default]
+    Raw,
+    /// To be recognised: UTF-16, UTF-8, else the console's code page.
+    Auto,
+    /// UTF-16, the lower byte first.
+    Utf16le,
+    /// UTF-16, the higher byte first.
+    Utf16be,
+    /// The console's code page on Windows.
+    Console,
 }
 
 /// How closed segments are compressed.
@@ -428,6 +464,9 @@ impl Default for LogPlan {
             compress: Compress::Zstd,
             min_free: None,
             on_full: OnFull::Drop,
+            separate_stderr: false,
+            format: LogFormat::Raw,
+            encoding: LogEncoding::Raw,
         }
     }
 }

@@ -93,6 +93,9 @@ pub(crate) fn log_of(service: &ServiceName, plan: &ServicePlan) -> Log {
         keep_files: plan.log.keep_files,
         min_free: plan.log.min_free,
         wait_when_full: plan.log.on_full == OnFull::Block,
+        stderr: plan.log.separate_stderr.then(|| mainstay_logs::stderr_name(service.as_str())),
+        format: plan.log.format,
+        encoding: plan.log.encoding,
         most: None,
     }
 }

@@ -4,6 +4,7 @@
 //! [`Order`]s and never waits for it; what it has to tell comes back as [`Told`].
 
 mod nap;
+mod shape;
 mod sinks;
 
 use std::path::Path;
@@ -11,10 +12,12 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
+use mainstay_core::{LogEncoding, LogFormat};
 use mainstay_logs::{Catalog, LogPos, Settings};
 use mainstay_sys::capture::{NotifySocket, OutputReader, Set, Waker};
 
 use nap::Nap;
+use shape::Shape;
 use sinks::Sinks;
 
 /// So many orders are carried out before the pipes have their turn.
@@ -33,14 +36,29 @@ const RETRY: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Read a run's output from here on. Answered by [`Told::Attached`] once everything that earlier runs wrote to
-    /// the same log before is in it. `most`: so many bytes of it at the most.
-    Add { run: u64, reader: OutputReader, log: String, settings: Settings, most: Option<u64> },
+    /// the same log before is in it.
+    Add(Box<Source>),
     /// Read a run's notifications.
     AddNotify { run: u64, socket: NotifySocket },
     /// Nothing of the run is left: take what is in its pipe and close it.
     Finish { run: u64 },
     /// The same for all runs; then [`Told::Stopped`], and the thread ends.
     Stop,
+}
+
+/// A run's output.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) run: u64,
+    pub(crate) reader: OutputReader,
+    pub(crate) log: String,
+    pub(crate) settings: Settings,
+    /// Standard error, if it has a log of its own.
+    pub(crate) errors: Option<(OutputReader, String)>,
+    pub(crate) format: LogFormat,
+    pub(crate) encoding: LogEncoding,
+    /// So many bytes of it at the most.
+    pub(crate) most: Option<u64>,
 }
 
 /// What it has to tell.
@@ -175,10 +193,7 @@ impl Worker {
     fn obey(&mut self) -> Option<bool> {
         for _ in 0..ORDERS {
             match self.inbox.try_recv() {
-                Ok(Order::Add { run, reader, log, settings, most }) => {
-                    self.sinks.bound(run, most);
-                    self.add(run, reader, &log, settings);
-                }
+                Ok(Order::Add(source)) => self.add(*source),
                 Ok(Order::AddNotify { run, socket }) => {
                     if let Err(error) = self.set.add_notify(notify_token(run), socket) {
                         self.sinks.tell(Told::Grumble(format!("run {run} cannot notify: {error}")));
@@ -194,37 +209,56 @@ impl Worker {
 
     /// Reads from no pipe whose log has no space, if its writer is to wait for that, and from all others.
     fn hold(&mut self) {
-        while let Some((run, paused)) = self.sinks.holds.pop() {
+        while let Some((token, paused)) = self.sinks.holds.pop() {
+            let run = run_of(token);
             if paused {
-                self.set.pause(output_token(run));
-            } else if let Err(error) = self.set.resume(output_token(run)) {
+                self.set.pause(token);
+            } else if let Err(error) = self.set.resume(token) {
                 self.sinks.tell(Told::Grumble(format!("the output of run {run} cannot be read on: {error}")));
                 self.finish(run);
             }
         }
     }
 
-    fn add(&mut self, run: u64, reader: OutputReader, log: &str, settings: Settings) {
-        // What an earlier run left in its pipe comes before anything of this one. (This one's pipe was not looked at
-        // yet, so that the order in the log is the order of the runs.)
-        for earlier in self.sinks.streams_of(log) {
-            self.drain(output_token(earlier));
+    fn add(&mut self, source: Source) {
+        let Source { run, reader, log, settings, errors, format, encoding, most } = source;
+        self.sinks.bound(run, most);
+        let apart = errors.is_some();
+        // Before the other: while one of them is read the run has not ended.
+        let start = self.begin(output_token(run), &log, settings);
+        self.sinks.shape(output_token(run), Shape::of(run, apart.then_some("stdout"), format, encoding));
+        if let Some((_, log)) = &errors {
+            self.begin(errors_token(run), log, settings);
+            self.sinks.shape(errors_token(run), Shape::of(run, Some("stderr"), format, encoding));
         }
-        let start = self.sinks.begin(run, log, settings);
         self.sinks.tell(Told::Attached { run, start });
-        if let Err(error) = self.set.add(output_token(run), reader) {
-            self.sinks.tell(Told::Grumble(format!("the output of run {run} cannot be read: {error}")));
-            self.sinks.end(run);
+        let readers =
+            [Some((output_token(run), reader)), errors.map(|(reader, _)| (errors_token(run), reader))];
+        for (token, reader) in readers.into_iter().flatten() {
+            if let Err(error) = self.set.add(token, reader) {
+                self.sinks.tell(Told::Grumble(format!("the output of run {run} cannot be read: {error}")));
+                self.sinks.end(token);
+            }
         }
         self.hold();
     }
 
+    /// What an earlier run left in its pipe comes before anything of this one. (This one's pipe was not looked at
+    /// yet, so that the order in the log is the order of the runs.)
+    fn begin(&mut self, token: u64, log: &str, settings: Settings) -> LogPos {
+        for earlier in self.sinks.sources_of(log) {
+            self.drain(earlier);
+        }
+        self.sinks.begin(token, log, settings)
+    }
+
     fn finish(&mut self, run: u64) {
-        for token in [output_token(run), notify_token(run)] {
+        for token in [output_token(run), errors_token(run), notify_token(run)] {
             self.drain(token);
             self.set.remove(token);
         }
-        self.sinks.end(run);
+        self.sinks.end(errors_token(run));
+        self.sinks.end(output_token(run));
     }
 
     fn drain(&mut self, token: u64) {
@@ -244,15 +278,19 @@ impl Worker {
     }
 }
 
-/// A run has up to two sources: its output, and its notifications.
+/// A run has up to three sources: its output, standard error apart from it, and its notifications.
 fn output_token(run: u64) -> u64 {
-    run << 1
+    run << 2
 }
 
 fn notify_token(run: u64) -> u64 {
-    run << 1 | 1
+    run << 2 | 1
+}
+
+fn errors_token(run: u64) -> u64 {
+    run << 2 | 2
 }
 
 fn run_of(token: u64) -> u64 {
-    token >> 1
+    token >> 2
 }

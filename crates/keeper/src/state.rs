@@ -170,7 +170,7 @@ impl State {
         }
         let refused = if run <= self.last_run {
             Some(format!("run number {run} was used before"))
-        } else if run > u64::MAX / 2 {
+        } else if run > u64::MAX / 4 {
             Some(format!("run number {run} is too high"))
         } else if self.runs.len() >= MAX_RUNS {
             Some(format!("the keeper knows {MAX_RUNS} runs already, none of which was forgotten"))

@@ -14,6 +14,13 @@ pub(crate) fn millis() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Milliseconds since 1970, as RFC 3339 in UTC with milliseconds.
+pub(crate) fn precise(millis: u64) -> String {
+    let mut text = rfc3339(millis / 1000);
+    text.truncate(text.len() - 1);
+    format!("{text}.{:03}Z", millis % 1000)
+}
+
 fn rfc3339(seconds: u64) -> String {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // Days to a date, counting years from March so that the leap day comes last (after Howard Hinnant's

@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 
-use mainstay_core::{Exit, LimitHits, Limits, NotEnforced, RunId, Settings, StopAction, Time};
+use mainstay_core::{Exit, LimitHits, Limits, LogEncoding, LogFormat, NotEnforced, RunId, Settings, StopAction, Time};
 use serde::{Deserialize, Serialize};
 
 /// The protocol's version. It rises only when an old keeper could no longer work with a new daemon.
@@ -180,6 +180,13 @@ pub struct Log {
     pub min_free: Option<u64>,
     /// While the disk is full the output is not read, instead of being left out and counted.
     pub wait_when_full: bool,
+    /// Standard error goes to a log of this name, kept like the other. With the rest if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<String>,
+    /// What each line has besides its text.
+    pub format: LogFormat,
+    /// What the bytes are, if they are to become UTF-8.
+    pub encoding: LogEncoding,
     /// Of this run so many bytes go there at the most; what is more is left out, and counted. No bound if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub most: Option<u64>,

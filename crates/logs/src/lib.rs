@@ -35,7 +35,7 @@ pub use files::{Disk, Files};
 pub use follow::{Follower, Step};
 pub use lines::{Line, Lines, MAX_LINE};
 pub use pack::{Closed, clean_up, list, pack, remove};
-pub use segment::{Form, active_path, closed_path, is_valid_name};
+pub use segment::{Form, active_path, closed_path, is_valid_name, stderr_name};
 pub use tail::{end, last_lines, tail_start};
 pub use times::{Stamp, Times, of_run, since, until};
 pub use writer::{LINE_ALLOWANCE, OnFull, Settings, Trouble, Writer};

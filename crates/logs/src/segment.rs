@@ -29,6 +29,11 @@ impl Form {
     }
 }
 
+/// The name of the log that a service's standard error has if it has one of its own.
+pub fn stderr_name(service: &str) -> String {
+    format!("{service}.err")
+}
+
 /// The file that a log grows in.
 pub fn active_path(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!("{name}.log"))

@@ -142,6 +142,7 @@ mod linux {
             container,
             run: token,
             output: Some(&writer),
+            errors: None,
         })
         .expect("it starts")
     }

@@ -198,6 +198,7 @@ fn keeper(arguments: &[String]) {
             container: &container,
             run,
             output: None,
+            errors: None,
         };
         let process = mainstay_sys::spawn::spawn(&request).expect("it starts");
         say(&format!("{} {}\n", process.id.pid, process.id.start));

@@ -229,6 +229,7 @@ fn keeper(file: &str, with_guard: Option<&str>) {
         container: &container,
         run: 1,
         output: Some(&writer),
+        errors: None,
     })
     .expect("a service");
     drop(writer);
@@ -315,6 +316,7 @@ fn ignoring() {
         container: &container,
         run: 1,
         output: Some(&writer),
+        errors: None,
     })
     .expect("a service");
     let mut set = mainstay_sys::capture::Set::new().expect("a set");

@@ -29,6 +29,12 @@ pub fn is_stderr_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Text in the code page that consoles have on this system unless they are told otherwise. None where there is no such
+/// thing, on Linux.
+pub fn decode(bytes: &[u8]) -> Option<String> {
+    platform::decode(bytes)
+}
+
 /// Sends Ctrl+C to the consoles of these processes: all that `mainstay ctrl-c` does, a helper process of its own on
 /// Windows because it must leave its console for another. `Unsupported` on Linux, where a signal does it.
 pub fn send_ctrl_c(pids: &[u32]) -> io::Result<()> {

@@ -47,6 +47,8 @@ pub struct Request<'a> {
     /// Takes standard output and standard error, in one stream; the null device if absent. Drop it after the spawn,
     /// or the reader never sees the end.
     pub output: Option<&'a OutputWriter>,
+    /// Takes standard error, in place of `output`.
+    pub errors: Option<&'a OutputWriter>,
 }
 
 /// Makes the process. On Linux it must be called on the thread that reaps children ([`crate::mux::Mux::next`]).

@@ -63,6 +63,7 @@ fn many_are_read_at_once_and_none_starves() {
                 container: &container,
                 run: token,
                 output: Some(&writer),
+                errors: None,
             })
             .expect("it starts"),
         );
@@ -111,6 +112,7 @@ fn draining_reads_what_is_there_and_does_not_wait() {
             container: &container,
             run: round,
             output: Some(&writer),
+            errors: None,
         })
         .expect("it starts");
         if round % 2 == 0 {
@@ -213,6 +215,7 @@ fn nothing_written_is_not_the_end() {
             container: &container,
             run: 1,
             output: Some(&writer),
+            errors: None,
         })
         .expect("it starts");
         exit_of(&process);
@@ -247,6 +250,7 @@ fn throughput() {
                 container: &container,
                 run: 1,
                 output: Some(&writer),
+                errors: None,
             })
             .expect("it starts");
             (process, windows::Output::new(reader))

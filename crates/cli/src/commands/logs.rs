@@ -6,12 +6,12 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mainstay_logs::{Follower, LogPos, Step, tail_start};
+use mainstay_logs::{Follower, LogPos, Step, stderr_name, tail_start};
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::args::SelectLong;
 use crate::failure::{ExitStatus, Failure, Outcome};
-use crate::log_view::{Filter, Shape, View};
+use crate::log_view::{Filter, Shape, Source, View};
 use crate::output::Output;
 use crate::stack::{self, Place};
 
@@ -55,6 +55,14 @@ pub struct Logs {
     #[arg(long, value_name = "N")]
     run: Option<u64>,
 
+    /// Only standard error, of services that keep it apart (`log.stderr`)
+    #[arg(long, conflicts_with = "stdout")]
+    stderr: bool,
+
+    /// Only standard output, of services that keep standard error apart
+    #[arg(long)]
+    stdout: bool,
+
     /// With the time before each line
     #[arg(short, long)]
     timestamps: bool,
@@ -74,18 +82,20 @@ fn pattern(text: &str) -> Result<Regex, String> {
 /// No such stack or service; a log that can't be read.
 pub fn run(args: Logs, output: &mut Output) -> Outcome {
     let place = stack::select(&args.select.clone().into())?;
-    let names = names(&place, &place.expand(&args.services))?;
+    let names = args.logs(&place)?;
     let dir = &place.dirs.log;
     let filter = args.filter();
     let lines = args.lines.or((args.follow && args.since.is_none()).then_some(FOLLOWED));
     let as_written = filter.is_open() && !args.timestamps && !output.json;
     match names.as_slice() {
-        [only] if !args.services.is_empty() && as_written => one(dir, only, lines, args.follow, output)?,
+        [only] if !args.services.is_empty() && as_written => {
+            one(dir, &only.name, lines, args.follow, output)?
+        }
         names => {
-            let shape = Shape { names: args.services.is_empty() || names.len() > 1, times: args.timestamps };
-            let mut view = View::new(dir, filter, shape);
-            for name in names {
-                view.add(name, lines).map_err(|e| unreadable(dir, name, &e))?;
+            let one = !args.services.is_empty() && names.iter().all(|log| log.service == names[0].service);
+            let mut view = View::new(dir, filter, Shape { names: !one, times: args.timestamps });
+            for log in names {
+                view.add(log, lines).map_err(|e| unreadable(dir, &log.name, &e))?;
             }
             view.explain(output);
             several(view, args.follow, output)?;
@@ -104,6 +114,37 @@ impl Logs {
             grep: self.grep.clone(),
         }
     }
+}
+
+impl Logs {
+    /// The logs that are wanted: one for each service, two if it keeps standard error apart.
+    fn logs(&self, place: &Place) -> Result<Vec<Source>, Failure> {
+        let names = names(place, &place.expand(&self.services))?;
+        let mut logs = Vec::new();
+        for service in &names {
+            let apart = keeps_apart(place, service)?;
+            let log = |name: &str, stream| Source { service: service.clone(), name: name.to_owned(), stream };
+            if !self.stderr {
+                logs.push(log(service, apart.then_some("stdout")));
+            }
+            if apart && !self.stdout {
+                logs.push(log(&stderr_name(service), Some("stderr")));
+            }
+        }
+        if logs.is_empty() {
+            return Err(Failure::failed("standard error is in the same log as standard output")
+                .hint("`log = { stderr = \"separate\" }` keeps it apart from the next start on"));
+        }
+        Ok(logs)
+    }
+}
+
+/// Whether a service's standard error has a log of its own, by the plan or from earlier.
+fn keeps_apart(place: &Place, service: &str) -> Result<bool, Failure> {
+    let plan = place.plan()?.plan;
+    let apart = plan.services.get(service).is_some_and(|plan| plan.log.separate_stderr);
+    let name = stderr_name(service);
+    Ok(apart || !plan.services.contains_key(name.as_str()) && place.log_file(&name).exists())
 }
 
 fn names(place: &Place, wanted: &[String]) -> Result<Vec<String>, Failure> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mainstay_core::{Compress, LogPlan, OnFull};
+use mainstay_core::{Compress, LogEncoding, LogFormat, LogPlan, OnFull};
 
 use super::duration;
 use crate::context::{Context, Field};
@@ -14,11 +14,14 @@ pub(crate) const FORM: Form = Form::Section(&LOG);
 
 const COMPRESSIONS: &[&str] = &["zstd", "gzip", "none"];
 const ON_FULL: &[&str] = &["drop", "block"];
+const STDERR: &[&str] = &["merged", "separate"];
+const FORMATS: &[&str] = &["raw", "timestamps", "json"];
+const ENCODINGS: &[&str] = &["raw", "auto", "utf-16le", "utf-16be", "console"];
 
 pub(crate) static LOG: Section = Section {
     id: "log",
     title: "`log`",
-    about: "Where a service's output goes: stdout and stderr into one file, in order, exactly as written.",
+    about: "Where a service's output goes: stdout and stderr into one file, in order, exactly as written, unless told otherwise.",
     one_of: &[],
     keys: &[
         Key::new("rotate", Form::Section(&ROTATE), "{ size = \"100MB\" }", "When a new file is begun.")
@@ -43,6 +46,30 @@ pub(crate) static LOG: Section = Section {
         )
         .default("`\"drop\"`")
         .also(&["when_full", "full"]),
+        Key::new(
+            "stderr",
+            Form::Choice(STDERR),
+            "\"separate\"",
+            "Where stderr goes: with stdout, or into `NAME.err.log`.",
+        )
+        .default("`\"merged\"`")
+        .also(&["err", "errors"]),
+        Key::new(
+            "format",
+            Form::Choice(FORMATS),
+            "\"json\"",
+            "What each line has besides its text: nothing, the time before it, or all in a JSON object.",
+        )
+        .default("`\"raw\"`")
+        .also(&["timestamps", "style"]),
+        Key::new(
+            "encoding",
+            Form::Choice(ENCODINGS),
+            "\"auto\"",
+            "What the output is encoded in; it becomes UTF-8, unless it is `raw`. `auto` recognises UTF-16 and UTF-8, and takes the rest for the console's code page on Windows.",
+        )
+        .default("`\"raw\"`")
+        .also(&["charset", "codepage"]),
     ],
 };
 
@@ -128,6 +155,25 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> LogPlan {
     if let Some(full) = reader.get("on_full") {
         let choices = [("drop", OnFull::Drop), ("block", OnFull::Block)];
         plan.on_full = cx.choice(full, &choices).unwrap_or(plan.on_full);
+    }
+    if let Some(stderr) = reader.get("stderr") {
+        plan.separate_stderr =
+            cx.choice(stderr, &[("merged", false), ("separate", true)]).unwrap_or_default();
+    }
+    if let Some(format) = reader.get("format") {
+        let choices =
+            [("raw", LogFormat::Raw), ("timestamps", LogFormat::Timestamps), ("json", LogFormat::Json)];
+        plan.format = cx.choice(format, &choices).unwrap_or_default();
+    }
+    if let Some(encoding) = reader.get("encoding") {
+        let choices = [
+            ("raw", LogEncoding::Raw),
+            ("auto", LogEncoding::Auto),
+            ("utf-16le", LogEncoding::Utf16le),
+            ("utf-16be", LogEncoding::Utf16be),
+            ("console", LogEncoding::Console),
+        ];
+        plan.encoding = cx.choice(encoding, &choices).unwrap_or_default();
     }
     reader.finish();
     plan

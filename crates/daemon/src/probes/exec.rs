@@ -93,7 +93,7 @@ impl Exec {
         let key = (step.service.clone(), Asker::Stop);
         let container = format!("{}.stop", step.service);
         let about = (step.run, u64::from(step.step));
-        let log = Log { most: Some(MAX_OUTPUT), ..log_of(step.service, step.plan) };
+        let log = Log { most: Some(MAX_OUTPUT), stderr: None, ..log_of(step.service, step.plan) };
         self.run(deadline, key, about, container, &step.plan.launch, command, Some(log), timeout);
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mainstay_logs::{Catalog, LogPos, Settings, Trouble, Writer};
 use mainstay_sys::capture::Chunk;
 
-use super::{Nap, Told, run_of};
+use super::{Nap, Shape, Told, errors_token, output_token, run_of};
 use crate::state::MAX_NOTICE;
 use crate::when;
 
@@ -31,8 +31,8 @@ const MAX_WAITING: usize = 4096;
 /// One log that is written to.
 struct Log {
     writer: Writer,
-    /// The runs that write to it.
-    runs: Vec<u64>,
+    /// Where it comes from.
+    sources: Vec<u64>,
     /// Written to since the last check.
     written: bool,
     /// The newest trouble, and whether bytes were lost in it.
@@ -67,8 +67,14 @@ pub(super) struct Sinks {
     catalog: Catalog,
     logs: Vec<Option<Log>>,
     by_name: BTreeMap<String, usize>,
-    /// The place in `logs` of each run's log.
+    /// The place in `logs` of each source's log.
     streams: BTreeMap<u64, usize>,
+    /// Sources whose output is not written as it is.
+    shapes: BTreeMap<u64, Shape>,
+    /// What a shape has made.
+    shaped: Vec<u8>,
+    /// Where the output of runs has ended whose standard error has not, and in which log.
+    ended: BTreeMap<u64, (String, LogPos)>,
     /// Runs whose output is bounded.
     bounded: BTreeMap<u64, Bounded>,
     /// Logs with trouble that was not told yet.
@@ -78,7 +84,7 @@ pub(super) struct Sinks {
     /// Whether a log was written to since the last check.
     written: bool,
     next_check: Option<Instant>,
-    /// Runs to read from no more (true), or again.
+    /// Sources to read from no more (true), or again.
     pub(super) holds: Vec<(u64, bool)>,
     space: space::Space,
     /// How often it is looked whether segments are old enough to be closed, if any are closed by age; and when next.
@@ -96,6 +102,9 @@ impl Sinks {
             logs: Vec::new(),
             by_name: BTreeMap::new(),
             streams: BTreeMap::new(),
+            shapes: BTreeMap::new(),
+            shaped: Vec::new(),
+            ended: BTreeMap::new(),
             bounded: BTreeMap::new(),
             troubled: BTreeSet::new(),
             lost_before: BTreeMap::new(),
@@ -112,13 +121,15 @@ impl Sinks {
 
     /// The runs whose output is read.
     pub(super) fn runs(&self) -> Vec<u64> {
-        self.streams.keys().copied().collect()
+        let mut runs: Vec<u64> = self.streams.keys().map(|token| run_of(*token)).collect();
+        runs.dedup();
+        runs
     }
 
-    /// The runs that write to a log.
-    pub(super) fn streams_of(&self, log: &str) -> Vec<u64> {
+    /// What is written to a log.
+    pub(super) fn sources_of(&self, log: &str) -> Vec<u64> {
         let log = self.by_name.get(log).and_then(|place| self.logs.get(*place)?.as_ref());
-        log.map_or_else(Vec::new, |log| log.runs.clone())
+        log.map_or_else(Vec::new, |log| log.sources.clone())
     }
 
     /// Of this run, which is to begin, so many bytes are taken.
@@ -128,8 +139,15 @@ impl Sinks {
         }
     }
 
-    /// A run's output goes to this log from here on.
-    pub(super) fn begin(&mut self, run: u64, name: &str, settings: Settings) -> LogPos {
+    /// What comes from this source is not written as it is.
+    pub(super) fn shape(&mut self, token: u64, shape: Option<Shape>) {
+        if let Some(shape) = shape {
+            self.shapes.insert(token, shape);
+        }
+    }
+
+    /// What comes from this source goes to this log from here on.
+    pub(super) fn begin(&mut self, token: u64, name: &str, settings: Settings) -> LogPos {
         let place = match self.by_name.get(name) {
             Some(place) => *place,
             None => match self.open(name, settings) {
@@ -140,12 +158,12 @@ impl Sinks {
                 }
             },
         };
-        self.streams.insert(run, place);
+        self.streams.insert(token, place);
         let Some(log) = self.logs.get_mut(place).and_then(Option::as_mut) else { return LogPos::default() };
-        log.runs.push(run);
+        log.sources.push(token);
         log.writer.set_settings(settings);
         if !log.waiting.is_empty() {
-            self.holds.push((run, true));
+            self.holds.push((token, true));
         }
         if let Some(age) = settings.rotate_age {
             let every = (age / 50).clamp(AGE_LEAST, AGE_MOST);
@@ -158,7 +176,7 @@ impl Sinks {
         let writer = Writer::new(&mut self.catalog, name, settings)?;
         let log = Log {
             writer,
-            runs: Vec::new(),
+            sources: Vec::new(),
             written: false,
             trouble: None,
             lost: false,
@@ -189,20 +207,17 @@ impl Sinks {
                 if data.is_empty() {
                     return;
                 }
-                let Some(place) = self.streams.get(&run).copied() else { return };
-                let Some(log) = self.logs.get_mut(place).and_then(Option::as_mut) else { return };
-                log.written = true;
-                self.written = true;
-                self.space.written |= log.writer.settings().min_free.is_some();
-                log.writer.mark(run, when::millis());
-                if !log.waiting.is_empty() {
-                    log.waiting.extend_from_slice(data);
-                } else if let Err(trouble) = log.writer.write(data) {
-                    if trouble.waiting > 0 {
-                        self.wait_for_space(place, &data[data.len() - trouble.waiting..], &trouble);
-                    }
-                    self.note(place, &trouble);
-                }
+                let Some(place) = self.streams.get(&token).copied() else { return };
+                let now = when::millis();
+                let Some(shape) = self.shapes.get_mut(&token) else {
+                    self.write(place, run, data, now);
+                    return;
+                };
+                let mut shaped = std::mem::take(&mut self.shaped);
+                shape.feed(data, now, &mut shaped);
+                self.write(place, run, &shaped, now);
+                shaped.clear();
+                self.shaped = shaped;
             }
             Chunk::Datagram(data) => {
                 let text = String::from_utf8_lossy(&data[..data.len().min(MAX_NOTICE)]).into_owned();
@@ -212,26 +227,59 @@ impl Sinks {
             }
             // The end of the notifications is not that of the output.
             Chunk::Eof => {
-                if token == super::output_token(run) {
-                    self.end(run);
+                if token == output_token(run) || token == errors_token(run) {
+                    self.end(token);
                 }
             }
         }
     }
 
-    /// Nothing more of this run's output comes. Told once.
-    pub(super) fn end(&mut self, run: u64) {
-        let Some(place) = self.streams.remove(&run) else { return };
+    fn write(&mut self, place: usize, run: u64, data: &[u8], now: u64) {
         let Some(log) = self.logs.get_mut(place).and_then(Option::as_mut) else { return };
-        log.runs.retain(|writing| *writing != run);
-        let end = log.writer.position();
-        let unused = log.runs.is_empty() && log.waiting.is_empty();
-        let log = log.writer.name().to_owned();
-        if let Some(Bounded { most, over: over @ 1.., .. }) = self.bounded.remove(&run) {
-            let text = format!("{over} bytes of a command's output are left out: {most} were taken");
-            self.tell(Told::Note { name: log.clone(), text });
+        if data.is_empty() {
+            return;
         }
-        self.tell(Told::Ended { run, log, end });
+        log.written = true;
+        self.written = true;
+        self.space.written |= log.writer.settings().min_free.is_some();
+        log.writer.mark(run, now);
+        if !log.waiting.is_empty() {
+            log.waiting.extend_from_slice(data);
+        } else if let Err(trouble) = log.writer.write(data) {
+            if trouble.waiting > 0 {
+                self.wait_for_space(place, &data[data.len() - trouble.waiting..], &trouble);
+            }
+            self.note(place, &trouble);
+        }
+    }
+
+    /// Nothing more comes from this source. Told once for each run, when it has no other.
+    pub(super) fn end(&mut self, token: u64) {
+        let Some(place) = self.streams.remove(&token) else { return };
+        let run = run_of(token);
+        if let Some(mut shape) = self.shapes.remove(&token) {
+            let (mut rest, now) = (Vec::new(), when::millis());
+            shape.finish(now, &mut rest);
+            self.write(place, run, &rest, now);
+        }
+        let Some(log) = self.logs.get_mut(place).and_then(Option::as_mut) else { return };
+        log.sources.retain(|writing| *writing != token);
+        let end = log.writer.position();
+        let unused = log.sources.is_empty() && log.waiting.is_empty();
+        let log = log.writer.name().to_owned();
+        if token == output_token(run) {
+            self.ended.insert(run, (log, end));
+        }
+        let others = [output_token(run), errors_token(run)];
+        if !others.iter().any(|token| self.streams.contains_key(token))
+            && let Some((log, end)) = self.ended.remove(&run)
+        {
+            if let Some(Bounded { most, over: over @ 1.., .. }) = self.bounded.remove(&run) {
+                let text = format!("{over} bytes of a command's output are left out: {most} were taken");
+                self.tell(Told::Note { name: log.clone(), text });
+            }
+            self.tell(Told::Ended { run, log, end });
+        }
         if unused {
             self.close(place);
         }

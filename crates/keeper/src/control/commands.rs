@@ -14,7 +14,7 @@ use mainstay_sys::spawn::{self, Process, Request, Rlimit};
 use super::freezer::Wish;
 use super::limited::Limited;
 use super::{ANNOUNCE_WITHIN, End, Keeper, Live, Slot, Waiting, now};
-use crate::capture::Order;
+use crate::capture::{Order, Source};
 use crate::start;
 use crate::state::Begin;
 
@@ -128,19 +128,17 @@ impl Keeper {
 
     fn try_make(&mut self, mut spawn: Spawn) -> Result<(), String> {
         let run = spawn.run;
-        for name in std::iter::once(&spawn.container).chain(spawn.log.as_ref().map(|log| &log.name)) {
+        let logs = spawn.log.iter().flat_map(|log| std::iter::once(&log.name).chain(&log.stderr));
+        for name in std::iter::once(&spawn.container).chain(logs) {
             if !is_valid_name(name) {
                 return Err(format!("{name:?} cannot be the name of a container or log"));
             }
         }
         let container = self.container(&spawn.container)?;
-        let pipe = match &spawn.log {
-            Some(_) => {
-                Some(capture::pipe().map_err(|error| format!("cannot make a pipe for its output: {error}"))?)
-            }
-            None => None,
-        };
-        let (reader, writer) = pipe.unzip();
+        let pipe = || capture::pipe().map_err(|error| format!("cannot make a pipe for its output: {error}"));
+        let (reader, writer) = spawn.log.as_ref().map(|_| pipe()).transpose()?.unzip();
+        let apart = spawn.log.as_ref().and_then(|log| log.stderr.clone());
+        let (errors, errors_writer) = apart.as_ref().map(|_| pipe()).transpose()?.unzip();
         let socket = if spawn.notify { self.notify_socket(run, spawn.user.as_deref())? } else { None };
         if let Some(socket) = &socket {
             spawn.environment.insert("NOTIFY_SOCKET".into(), socket.address());
@@ -163,6 +161,7 @@ impl Keeper {
             container: &container,
             run,
             output: writer.as_ref(),
+            errors: errors_writer.as_ref(),
         };
         let process = spawn::spawn(&request).map_err(|error| error.message)?;
         if let Err(error) = self.mux.watch(&process) {
@@ -171,9 +170,9 @@ impl Keeper {
         }
         let log = spawn.log.map(|log| {
             let settings = log_settings(&log);
-            (log.name, settings, log.most)
+            (log, settings)
         });
-        let log_name = log.as_ref().map(|(name, ..)| name.clone());
+        let log_name = log.as_ref().map(|(log, _)| log.name.clone());
         self.made(run, &spawn.container, process, log_name, spawn.working_dir);
         if !spawn.limits.is_default() {
             self.state.answered(run, Event::LimitsSet { run: RunId(run), not_enforced });
@@ -182,8 +181,11 @@ impl Keeper {
             self.capture.order(Order::AddNotify { run, socket });
         }
         match (reader, log) {
-            (Some(reader), Some((log, settings, most))) => {
-                self.capture.order(Order::Add { run, reader, log, settings, most });
+            (Some(reader), Some((log, settings))) => {
+                let mainstay_link::Log { name: log, format, encoding, most, .. } = log;
+                let errors = errors.zip(apart);
+                let source = Source { run, reader, log, settings, errors, format, encoding, most };
+                self.capture.order(Order::Add(Box::new(source)));
                 self.unannounced.push_back((now().after(ANNOUNCE_WITHIN), run));
             }
             _ => self.state.announce(run, LogPos::default()),

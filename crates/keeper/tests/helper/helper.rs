@@ -112,6 +112,32 @@ fn service(words: &[&str]) -> ExitCode {
             print!("the end");
             std::io::stdout().flush().unwrap();
         }
+        // `emit HEX…`: these bytes, those of each word in a write of its own.
+        ["emit", words @ ..] => {
+            for word in words {
+                let byte = |at: usize| u8::from_str_radix(&word[at..at + 2], 16).unwrap();
+                let bytes: Vec<u8> = (0..word.len()).step_by(2).map(byte).collect();
+                raw(&bytes);
+            }
+        }
+        // `both N`: lines to both streams in turn.
+        ["both", count] => {
+            for line in 0..count.parse::<u64>().unwrap() {
+                println!("out {line}");
+                eprintln!("err {line}");
+            }
+        }
+        // `endless BYTES`: one line, without its end.
+        ["endless", bytes] => raw(&vec![b'x'; bytes.parse().unwrap()]),
+        // `binary TIMES`: all values of a byte, so often.
+        ["binary", times] => raw(&(0..=u8::MAX).collect::<Vec<u8>>().repeat(times.parse().unwrap())),
+        // `short-lines N`: numbers, one a line, as fast as it can.
+        ["short-lines", count] => {
+            let mut out = std::io::stdout().lock();
+            for line in 0..count.parse::<u64>().unwrap() {
+                writeln!(out, "{line}").unwrap();
+            }
+        }
         // `flood`: numbered lines as fast as it can, for ever.
         ["flood"] => {
             let mut out = std::io::stdout().lock();
@@ -157,6 +183,13 @@ fn service(words: &[&str]) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Past the standard library's buffer, which on Windows would refuse what is not UTF-8 on a console.
+fn raw(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes).unwrap();
+    out.flush().unwrap();
 }
 
 fn sleep(millis: &str) {

@@ -8,7 +8,7 @@ use std::path::Path;
 use windows_sys::Win32::Foundation::{
     ERROR_GEN_FAILURE, ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER, HANDLE, INVALID_HANDLE_VALUE,
 };
-use windows_sys::Win32::Globalization::CP_UTF8;
+use windows_sys::Win32::Globalization::{CP_OEMCP, CP_UTF8, MultiByteToWideChar};
 use windows_sys::Win32::System::Console::{
     AttachConsole, CTRL_BREAK_EVENT, CTRL_C_EVENT, ENABLE_PROCESSED_OUTPUT,
     ENABLE_VIRTUAL_TERMINAL_PROCESSING, FreeConsole, GenerateConsoleCtrlEvent, GetConsoleMode,
@@ -38,6 +38,20 @@ fn understands_colour(which: u32) -> bool {
         let wanted = mode | ENABLE_PROCESSED_OUTPUT | ENABLE_VIRTUAL_TERMINAL_PROCESSING;
         mode == wanted || SetConsoleMode(handle, wanted) != 0
     }
+}
+
+pub(super) fn decode(bytes: &[u8]) -> Option<String> {
+    let length = i32::try_from(bytes.len()).ok()?;
+    if length == 0 {
+        return Some(String::new());
+    }
+    // No code page has more units than bytes.
+    let mut units = vec![0_u16; bytes.len()];
+    // SAFETY: both buffers are as long as is said.
+    let written =
+        unsafe { MultiByteToWideChar(CP_OEMCP, 0, bytes.as_ptr(), length, units.as_mut_ptr(), length) };
+    let written = usize::try_from(written).ok().filter(|written| *written > 0)?;
+    Some(String::from_utf16_lossy(units.get(..written)?))
 }
 
 pub(super) fn set_ctrl_c_helper(program: &Path, arguments: &[OsString]) {

@@ -44,7 +44,7 @@ pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
         account: account.as_ref(),
         stdin: null()?,
         stdout: output,
-        stderr: output,
+        stderr: request.errors.map_or(output, |writer| writer.0.fd.as_fd()),
         cgroup: cgroup.as_deref(),
         entries: &entries,
         insist: false,

@@ -45,6 +45,8 @@ pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
     let null = win::open_null().and_then(|null| inheritable(&null)).map_err(failed)?;
     let output = request.output.map(|writer| inheritable(&writer.0.0)).transpose().map_err(failed)?;
     let output = output.as_ref().unwrap_or(&null);
+    let errors = request.errors.map(|writer| inheritable(&writer.0.0)).transpose().map_err(failed)?;
+    let errors = errors.as_ref().unwrap_or(output);
     let wanted = request.settings.cloned().unwrap_or_default();
     let stdin = wanted.stdin.as_deref().map(settings::stdin).transpose()?;
     let stdin = stdin.as_ref().map(inheritable).transpose().map_err(failed)?;
@@ -54,7 +56,7 @@ pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
         command_line,
         environment: Some(&environment.block()),
         working_dir: Some(&directory),
-        stdio: [stdin.as_ref().unwrap_or(&null), output, output],
+        stdio: [stdin.as_ref().unwrap_or(&null), output, errors],
         handles: &[],
         jobs: &request.container.0.jobs(),
         flags: CREATE_NO_WINDOW | settings::priority_class(wanted.nice),

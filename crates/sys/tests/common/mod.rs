@@ -135,6 +135,7 @@ impl<'a> Run<'a> {
             container: self.container,
             run: 7,
             output,
+            errors: None,
         })
     }
 

@@ -106,6 +106,7 @@ impl<'a> Run<'a> {
             container: self.container,
             run: 7,
             output,
+            errors: None,
         }
     }
 

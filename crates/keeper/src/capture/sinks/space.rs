@@ -42,7 +42,7 @@ impl Sinks {
     pub(super) fn wait_for_space(&mut self, place: usize, rest: &[u8], trouble: &Trouble) {
         let Some(log) = self.logs.get_mut(place).and_then(Option::as_mut) else { return };
         log.waiting.extend_from_slice(rest);
-        self.holds.extend(log.runs.iter().map(|run| (*run, true)));
+        self.holds.extend(log.sources.iter().map(|token| (*token, true)));
         let name = log.writer.name().to_owned();
         let text = format!("there is no space, its service waits when it writes ({trouble})");
         self.tell(Told::Note { name, text });
@@ -95,8 +95,8 @@ impl Sinks {
             log.waiting = waiting[waiting.len() - trouble.waiting..].to_vec();
             return;
         }
-        self.holds.extend(log.runs.iter().map(|run| (*run, false)));
-        let (name, unused) = (log.writer.name().to_owned(), log.runs.is_empty());
+        self.holds.extend(log.sources.iter().map(|token| (*token, false)));
+        let (name, unused) = (log.writer.name().to_owned(), log.sources.is_empty());
         self.tell(Told::Note { name, text: "there is space again, nothing is missing".to_owned() });
         if let Err(trouble) = result {
             self.note(place, &trouble);

@@ -321,6 +321,7 @@ mod tests {
                 container: &container,
                 run: 1,
                 output: Some(&writer),
+                errors: None,
             };
             spawn(&request).expect("it starts");
             let missing = ["/no/such/program".to_owned()];
