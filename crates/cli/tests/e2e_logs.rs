@@ -134,3 +134,38 @@ fn a_log_without_times_is_shown_all_the_same() {
     assert_eq!(home.ok(&["logs", "-s", "shop"]).lines().count(), 40);
     assert_eq!(objects(&home.ok(&["logs", "-s", "shop", "--json", "one"]))[0]["time"], Value::Null);
 }
+
+const APART: &str = r#"
+name = "shop"
+
+[service.one]
+command = [@fixture@, "lines", "--count", "20", "--stderr-every", "5"]
+log = { stderr = "separate" }
+
+[service.two]
+command = [@fixture@, "lines", "--count", "2"]
+"#;
+
+#[test]
+fn stderr_is_shown_apart_where_it_is_kept_apart() {
+    let home = Home::new();
+    home.config(APART);
+    home.ok(&["up", "-d", "--wait"]);
+    until("all lines", || (home.ok(&["logs", "one"]).lines().count() == 20).then_some(()));
+    let fifth = |n: &u64| n.is_multiple_of(5);
+    let lines = |which: &dyn Fn(&u64) -> bool| {
+        (1..=20_u64).filter(|n| which(n)).map(|n| format!("line {n:012}\n")).collect::<String>()
+    };
+    assert_eq!(home.ok(&["logs", "--stderr", "one"]), lines(&fifth));
+    assert_eq!(home.ok(&["logs", "--stdout", "one"]), lines(&|n| !fifth(n)));
+    for object in objects(&home.ok(&["logs", "--json", "one"])) {
+        let number =
+            object["text"].as_str().and_then(|text| text[5..].parse::<u64>().ok()).expect("a number");
+        assert_eq!(object["stream"], if fifth(&number) { "stderr" } else { "stdout" });
+        assert_eq!(object["service"], "one");
+    }
+    assert!(home.ok(&["logs", "--stderr"]).lines().all(|line| line.starts_with("one.err | line ")));
+    let complaint = home.fails(1, &["logs", "--stderr", "two"]);
+    assert!(complaint.contains("standard error is in the same log"), "{complaint}");
+    assert_eq!(home.ok(&["logs", "two"]).lines().count(), 2);
+}
