@@ -400,7 +400,7 @@ pub struct LogPlan {
 }
 
 /// What a log has besides the text of its lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// Nothing: it is exactly what was written.
@@ -413,7 +413,7 @@ pub enum LogFormat {
 }
 
 /// What the bytes of a service's output are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogEncoding {
     /// Whatever they are, so they stay.

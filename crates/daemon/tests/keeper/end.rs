@@ -22,6 +22,7 @@ fn sleeper(keeper: &Keeper) -> Process {
         container: &keeper.root.container("web").unwrap(),
         run: 1,
         output: None,
+        errors: None,
     };
     spawn(&request).unwrap()
 }
