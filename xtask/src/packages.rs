@@ -26,6 +26,7 @@ pub const REAL: &[Need] = &[
     need("etcd", "etcd-server"),
     need("redis-server", "redis-server"),
     need("faketime", "faketime"),
+    need("prometheus", "prometheus"),
 ];
 /// To make a root folder with a newer Debian.
 pub const DEBOOTSTRAP: &[Need] = &[need("debootstrap", "debootstrap"), need("unshare", "util-linux")];

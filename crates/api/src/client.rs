@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use crate::http::{self, Answer, Connector, Failure, Outgoing};
 use crate::types::{
-    Accepted, Action, AddService, Changes, EventsQuery, LogsQuery, Notify, Problem, Record, Recording,
-    Service, Signal, Signalled, Stack, StackUsage, Upgrade, UsageQuery, Version,
+    Accepted, Action, AddService, Changes, EventsQuery, History, HistoryQuery, LogsQuery, Notify, Problem,
+    Record, Recording, Service, Signal, Signalled, Stack, StackUsage, Upgrade, UsageQuery, Version,
 };
 use crate::{ClientError, Events, Logs, routes};
 
@@ -115,6 +115,14 @@ impl Client {
     /// See [`ClientError`].
     pub async fn usage(&self, query: UsageQuery) -> Result<StackUsage, ClientError> {
         self.get(routes::usage(query), ANSWER_TIME).await
+    }
+
+    /// What a service used in the past.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; [`ClientError::Refused`] with status 404 if there is no such service.
+    pub async fn history(&self, name: &ServiceName, query: HistoryQuery) -> Result<History, ClientError> {
+        self.get(routes::history(name, query), ANSWER_TIME).await
     }
 
     /// The whole stack, once its revision differs from `since`; after `timeout` (at most a minute) in any case.

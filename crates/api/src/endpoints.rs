@@ -142,6 +142,8 @@ endpoints! {
     signal: Signal = Post(routes::SIGNAL), (), types::Signal => types::Signalled;
     /// What a service wrote, oldest first.
     service_logs: Logs = Get(routes::LOGS), types::LogsQuery, () => Stream<types::LogRecord>;
+    /// What a service used in the past.
+    history: History = Get(routes::HISTORY), types::HistoryQuery, () => types::History;
     /// What happened, oldest first.
     events: Events = Get(routes::EVENTS), types::EventsQuery, () => Stream<types::EventRecord>;
     /// Replaces the daemon by one made from another program. The services go on.

@@ -2,7 +2,7 @@
 
 use mainstay_core::ServiceName;
 
-use crate::types::{Action, Changes, EventsQuery, LogsQuery, UsageQuery};
+use crate::types::{Action, Changes, EventsQuery, HistoryQuery, LogsQuery, UsageQuery};
 
 /// `GET`: a [`Version`](crate::types::Version).
 pub const VERSION: &str = "/v1/version";
@@ -31,6 +31,9 @@ pub const SIGNAL: &str = "/v1/services/{name}/signal";
 /// `GET` with a [`LogsQuery`]: a [`LogRecord`](crate::types::LogRecord) per line. The pattern for the server's router; see
 /// [`logs`].
 pub const LOGS: &str = "/v1/services/{name}/logs";
+/// `GET` with a [`HistoryQuery`]: a [`History`](crate::types::History). The pattern for the server's router; see
+/// [`history`].
+pub const HISTORY: &str = "/v1/services/{name}/history";
 /// `GET` with an [`EventsQuery`]: an [`EventRecord`](crate::types::EventRecord) per line.
 pub const EVENTS: &str = "/v1/events";
 /// `POST` of an [`Upgrade`](crate::types::Upgrade).
@@ -64,6 +67,11 @@ pub fn signal(name: &ServiceName) -> String {
 pub fn logs(name: &ServiceName, query: &LogsQuery) -> String {
     let from = query.from.as_deref().map(|from| format!("&from={from}")).unwrap_or_default();
     format!("{SERVICES}/{name}/logs?follow={}&lines={}{from}", query.follow, query.lines)
+}
+
+/// Path and query of what a service used in the past.
+pub fn history(name: &ServiceName, query: HistoryQuery) -> String {
+    format!("{SERVICES}/{name}/history?since_ms={}", query.since_ms)
 }
 
 /// Path and query of a wait for changes.

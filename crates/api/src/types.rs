@@ -179,6 +179,46 @@ fn usage_age() -> u64 {
     10_000
 }
 
+/// What a service used in the past. `GET /v1/services/{name}/history?since_ms=3600000`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct History {
+    /// Seconds that each record stands for: 10 for the last day, 60 for the last 30 days, 3,600 beyond.
+    pub interval_s: u64,
+    /// In order of time; those that are missing were not seen.
+    pub records: Vec<HistoryRecord>,
+    /// What a person should know of.
+    #[serde(default)]
+    pub note: Option<String>,
+}
+
+/// What a service used for a while.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HistoryRecord {
+    /// The beginning, in seconds of Unix time.
+    pub at: u64,
+    /// By name: `cpu` (processors kept busy), `memory`, `private` (bytes), `processes`, `threads`, `handles`, `read`,
+    /// `written` (bytes in a second).
+    pub figures: std::collections::BTreeMap<String, Span>,
+}
+
+/// A figure over a while.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Span {
+    /// Its mean.
+    pub mean: f64,
+    /// Its lowest value.
+    pub min: f64,
+    /// Its highest value.
+    pub max: f64,
+}
+
+/// Which past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HistoryQuery {
+    /// From so many milliseconds ago until now.
+    pub since_ms: u64,
+}
+
 /// Waits until the revision differs from `since` or `timeout_ms` has passed, then answers like `GET /v1/stack`.
 /// `GET /v1/changes?since=7&timeout_ms=10000`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

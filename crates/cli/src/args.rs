@@ -5,8 +5,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    api, completions, config, continue_, debug, down, events, explain, install, list, logs, man, notify,
-    pause, restart, rm, run, signal, start, status, stop, uninstall, up, upgrade, version, wait,
+    api, completions, config, continue_, debug, down, events, explain, export, install, list, logs, man,
+    metrics, notify, pause, restart, rm, run, signal, start, status, stop, uninstall, up, upgrade, version,
+    wait,
 };
 use crate::output::style::Choice;
 
@@ -63,6 +64,10 @@ pub enum Command {
     #[command(visible_alias = "log")]
     Logs(logs::Logs),
     Events(events::Events),
+    #[command(visible_alias = "usage")]
+    Metrics(metrics::Metrics),
+    #[command(subcommand)]
+    Export(export::Export),
     Run(run::Run),
     #[command(visible_aliases = ["remove", "delete"])]
     Rm(rm::Rm),

@@ -8,10 +8,12 @@ pub mod debug;
 pub mod down;
 pub mod events;
 pub mod explain;
+pub mod export;
 pub mod install;
 pub mod list;
 pub mod logs;
 pub mod man;
+pub mod metrics;
 pub mod notify;
 pub mod pause;
 pub mod restart;
@@ -50,6 +52,8 @@ pub fn dispatch(command: Command, output: &mut Output) -> Outcome {
         Command::Wait(args) => wait::run(&args, output),
         Command::Logs(args) => logs::run(args, output),
         Command::Events(args) => events::run(args, output),
+        Command::Metrics(args) => metrics::run(&args, output),
+        Command::Export(what) => export::run(&what, output),
         Command::Run(args) => run::run(args, output),
         Command::Rm(args) => rm::run(&args, output),
         Command::Api(args) => api::run(&args, output),

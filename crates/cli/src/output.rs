@@ -1,5 +1,6 @@
 //! What a person sees. Data goes to standard output, messages to standard error; everything reads without colour.
 
+pub mod plot;
 pub mod progress;
 pub mod style;
 pub mod table;

@@ -98,6 +98,11 @@ impl<'c, 'a> Writer<'c, 'a> {
         self.add("name", string(stack), origin);
     }
 
+    /// A table at the top of the file.
+    pub fn table(&mut self, name: &str, node: &Node, form: &'static Form) {
+        self.value(name, node, Some(form));
+    }
+
     /// A service, which stands at `node`.
     pub fn service(&mut self, name: &ServiceName, draft: &Draft, node: &Node) {
         self.service = Some(name.to_string());

@@ -18,6 +18,24 @@ pub struct Plan {
     pub stack: String,
     /// The services, by name. Dependencies are known to exist and to have no cycle.
     pub services: BTreeMap<ServiceName, ServicePlan>,
+    /// What is measured is shown to others like this.
+    #[serde(default, skip_serializing_if = "MetricsPlan::is_default")]
+    pub metrics: MetricsPlan,
+}
+
+/// How others see what is measured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MetricsPlan {
+    /// Where `/metrics` is served, `host:port`; nowhere if absent.
+    pub listen: Option<String>,
+}
+
+impl MetricsPlan {
+    /// Whether nobody sees anything.
+    pub fn is_default(&self) -> bool {
+        *self == MetricsPlan::default()
+    }
 }
 
 impl Plan {

@@ -53,7 +53,7 @@ pub(crate) fn notify() -> ProbePlan {
 
 pub(crate) fn plan<const N: usize>(services: [(&str, ServicePlan); N]) -> Plan {
     let services = services.into_iter().map(|(text, plan)| (name(text), plan)).collect();
-    Plan { stack: "test".into(), services }
+    Plan { stack: "test".into(), services, ..Plan::default() }
 }
 
 pub(crate) struct Bench {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use mainstay_core::{Effect, Input, Request, RunId, ServiceName, ServicePlan, Supervisor, Time};
+use mainstay_core::{Effect, Input, ProbeKind, Request, RunId, ServiceName, ServicePlan, Supervisor, Time};
 use mainstay_link::{Command, Event, LogPos, ToDaemon, ToKeeper};
 use tokio::sync::watch;
 use tracing::warn;
@@ -16,6 +16,7 @@ use crate::events_log::EventsLog;
 use crate::hooks::Hooks;
 use crate::limits::AllKnown;
 use crate::message::{Taken, ToDriver};
+use crate::metrics::ProbeTally;
 use crate::outbox::{DROPPED_KEY, EVENTS_KEY, Outbox, PLAN_KEY, RECORD_KEY, SEEN_KEY};
 use crate::probes::{Answer, Helper, Probes, StepDone};
 use crate::record::Recorder;
@@ -61,6 +62,10 @@ pub(crate) struct Driver {
     leaving: Vec<Promise>,
     /// Whether every service is down for good.
     pub is_down: bool,
+    /// When each probe was asked that has not answered.
+    pub asked: BTreeMap<(RunId, ProbeKind), Time>,
+    /// What probes answer, to be counted.
+    tally: ProbeTally,
     /// Whether the keeper was told to end.
     pub ended: bool,
     /// Whether the keeper holds lines of events that are in their file by now.
@@ -96,12 +101,14 @@ pub(crate) struct Parts {
     pub shelf: Shelf,
     /// The highest number of a run so far.
     pub last_run: u64,
+    /// What probes answer, to be counted.
+    pub tally: ProbeTally,
 }
 
 impl Driver {
     /// A driver that has said nothing yet.
     pub fn new(parts: Parts) -> Driver {
-        let Parts { core, probes, events, state_dir, config, watched, shelf, last_run } = parts;
+        let Parts { core, probes, events, state_dir, config, watched, shelf, last_run, tally } = parts;
         let mut driver = Driver {
             core,
             probes,
@@ -123,6 +130,8 @@ impl Driver {
             replies: Vec::new(),
             leaving: Vec::new(),
             is_down: false,
+            asked: BTreeMap::new(),
+            tally,
             ended: false,
             events_held: true,
             changed: false,
@@ -155,6 +164,7 @@ impl Driver {
             ToDriver::Probed(answer) => self.probed(answer),
             ToDriver::StepEnded(done) => self.step_ended(done),
             ToDriver::Leak(run, change) => self.input(Input::Leak { run, change }),
+            ToDriver::Note(text) => self.events.stage_own(text),
             ToDriver::PlanWritten(count) => {
                 let out = &mut self.out;
                 self.overlay.retain(|key, at| {
@@ -230,6 +240,10 @@ impl Driver {
             self.out.put_json(SEEN_KEY, self.probes.seen());
         }
         let Answer { run, probe, seq, outcome } = answer;
+        let took = self.asked.remove(&(run, probe)).map(|asked| now().since(asked));
+        if let Some(service) = self.core.service_of(run) {
+            self.tally.answered(service, probe, outcome.ok, took);
+        }
         self.input(Input::ProbeResult { run, probe, seq, outcome });
     }
 
@@ -248,6 +262,7 @@ impl Driver {
     }
 
     pub(crate) fn end_probes(&mut self, run: RunId) {
+        self.asked.retain(|(of, _), _| *of != run);
         if self.probes.cancel(run) {
             self.out.put_json(SEEN_KEY, self.probes.seen());
         }

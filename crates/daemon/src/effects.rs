@@ -49,6 +49,7 @@ impl Driver {
             }
             Effect::Probe { service, run, probe, seq } => {
                 if let Some(plan) = self.core.plan().services.get(&service) {
+                    self.asked.insert((run, probe), now());
                     let log_start = self.log_starts.get(&run).copied().unwrap_or_default();
                     let service = &service;
                     self.probes.ask(now(), &Question { service, plan, run, probe, seq, log_start });

@@ -20,6 +20,8 @@ pub(crate) enum ToDriver {
     StepEnded(StepDone),
     /// What a run uses grows, or does not any more.
     Leak(RunId, mainstay_core::leak::Change),
+    /// Something about Mainstay itself that belongs into the events.
+    Note(String),
     /// The plan is on disk as it was at this count of changes.
     PlanWritten(u64),
 }

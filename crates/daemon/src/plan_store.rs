@@ -144,7 +144,10 @@ mod tests {
                 (ServiceName::new(*name).unwrap(), service)
             })
             .collect();
-        StoredPlan { plan: Plan { stack: "shop".into(), services }, config: Some("/x/mainstay.toml".into()) }
+        StoredPlan {
+            plan: Plan { stack: "shop".into(), services, ..Plan::default() },
+            config: Some("/x/mainstay.toml".into()),
+        }
     }
 
     #[test]

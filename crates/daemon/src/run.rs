@@ -20,7 +20,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::api::{Context, Facts};
 use crate::driver::{Driver, Parts, Watched, now};
 use crate::message::ToDriver;
-use crate::metrics::{self, Metrics};
+use crate::metrics::{self, Metrics, ProbeTally};
 use crate::plan_store::{PlanError, read_plan};
 use crate::probes::Probes;
 use crate::shelf::{self, Shelf};
@@ -145,6 +145,8 @@ impl Daemon {
         let shelf = Shelf::new(restored.core.plan());
         shelf::start(args.dirs.log.clone(), shelf.clone()).map_err(system("the thread for old logs"))?;
         let facts = facts(args, &welcome, restored.config.clone(), started);
+        let tally = ProbeTally::default();
+        let listen = restored.core.plan().metrics.listen.clone();
         let mut driver = Driver::new(Parts {
             core: restored.core,
             probes,
@@ -154,6 +156,7 @@ impl Daemon {
             watched: Watched { revision, plan },
             shelf,
             last_run: welcome.last_run,
+            tally: tally.clone(),
         });
         welcome::begin(&mut driver, &welcome, restored.beginning);
         driver.heard(first);
@@ -163,9 +166,12 @@ impl Daemon {
             state_dir: args.dirs.state.clone(),
             keeper: welcome.keeper_pid,
             containment: welcome.containment.clone(),
+            log_dir: args.dirs.log.clone(),
+            live: live.clone(),
+            probes: tally,
         };
         let metrics = metrics::start(of, sender.clone()).map_err(system("the thread for metrics"))?;
-        let io = Io { sender, seen_revision, plan_changes, live, facts, metrics };
+        let io = Io { sender, seen_revision, plan_changes, live, facts, metrics, listen };
         io.start(args, runtime).map_err(system("the I/O thread"))?;
         info!("pid {} is the daemon of {}", std::process::id(), args.stack);
         let needed = driver.core.plan().open_files_needed();
@@ -251,6 +257,7 @@ struct Io {
     live: tokio::sync::broadcast::Sender<crate::events_log::Line>,
     facts: Facts,
     metrics: Metrics,
+    listen: Option<String>,
 }
 
 impl Io {
@@ -270,6 +277,9 @@ impl Io {
         std::thread::Builder::new().name("io".to_owned()).spawn(move || {
             runtime.block_on(async {
                 tokio::spawn(plan_writer::run(Arc::clone(&context), self.plan_changes, written));
+                if let Some(listen) = self.listen {
+                    tokio::spawn(metrics::serve::serve(listen, Arc::clone(&context)));
+                }
                 api::serve(address, context).await;
             });
         })?;

@@ -35,6 +35,18 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All of them.
+    pub const ALL: [Cause; 8] = [
+        Cause::Requested,
+        Cause::Success,
+        Cause::ExitCode,
+        Cause::Signal,
+        Cause::LiveProbe,
+        Cause::StartupProbe,
+        Cause::StartFailed,
+        Cause::Unknown,
+    ];
+
     /// Its word, as a label's value.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -127,6 +139,20 @@ impl Counters {
         let label = label(exit);
         let known = self.exits.contains_key(&label) || self.exits.len() < MAX_EXITS;
         *self.exits.entry(if known { label } else { "other".to_owned() }).or_default() += 1;
+    }
+
+    /// Adds answers of probes that were counted elsewhere.
+    pub fn add_probes(&mut self, other: Counters) {
+        for (probe, more) in other.probes {
+            let answers = self.probes.entry(probe).or_default();
+            answers.successes += more.successes;
+            answers.failures += more.failures;
+            answers.timed += more.timed;
+            answers.seconds += more.seconds;
+            for (class, more) in answers.classes.iter_mut().zip(more.classes) {
+                *class += more;
+            }
+        }
     }
 
     /// A probe was answered.

@@ -4,9 +4,12 @@
 #![forbid(unsafe_code)]
 
 mod counters;
+pub mod export;
 mod point;
 mod rising;
 pub mod store;
+pub mod table;
+pub mod text;
 
 pub use counters::{Answers, BUCKETS, Cause, Counters, MAX_EXITS};
 pub use point::{FIGURES, Figure, Stretch, Summary, Values, fold, moment};

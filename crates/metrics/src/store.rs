@@ -249,7 +249,7 @@ impl Tier {
                 match decode(record) {
                     // One of an earlier round is as good as none.
                     Record::Sound(number, summary) if u64::from(number) == next + nth as u64 => {
-                        found.push((u64::from(number) * self.interval, summary));
+                        found.push((u64::from(number) * self.interval, *summary));
                     }
                     Record::Sound(..) | Record::Empty => {}
                     Record::Torn => torn += 1,
@@ -264,7 +264,7 @@ impl Tier {
 enum Record {
     Empty,
     Torn,
-    Sound(u32, Summary),
+    Sound(u32, Box<Summary>),
 }
 
 fn decode(record: &[u8]) -> Record {
@@ -283,7 +283,7 @@ fn decode(record: &[u8]) -> Record {
         let (min, max) = if full { (codes.next().flatten(), codes.next().flatten()) } else { (mean, mean) };
         Some(Stretch { mean: mean?, min: min?, max: max? })
     };
-    Record::Sound(number, std::array::from_fn(|_| next()))
+    Record::Sound(number, Box::new(std::array::from_fn(|_| next())))
 }
 
 #[cfg(test)]

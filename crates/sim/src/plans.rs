@@ -37,7 +37,7 @@ pub fn plan(rng: &mut Rng, most: u64) -> Plan {
             make_job(rng, plan);
         }
     }
-    Plan { stack: "sim".to_owned(), services }
+    Plan { stack: "sim".to_owned(), services, ..Plan::default() }
 }
 
 fn awaited_ends(plan: &ServicePlan) -> Vec<ServiceName> {

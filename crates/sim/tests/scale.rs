@@ -14,7 +14,7 @@ fn stack(many: usize, needs: impl Fn(usize) -> Vec<usize>) -> Plan {
         let depends_on = needs(number).into_iter().map(|on| (name(on), Condition::Started)).collect();
         (name(number), ServicePlan { depends_on, ..ServicePlan::default() })
     };
-    Plan { stack: "scale".into(), services: (0..many).map(service).collect() }
+    Plan { stack: "scale".into(), services: (0..many).map(service).collect(), ..Plan::default() }
 }
 
 /// All up, all down; what that took.

@@ -68,6 +68,11 @@ impl<T: Send + 'static> Sender<T> {
     pub fn send(&self, message: T) -> bool {
         self.0.send(message)
     }
+
+    /// How many messages wait.
+    pub fn waiting(&self) -> usize {
+        self.0.waiting()
+    }
 }
 
 impl<T: Send + 'static> Mux<T> {

@@ -12,6 +12,7 @@ pub(crate) mod http_url;
 pub(crate) mod limits;
 pub(crate) mod log;
 pub(crate) mod log_pattern;
+pub(crate) mod metrics;
 pub(crate) mod on_exit;
 pub(crate) mod path;
 pub(crate) mod probe;

@@ -29,6 +29,13 @@ pub(crate) static STACK: Section = Section {
         .default("the name of the directory that the file is in")
         .also(&["stack", "project", "id"]),
         Key::new(
+            "metrics",
+            super::metrics::FORM,
+            "{ listen = \"9100\" }",
+            "How others see what is measured; see metrics.md.",
+        )
+        .also(&["prometheus", "telemetry"]),
+        Key::new(
             "template",
             Form::Map(MapKey::Name, &Form::Like(&SERVICE)),
             "{ base = { restart = \"on-failure\" } }",
@@ -65,6 +72,8 @@ pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &Asked) -> Option<(
     let mut reader = Reader::open(cx, field, &STACK)?;
     let named = reader.get("name");
     let stack = name(cx, named, top);
+    let measured = reader.get("metrics");
+    let metrics = measured.map(|field| super::metrics::read(cx, field)).unwrap_or_default();
     let (services, templates) = (reader.get("service"), reader.get("template"));
     // Has had its effect when the files were merged.
     reader.get("unset");
@@ -89,6 +98,9 @@ pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &Asked) -> Option<(
     if let (true, Some(Node { value: Value::Table(entries), .. })) = (asked.effective, &applied) {
         let mut writer = Writer::new(cx);
         writer.name(&stack, named.map(|field| field.node));
+        if let Some(field) = measured {
+            writer.table("metrics", field.node, &super::metrics::FORM);
+        }
         for (name, draft) in &drafts {
             if let Some(entry) = entries.iter().find(|entry| entry.key == draft.entry) {
                 writer.service(name, draft, &entry.value);
@@ -97,7 +109,7 @@ pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &Asked) -> Option<(
         values = writer.values;
     }
     let services = drafts.into_iter().map(|(name, draft)| (name, draft.plan)).collect();
-    Some((Plan { stack, services }, Effective { values }))
+    Some((Plan { stack, services, metrics }, Effective { values }))
 }
 
 /// Whether something at the top was meant to be the services, and is told of already.

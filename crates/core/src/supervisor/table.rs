@@ -192,7 +192,8 @@ impl Bench {
             _ => return Ok(()),
         };
         let services = BTreeMap::from([(self.name.clone(), self.plan.clone())]);
-        let mut supervisor = Supervisor::new(Plan { stack: String::new(), services }, 0, Time::ZERO);
+        let mut supervisor =
+            Supervisor::new(Plan { stack: String::new(), services, ..Plan::default() }, 0, Time::ZERO);
         if let Some(node) = supervisor.nodes.get_mut(&self.name) {
             node.service = service.clone();
         }

@@ -12,8 +12,8 @@ use axum::{Json, Router};
 use http_body_util::{BodyExt, Limited};
 use mainstay_api::endpoints::{Endpoint, Table, op};
 use mainstay_api::types::{
-    Accepted, Action, AddService, Changes, EventRecord, EventsQuery, LogRecord, LogsQuery, Notify, Record,
-    Signal, Signalled, Upgrade, UsageQuery, Version,
+    Accepted, Action, AddService, Changes, EventRecord, EventsQuery, HistoryQuery, LogRecord, LogsQuery,
+    Notify, Record, Signal, Signalled, Upgrade, UsageQuery, Version,
 };
 use mainstay_core::{Request, RunId, ServiceName, StopAction};
 use mainstay_link::Whom;
@@ -56,6 +56,7 @@ pub(super) fn router(context: Arc<Context>) -> Router {
         notify: serve(notify),
         signal: serve(signal),
         service_logs: serve(service_logs),
+        history: serve(history),
         events: serve(all_events),
         upgrade: serve(upgrade),
         record: serve(record),
@@ -136,6 +137,26 @@ async fn usage(
     match tokio::time::timeout(super::DRIVER_TIME, context.metrics.usage(age)).await {
         Ok(usage) => Ok(Json(usage)),
         Err(_) => Err(Refused::new(503, "the daemon is too busy to look").hint("try again in a moment")),
+    }
+}
+
+async fn history(
+    State(context): Shared,
+    Path(name): Path<String>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
+) -> Answer<op::History> {
+    let (query, name) = (read_query(query)?, read_name(name)?);
+    context.ask(|reply| Ask::Service(name.clone(), reply)).await?;
+    let metrics = context.metrics.clone();
+    match tokio::task::spawn_blocking(move || metrics.history(&name, query)).await {
+        Ok(Ok(history)) => {
+            if let Some(note) = &history.note {
+                context.driver.send(crate::message::ToDriver::Note(note.clone()));
+            }
+            Ok(Json(history))
+        }
+        Ok(Err(error)) => Err(Refused::new(500, format!("the history can't be read: {error}"))),
+        Err(_) => Err(Refused::new(503, "the daemon is ending")),
     }
 }
 

@@ -38,7 +38,7 @@ pub fn plan(services: &[&str]) -> Plan {
         plan.depends_on = needs.map(|need| (name(need), Condition::Started)).collect();
         (name(service), plan)
     });
-    Plan { stack: "shop".into(), services: services.collect() }
+    Plan { stack: "shop".into(), services: services.collect(), ..Plan::default() }
 }
 
 pub struct Keeper {

@@ -179,7 +179,7 @@ pub const fn run(id: u64) -> RunId {
 /// Services without anything special.
 pub fn plan(names: &[&str]) -> Plan {
     let services: BTreeMap<_, _> = names.iter().map(|text| (name(text), ServicePlan::default())).collect();
-    Plan { stack: "test".into(), services }
+    Plan { stack: "test".into(), services, ..Plan::default() }
 }
 
 /// Asked 100 ms after its turn and every second from then on.

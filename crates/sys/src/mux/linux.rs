@@ -45,6 +45,10 @@ impl<T> Clone for Sender<T> {
 }
 
 impl<T> Sender<T> {
+    pub(super) fn waiting(&self) -> usize {
+        self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     pub(super) fn send(&self, message: T) -> bool {
         let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if self.shared.gone.load(Ordering::Relaxed) || queue.len() >= MAX_MESSAGES {

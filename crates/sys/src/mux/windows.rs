@@ -53,6 +53,10 @@ impl<T: Send + 'static> Clone for Sender<T> {
 }
 
 impl<T: Send + 'static> Sender<T> {
+    pub(super) fn waiting(&self) -> usize {
+        self.0.messages().len()
+    }
+
     pub(super) fn send(&self, message: T) -> bool {
         let shared = &self.0;
         {

@@ -170,7 +170,7 @@ fn plans() -> impl Strategy<Value = Plan> {
     (service_plan(0), service_plan(1), service_plan(2), service_plan(3)).prop_map(|(mut a, b, c, d)| {
         a.depends_on.clear();
         let services = NAMES.into_iter().zip([a, b, c, d]).map(|(text, plan)| (name(text), plan)).collect();
-        Plan { stack: "random".into(), services }
+        Plan { stack: "random".into(), services, ..Plan::default() }
     })
 }
 

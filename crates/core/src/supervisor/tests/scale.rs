@@ -10,7 +10,7 @@ const MANY: u64 = 5_000;
 
 fn supervisor(plan_of: impl Fn(u64) -> ServicePlan) -> Supervisor {
     let services: BTreeMap<_, _> = (0..MANY).map(|n| (name(&format!("s{n:04}")), plan_of(n))).collect();
-    Supervisor::new(Plan { stack: "many".into(), services }, SEED, Time::ZERO)
+    Supervisor::new(Plan { stack: "many".into(), services, ..Plan::default() }, SEED, Time::ZERO)
 }
 
 /// Does what is wanted at once, until nothing is. How many inputs that took.
