@@ -172,6 +172,7 @@ fn kitchen_sink() -> Plan {
     };
     Plan {
         stack: "shop".into(),
+        metrics: mainstay_core::MetricsPlan::default(),
         services: BTreeMap::from([
             (name("api"), api()),
             (name("db"), db),
