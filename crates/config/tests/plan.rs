@@ -9,9 +9,9 @@ use std::time::Duration;
 use common::{World, base_dir, parse_for, parse_in};
 use mainstay_config::System;
 use mainstay_core::{
-    Check, Compress, Condition, ExitAction, Hook, Hooks, Launch, LeakAction, Limits, LogEncoding, LogFormat, LogPlan, OnFull, Plan,
-    ProbePlan, RestartPlan, RestartPolicy, Rlimit, ServiceName, ServicePlan, Settings, StartLimit, StartMode,
-    StopAction, StopPlan, StopStep,
+    Check, Compress, Condition, ExitAction, Hook, Hooks, Launch, LeakAction, Limits, LogEncoding, LogFormat,
+    LogPlan, OnFull, Plan, ProbePlan, RestartPlan, RestartPolicy, Rlimit, ServiceName, ServicePlan, Settings,
+    StartLimit, StartMode, StopAction, StopPlan, StopStep,
 };
 
 const KITCHEN_SINK: &str = include_str!("good.toml");

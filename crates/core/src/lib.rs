@@ -56,9 +56,9 @@ pub use id::{BadName, RunId, ServiceName};
 pub use input::{Exit, Input, ProbeKind, ProbeOutcome, Request, signal_name, signal_number};
 pub use limits::{LimitHits, Limits, MemoryHit, NotEnforced, ProcessesHit, bytes};
 pub use plan::{
-    Compress, Condition, ExitAction, Launch, LeakAction, LogEncoding, LogFormat, LogPlan, MetricsPlan, OnFull,
-    Plan, ProbePlan, RestartPlan, RestartPolicy, ServicePlan, StartLimit, StartMode, StopAction, StopPlan,
-    StopStep,
+    Compress, Condition, ExitAction, Launch, LeakAction, LogEncoding, LogFormat, LogPlan, MetricsPlan,
+    OnFull, Plan, ProbePlan, RestartPlan, RestartPolicy, ServicePlan, StartLimit, StartMode, StopAction,
+    StopPlan, StopStep,
 };
 pub use refusal::{Refusal, RefusalKind};
 pub use settings::{Rlimit, Settings};

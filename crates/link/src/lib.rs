@@ -14,7 +14,9 @@
 
 use std::collections::BTreeMap;
 
-use mainstay_core::{Exit, LimitHits, Limits, LogEncoding, LogFormat, NotEnforced, RunId, Settings, StopAction, Time};
+use mainstay_core::{
+    Exit, LimitHits, Limits, LogEncoding, LogFormat, NotEnforced, RunId, Settings, StopAction, Time,
+};
 use serde::{Deserialize, Serialize};
 
 /// The protocol's version. It rises only when an old keeper could no longer work with a new daemon.

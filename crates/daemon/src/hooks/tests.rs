@@ -18,7 +18,7 @@ fn plan(required: bool) -> Plan {
         on_failure: None,
     };
     let service = ServicePlan { hooks, ..ServicePlan::default() };
-    Plan { stack: "shop".into(), services: BTreeMap::from([(name("api"), service)]) }
+    Plan { stack: "shop".into(), services: BTreeMap::from([(name("api"), service)]), ..Plan::default() }
 }
 
 struct Bench {
