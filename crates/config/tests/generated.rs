@@ -108,7 +108,9 @@ fn wrap(place: &str, example: &str) -> String {
     let others = "[service.db]\ncommand = [\"db\"]\n";
     let service = |rest: &str| format!("{others}[service.x]\ncommand = [\"x\"]\n{rest}\n");
     match place {
-        "Top of the file" if example.starts_with("name") => format!("{example}\n{others}"),
+        "Top of the file" if example.starts_with("name") || example.starts_with("metrics") => {
+            format!("{example}\n{others}")
+        }
         "Top of the file" if example.starts_with("template") => {
             format!("{example}\n[service.x]\nextends = \"base\"\ncommand = [\"x\"]\n")
         }
@@ -151,6 +153,7 @@ fn wrap(place: &str, example: &str) -> String {
             };
             service(&format!("startup = {{ {check}{example} }}"))
         }
+        table if !table.starts_with("service.NAME.") => format!("{table}.{example}\n{others}"),
         other => service(&format!("{}.{example}", other.trim_start_matches("service.NAME."))),
     }
 }
