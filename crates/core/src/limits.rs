@@ -150,8 +150,7 @@ impl ProcessesHit {
     /// `limit 100 processes, 7 more refused`
     pub fn words(&self) -> String {
         let limit = u32::try_from(self.limit).unwrap_or(u32::MAX);
-        let plural = count(limit, "process").replace("processs", "processes");
-        format!("limit {plural}, {} more refused", self.refused)
+        format!("limit {}, {} more refused", count(limit, "process"), self.refused)
     }
 }
 

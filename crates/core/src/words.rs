@@ -36,9 +36,14 @@ fn two(large: (u128, &str), small: (u128, &str)) -> String {
     }
 }
 
-/// `1 restart`, `2 restarts`.
+/// `1 restart`, `2 restarts`, `2 processes`.
 pub(crate) fn count(n: u32, thing: &str) -> String {
-    if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
+    let ending = match n {
+        1 => "",
+        _ if thing.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{n} {thing}{ending}")
 }
 
 /// The name of `known` that somebody who wrote `wanted` may have meant.

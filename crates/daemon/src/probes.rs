@@ -55,6 +55,11 @@ pub(crate) struct Question<'a> {
     pub log_start: LogPos,
 }
 
+/// A host of a URL without the brackets around an IPv6 address.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
 /// All questions that are being asked.
 pub(crate) struct Probes {
     runtime: Handle,

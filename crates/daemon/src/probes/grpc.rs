@@ -11,7 +11,7 @@ use mainstay_sys::local::Duplex;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::{http, io_in_words, no, tls, yes};
+use super::{bare, http, io_in_words, no, tls, yes};
 
 /// The longest answer; that of a health service has two bytes.
 const MAX_ANSWER: usize = 4 << 10;
@@ -39,8 +39,7 @@ async fn answer(check: &GrpcCheck) -> Result<u64, String> {
     let mut stream: Box<dyn Duplex> = Box::new(stream);
     if let Some(tls) = &check.tls {
         let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        stream = tls::connect(stream, host, tls, b"h2").await?;
+        stream = tls::connect(stream, bare(host), tls, b"h2").await?;
     }
     let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
         .max_header_list_size(MAX_HEAD)

@@ -15,7 +15,7 @@ use regex::bytes::RegexBuilder;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::{MAX_PATTERN, io_in_words, no, outcome, tls, yes};
+use super::{MAX_PATTERN, bare, io_in_words, no, outcome, tls, yes};
 
 /// So much of a body is read.
 const MAX_BODY: usize = 10 << 10;
@@ -74,13 +74,13 @@ async fn answer(check: &HttpCheck) -> Result<ProbeOutcome, Failed> {
     let host = uri.host().ok_or_else(|| format!("{url} has no host"))?;
     let usual = if secure { 443 } else { 80 };
     let port = uri.port_u16().unwrap_or(usual);
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let name = bare(host);
     let mut stream: Box<dyn Duplex> = match &check.socket {
         Some(socket) => local::connect(socket).await.map_err(|error| io_in_words(&error))?,
-        None => Box::new(TcpStream::connect((bare, port)).await.map_err(|error| io_in_words(&error))?),
+        None => Box::new(TcpStream::connect((name, port)).await.map_err(|error| io_in_words(&error))?),
     };
     if secure {
-        stream = tls::connect(stream, bare, &check.tls, b"http/1.1").await?;
+        stream = tls::connect(stream, name, &check.tls, b"http/1.1").await?;
     }
 
     let (mut sender, connection) = http1::Builder::new()

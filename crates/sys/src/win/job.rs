@@ -12,7 +12,7 @@ use windows_sys::Win32::Foundation::{
 use windows_sys::Win32::System::JobObjects::{
     CreateJobObjectW, IsProcessInJob, JOBOBJECT_BASIC_ACCOUNTING_INFORMATION,
     JOBOBJECT_BASIC_AND_IO_ACCOUNTING_INFORMATION, JOBOBJECT_CPU_RATE_CONTROL_INFORMATION,
-    JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectBasicAccountingInformation,
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JOBOBJECTINFOCLASS, JobObjectBasicAccountingInformation,
     JobObjectBasicAndIoAccountingInformation, JobObjectBasicProcessIdList,
     JobObjectCpuRateControlInformation, JobObjectExtendedLimitInformation, OpenJobObjectW,
     QueryInformationJobObject, SetInformationJobObject, TerminateJobObject,
@@ -84,17 +84,9 @@ impl Job {
 
     /// What all processes that ever were in it have used.
     pub(crate) fn account(&self) -> io::Result<Account> {
-        let mut information = JOBOBJECT_BASIC_AND_IO_ACCOUNTING_INFORMATION::default();
-        // SAFETY: the structure is the one that this class fills, and its size is passed.
-        check(unsafe {
-            QueryInformationJobObject(
-                self.handle(),
-                JobObjectBasicAndIoAccountingInformation,
-                std::ptr::from_mut(&mut information).cast(),
-                size_of::<JOBOBJECT_BASIC_AND_IO_ACCOUNTING_INFORMATION>(),
-                std::ptr::null_mut(),
-            )
-        })?;
+        // SAFETY: the structure is the one of this class.
+        let information: JOBOBJECT_BASIC_AND_IO_ACCOUNTING_INFORMATION =
+            unsafe { self.query(JobObjectBasicAndIoAccountingInformation)? };
         let basic = &information.BasicInfo;
         let ticks = basic.TotalUserTime.saturating_add(basic.TotalKernelTime);
         Ok(Account {
@@ -120,31 +112,14 @@ impl Job {
 
     /// Sets its limits anew; those that are not in `information` are gone.
     pub(crate) fn set_extended(&self, information: &JOBOBJECT_EXTENDED_LIMIT_INFORMATION) -> io::Result<()> {
-        // SAFETY: the structure is the one that this class takes, and its size is passed.
-        check(unsafe {
-            SetInformationJobObject(
-                self.handle(),
-                JobObjectExtendedLimitInformation,
-                pointer(information),
-                size_of::<JOBOBJECT_EXTENDED_LIMIT_INFORMATION>(),
-            )
-        })
+        // SAFETY: the structure is the one of this class.
+        unsafe { self.set(JobObjectExtendedLimitInformation, information) }
     }
 
     /// Its limits as the system has them, and the most that it has used.
     pub(crate) fn extended(&self) -> io::Result<JOBOBJECT_EXTENDED_LIMIT_INFORMATION> {
-        let mut information = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
-        // SAFETY: the structure is the one that this class fills, and its size is passed.
-        check(unsafe {
-            QueryInformationJobObject(
-                self.handle(),
-                JobObjectExtendedLimitInformation,
-                std::ptr::from_mut(&mut information).cast(),
-                size_of::<JOBOBJECT_EXTENDED_LIMIT_INFORMATION>(),
-                std::ptr::null_mut(),
-            )
-        })?;
-        Ok(information)
+        // SAFETY: the structure is the one of this class.
+        unsafe { self.query(JobObjectExtendedLimitInformation) }
     }
 
     /// Sets its share of the processors.
@@ -152,15 +127,8 @@ impl Job {
         &self,
         information: &JOBOBJECT_CPU_RATE_CONTROL_INFORMATION,
     ) -> io::Result<()> {
-        // SAFETY: the structure is the one that this class takes, and its size is passed.
-        check(unsafe {
-            SetInformationJobObject(
-                self.handle(),
-                JobObjectCpuRateControlInformation,
-                pointer(information),
-                size_of::<JOBOBJECT_CPU_RATE_CONTROL_INFORMATION>(),
-            )
-        })
+        // SAFETY: the structure is the one of this class.
+        unsafe { self.set(JobObjectCpuRateControlInformation, information) }
     }
 
     /// The raw handle.
@@ -175,18 +143,38 @@ impl Job {
 
     /// What the system counts of it.
     pub(crate) fn accounting(&self) -> io::Result<JOBOBJECT_BASIC_ACCOUNTING_INFORMATION> {
-        let mut information = JOBOBJECT_BASIC_ACCOUNTING_INFORMATION::default();
-        // SAFETY: the structure is the one that this class fills, and its size is passed.
+        // SAFETY: the structure is the one of this class.
+        unsafe { self.query(JobObjectBasicAccountingInformation) }
+    }
+
+    /// What the system says of it in `class`.
+    ///
+    /// # Safety
+    ///
+    /// `T` is the structure of `class`.
+    unsafe fn query<T: Default>(&self, class: JOBOBJECTINFOCLASS) -> io::Result<T> {
+        let mut information = T::default();
+        // SAFETY: the caller's promise; the structure is ours to write, and its size is passed.
         check(unsafe {
             QueryInformationJobObject(
                 self.handle(),
-                JobObjectBasicAccountingInformation,
+                class,
                 std::ptr::from_mut(&mut information).cast(),
-                size_of::<JOBOBJECT_BASIC_ACCOUNTING_INFORMATION>(),
+                size_of::<T>(),
                 std::ptr::null_mut(),
             )
         })?;
         Ok(information)
+    }
+
+    /// Sets what the structure of `class` says.
+    ///
+    /// # Safety
+    ///
+    /// `T` is the structure of `class`.
+    unsafe fn set<T>(&self, class: JOBOBJECTINFOCLASS, information: &T) -> io::Result<()> {
+        // SAFETY: the caller's promise; the structure outlives the call, and its size is passed.
+        check(unsafe { SetInformationJobObject(self.handle(), class, pointer(information), size_of::<T>()) })
     }
 
     /// The ids of all processes in it.
