@@ -1,4 +1,5 @@
 //! What services use, as people and Prometheus see it: with real processes, promtool, and a real Prometheus.
+#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 mod common;
 
