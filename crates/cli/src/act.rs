@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use mainstay_api::Client;
 use mainstay_api::types::{Action, Service, Stack};
-use mainstay_core::ServiceName;
+use mainstay_core::{ServiceName, StartMode, StateName};
 
 use crate::args::{Select, Waiting};
 use crate::failure::{ExitStatus, Failure, Outcome};
@@ -13,9 +13,10 @@ use crate::output::Output;
 use crate::output::progress::Progress;
 use crate::output::words;
 use crate::runtime::block_on;
-use crate::stack::{self, Place};
+use crate::names::{self, Meant};
+use crate::stack::Place;
 use crate::wait::{Goal, Verdict, judge, longest_stop};
-use crate::{excerpt, view};
+use crate::{excerpt, native, view};
 
 /// Longer than any healthy program needs; `--timeout` has the last word.
 const UP_TIME: Duration = Duration::from_secs(120);
@@ -33,16 +34,33 @@ pub struct Deed {
     pub missed: &'static str,
 }
 
-/// Asks `deed` of every one of `names` and waits until it has come about.
+/// Asks `deed` of all that `names` mean and waits until it has come about. A whole stack that is installed is started
+/// and stopped through its service manager.
 ///
 /// # Errors
 /// An unknown name, a refusal, or something that does not come about.
 pub fn act(output: &mut Output, select: &Select, names: &[String], deed: &Deed, waiting: Waiting) -> Outcome {
-    let place = stack::select(select)?;
+    for meant in names::meant(select, names)? {
+        match native::Native::of(&meant, deed.action)? {
+            Some(native) => native.act(output, deed.action, waiting)?,
+            None => act_in(output, &meant, deed, waiting)?,
+        };
+    }
+    Ok(ExitStatus::Done)
+}
+
+fn act_in(output: &mut Output, meant: &Meant, deed: &Deed, waiting: Waiting) -> Outcome {
+    let place = &meant.place;
     block_on(async {
         let client = place.client();
         let before = client.stack().await.map_err(|e| Failure::api(e, &place.name))?;
-        let wanted = resolve(&place, &before, names)?;
+        let wanted = match meant.services.as_slice() {
+            [] => those_for(deed.action, place, &before),
+            names => resolve(place, &before, names)?,
+        };
+        if wanted.is_empty() {
+            output.note(&format!("{}: no service to {}", place.name, deed.verb));
+        }
         let mut goals = BTreeMap::new();
         for name in wanted {
             let run = before.services.iter().find(|s| s.name == name).and_then(|s| s.run);
@@ -52,9 +70,9 @@ pub fn act(output: &mut Output, select: &Select, names: &[String], deed: &Deed, 
         if waiting.no_wait {
             return asked(output, &goals, deed);
         }
-        let limit = waiting.timeout.unwrap_or_else(|| time_for(deed.action, &place, &goals));
-        let seen = watch(&client, &place, &goals, limit, output).await?;
-        report(output, &place, deed, &seen, limit)
+        let limit = waiting.timeout.unwrap_or_else(|| time_for(deed.action, place, &goals));
+        let seen = watch(&client, place, &goals, limit, output).await?;
+        report(output, place, deed, &seen, limit)
     })
 }
 
@@ -76,6 +94,35 @@ fn time_for(action: Action, place: &Place, goals: &BTreeMap<ServiceName, Goal>) 
         Action::Restart => UP_TIME + stop(),
         Action::Stop | Action::Remove => stop(),
         Action::Pause | Action::Continue => FREEZE_TIME,
+    }
+}
+
+/// The services of a whole stack that a deed is for.
+fn those_for(action: Action, place: &Place, stack: &Stack) -> Vec<ServiceName> {
+    let plan = place.plan().ok().map(|stored| stored.plan);
+    // One that nobody wanted to run is not started with the stack.
+    let by_itself = |service: &Service| {
+        let plan = plan.as_ref().and_then(|plan| plan.services.get(&service.name));
+        plan.is_none_or(|plan| plan.start == StartMode::Auto)
+    };
+    let wanted = |service: &&Service| match action {
+        Action::Start => by_itself(service),
+        Action::Restart => by_itself(service) || service.pid.is_some(),
+        Action::Stop | Action::Remove => true,
+        Action::Pause => matches!(service.state, StateName::Running | StateName::Ready),
+        Action::Continue => service.state == StateName::Paused,
+    };
+    stack.services.iter().filter(wanted).map(|service| service.name.clone()).collect()
+}
+
+/// The services meant by `names`, each once; all for none.
+///
+/// # Errors
+/// There is none of that name.
+pub fn resolve_or_all(place: &Place, stack: &Stack, names: &[String]) -> Result<Vec<ServiceName>, Failure> {
+    match names {
+        [] => Ok(stack.services.iter().map(|service| service.name.clone()).collect()),
+        names => resolve(place, stack, names),
     }
 }
 

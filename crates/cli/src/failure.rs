@@ -35,7 +35,7 @@ impl From<ExitStatus> for ExitCode {
 }
 
 /// Why a command came to nothing.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// What the program ends with.
     pub status: ExitStatus,
@@ -143,6 +143,9 @@ impl Failure {
     pub fn not_up(stack: &str) -> Failure {
         let failure = Failure::not_there(format!("stack {stack} is not up"));
         let known = mainstay_sys::dirs::stacks();
+        if Place::of(stack).is_ok_and(|place| crate::installed::Installed::read(&place).is_some()) {
+            return failure.hint(format!("it is installed; `mainstay start {stack}` starts it"));
+        }
         if known.iter().any(|one| one == stack) {
             return failure.hint("`mainstay up` starts it");
         }

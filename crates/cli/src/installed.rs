@@ -121,20 +121,3 @@ pub fn failure(error: mainstay_service::manager::Error) -> Failure {
     };
     Failure::new(status, error.text)
 }
-
-/// The installed stack that `names` means, if there is one: commands work on it through the service manager. A service of
-/// that name in the stack of the working directory comes first.
-pub fn meant(select: &crate::args::Select, names: &[String]) -> Option<(Place, Installed)> {
-    let [name] = names else { return None };
-    if select.stack.is_some() || !select.files.is_empty() {
-        return None;
-    }
-    let place = Place::of(name).ok()?;
-    let installed = Installed::read(&place)?;
-    let here =
-        crate::stack::config_path(select).ok().flatten().and_then(|_| crate::stack::select(select).ok());
-    let has_one = |here: Place| {
-        here.plan().is_ok_and(|stored| stored.plan.services.keys().any(|service| service.as_str() == name))
-    };
-    if here.is_some_and(has_one) { None } else { Some((place, installed)) }
-}

@@ -18,6 +18,7 @@ mod installed;
 mod launch;
 mod limits;
 mod log_view;
+mod names;
 mod native;
 mod output;
 mod own;

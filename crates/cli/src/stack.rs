@@ -100,18 +100,14 @@ impl Place {
         name: &str,
         known: impl IntoIterator<Item = &'a str> + Clone,
     ) -> Failure {
+        let near = crate::failure::nearest(name, known.clone()).is_some();
         let failure = unknown_service(name, &self.name, known);
-        let elsewhere = dirs::stacks().into_iter().filter(|stack| *stack != self.name).find(|stack| {
-            Place::of(stack).is_ok_and(|place| {
-                place.is_up()
-                    && place
-                        .plan()
-                        .is_ok_and(|stored| stored.plan.services.keys().any(|n| n.as_str() == name))
-            })
-        });
-        match elsewhere {
-            Some(stack) => failure.hint(format!("stack {stack} has one of that name: add `--stack {stack}`")),
-            None => failure,
+        match crate::names::elsewhere(name, &self.name) {
+            Some(full) if full.ends_with(&format!("/{name}")) => {
+                failure.hint(format!("did you mean `{full}`, of another stack?"))
+            }
+            Some(other) if !near => failure.hint(format!("did you mean `{other}`, of another stack?")),
+            _ => failure,
         }
     }
 }

@@ -98,8 +98,8 @@ fn a_name_in_another_stack_is_pointed_at() {
     home.ok(&["run", "-n", "job1", "--", &fixture, "sleep"]);
     home.config("name = \"shop\"\n[service.web]\ncommand = [@fixture@, \"sleep\"]\n");
     home.ok(&["up", "-d"]);
-    let complaint = home.fails(3, &["stop", "job1"]);
-    assert!(complaint.contains("add `--stack jobs`"), "{complaint}");
+    let complaint = home.fails(3, &["stop", "-s", "shop", "job1"]);
+    assert!(complaint.contains("did you mean `jobs/job1`, of another stack?"), "{complaint}");
     // The stack of this directory first, then the others.
     let table = home.ok(&["status"]);
     assert!(table.starts_with("shop: ") && table.contains("\njobs: "), "{table}");

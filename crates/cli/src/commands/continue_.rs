@@ -16,7 +16,7 @@ pub struct Continue {
     #[command(flatten)]
     waiting: Waiting,
 
-    /// Which services
+    /// Which services, or whole stacks
     #[arg(required = true, value_name = "SERVICE")]
     services: Vec<String>,
 }

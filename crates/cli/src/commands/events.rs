@@ -7,9 +7,10 @@ use crate::args::SelectLong;
 use crate::event_text;
 use crate::failure::{ExitStatus, Failure, Outcome};
 use crate::history;
+use crate::names;
 use crate::output::Output;
 use crate::runtime::block_on;
-use crate::stack::{self, Place};
+use crate::stack::Place;
 
 /// Show what happened and why
 #[derive(Debug, clap::Args)]
@@ -45,8 +46,9 @@ pub struct Events {
 pub fn run(mut args: Events, output: &mut Output) -> Outcome {
     let named = std::mem::take(&mut args.named);
     args.services.extend(named);
-    let place = stack::select(&args.select.clone().into())?;
-    args.services = place.expand(&args.services);
+    let meant = names::meant_in_one(&args.select.clone().into(), &args.services)?;
+    let place = meant.place;
+    args.services = place.expand(&meant.services);
     if place.is_up() {
         block_on(live(&args, &place, output))?;
     } else {

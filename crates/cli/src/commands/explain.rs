@@ -8,11 +8,11 @@ use crate::args::Select;
 use crate::event_text::local_time;
 use crate::explain;
 use crate::failure::{ExitStatus, Failure, Outcome};
+use crate::names::{self, Meant};
 use crate::output::style::{self, Paint};
 use crate::output::table::wrap;
 use crate::output::{Output, words::printable};
 use crate::runtime::block_on;
-use crate::stack::{self, Place};
 
 /// Say why a service is as it is, and what to do
 ///
@@ -33,21 +33,22 @@ pub struct Explain {
 /// # Errors
 /// No such stack or service.
 pub fn run(args: &Explain, output: &mut Output) -> Outcome {
-    let place = stack::select(&args.select)?;
+    let meant = names::meant_in_one(&args.select, &args.services)?;
+    let place = &meant.place;
     let explained = block_on(async {
         match place.client().stack().await {
             Ok(stack) => {
                 let mut services = stack.services.clone();
-                if args.services.is_empty() {
+                if meant.services.is_empty() {
                     services.retain(|service| !crate::view::is_well(service));
                 } else {
-                    let wanted = resolve(&place, &stack, &args.services)?;
+                    let wanted = resolve(place, &stack, &meant.services)?;
                     services.retain(|service| wanted.contains(&service.name));
                 }
-                let facts = services.iter().map(|service| explain::live(&place, &stack, service));
+                let facts = services.iter().map(|service| explain::live(place, &stack, service));
                 facts.map(|facts| facts.map(|facts| words::explain(&facts))).collect::<Result<Vec<_>, _>>()
             }
-            Err(ClientError::NotUp) => down(args, &place),
+            Err(ClientError::NotUp) => down(&meant),
             Err(error) => Err(Failure::api(error, &place.name)),
         }
     })?;
@@ -69,14 +70,15 @@ pub fn run(args: &Explain, output: &mut Output) -> Outcome {
 }
 
 /// The stack is not up; its files know how things were.
-fn down(args: &Explain, place: &Place) -> Result<Vec<Explanation>, Failure> {
+fn down(meant: &Meant) -> Result<Vec<Explanation>, Failure> {
+    let place = &meant.place;
     let plan = place.plan()?.plan;
     let known = || plan.services.keys().map(|name| name.as_str());
-    if args.services.is_empty() {
+    if meant.services.is_empty() {
         return Err(Failure::not_up(&place.name));
     }
     let mut all = Vec::new();
-    for name in &args.services {
+    for name in &meant.services {
         if !plan.services.contains_key(name.as_str()) {
             return Err(place.no_such_service(name, known().collect::<Vec<_>>()));
         }

@@ -12,8 +12,9 @@ use regex::bytes::{Regex, RegexBuilder};
 use crate::args::SelectLong;
 use crate::failure::{ExitStatus, Failure, Outcome};
 use crate::log_view::{Filter, Shape, Source, View};
+use crate::names;
 use crate::output::Output;
-use crate::stack::{self, Place};
+use crate::stack::Place;
 
 /// How often files that did not grow are looked at again.
 const LOOK: Duration = Duration::from_millis(50);
@@ -80,8 +81,10 @@ fn pattern(text: &str) -> Result<Regex, String> {
 ///
 /// # Errors
 /// No such stack or service; a log that can't be read.
-pub fn run(args: Logs, output: &mut Output) -> Outcome {
-    let place = stack::select(&args.select.clone().into())?;
+pub fn run(mut args: Logs, output: &mut Output) -> Outcome {
+    let meant = names::meant_in_one(&args.select.clone().into(), &args.services)?;
+    let place = meant.place;
+    args.services = meant.services;
     let names = args.logs(&place)?;
     let dir = &place.dirs.log;
     let filter = args.filter();
@@ -119,7 +122,7 @@ impl Logs {
 impl Logs {
     /// The logs that are wanted: one for each service, two if it keeps standard error apart.
     fn logs(&self, place: &Place) -> Result<Vec<Source>, Failure> {
-        let names = names(place, &place.expand(&self.services))?;
+        let names = services(place, &place.expand(&self.services))?;
         let mut logs = Vec::new();
         for service in &names {
             let apart = keeps_apart(place, service)?;
@@ -147,7 +150,7 @@ fn keeps_apart(place: &Place, service: &str) -> Result<bool, Failure> {
     Ok(apart || !plan.services.contains_key(name.as_str()) && place.log_file(&name).exists())
 }
 
-fn names(place: &Place, wanted: &[String]) -> Result<Vec<String>, Failure> {
+fn services(place: &Place, wanted: &[String]) -> Result<Vec<String>, Failure> {
     let plan = place.plan()?.plan;
     if wanted.is_empty() {
         return Ok(plan.services.keys().map(ToString::to_string).collect());

@@ -12,7 +12,7 @@ use crate::output::plot::{self, Unit};
 use crate::output::table::{Cell, Column, Table};
 use crate::output::words;
 use crate::runtime::block_on;
-use crate::stack;
+use crate::names;
 
 /// Show what services use
 ///
@@ -51,10 +51,11 @@ const ROWS: [(&str, &str, Unit); 8] = [
 /// # Errors
 /// No such stack or service.
 pub fn run(args: &Metrics, output: &mut Output) -> Outcome {
-    let place = stack::select(&args.select)?;
+    let meant = names::meant_in_one(&args.select, &args.services)?;
+    let place = &meant.place;
     let client = place.client();
     let api = |error| Failure::api(error, &place.name);
-    if args.services.is_empty() {
+    if meant.services.is_empty() {
         let usage = block_on(async { client.usage(UsageQuery::default()).await.map_err(api) })?;
         if output.json {
             output.json(&usage)?;
@@ -64,7 +65,7 @@ pub fn run(args: &Metrics, output: &mut Output) -> Outcome {
         return Ok(ExitStatus::Done);
     }
     let stack = block_on(async { client.stack().await.map_err(api) })?;
-    let names = resolve(&place, &stack, &args.services)?;
+    let names = resolve(place, &stack, &meant.services)?;
     let since = args.since.unwrap_or(HOUR);
     let query = HistoryQuery { since_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX) };
     let mut all = serde_json::Map::new();

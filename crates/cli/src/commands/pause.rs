@@ -16,7 +16,7 @@ pub struct Pause {
     #[command(flatten)]
     waiting: Waiting,
 
-    /// Which services
+    /// Which services, or whole stacks
     #[arg(required = true, value_name = "SERVICE")]
     services: Vec<String>,
 }

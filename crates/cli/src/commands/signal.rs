@@ -2,12 +2,12 @@
 
 use mainstay_api::types::Signal as Wanted;
 
-use crate::act::resolve;
+use crate::act::resolve_or_all;
 use crate::args::Select;
 use crate::failure::{ExitStatus, Failure, Outcome};
+use crate::names;
 use crate::output::{Output, words};
 use crate::runtime::block_on;
-use crate::stack;
 
 /// Send a signal to processes of a service, such as HUP
 ///
@@ -41,11 +41,12 @@ pub struct Signal {
 /// # Errors
 /// An unknown service, a signal that the platform does not have, a process that is not the service's.
 pub fn run(args: &Signal, output: &mut Output) -> Outcome {
-    let place = stack::select(&args.select)?;
+    let meant = names::meant_in_one(&args.select, std::slice::from_ref(&args.service))?;
+    let place = &meant.place;
     block_on(async {
         let client = place.client();
         let stack = client.stack().await.map_err(|e| Failure::api(e, &place.name))?;
-        let services = resolve(&place, &stack, std::slice::from_ref(&args.service))?;
+        let services = resolve_or_all(place, &stack, &meant.services)?;
         if services.len() > 1 && args.pid.is_some() {
             let names: Vec<&str> = services.iter().map(|name| name.as_str()).collect();
             return Err(Failure::usage(format!("--pid needs one service; {} has several", args.service))

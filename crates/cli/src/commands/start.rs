@@ -6,7 +6,6 @@ use crate::act::{Deed, act};
 use crate::args::{Select, Waiting};
 use crate::failure::Outcome;
 use crate::output::Output;
-use crate::{installed, native};
 
 /// Start services, and what they depend on
 #[derive(Debug, clap::Args)]
@@ -17,7 +16,7 @@ pub struct Start {
     #[command(flatten)]
     waiting: Waiting,
 
-    /// Which services
+    /// Which services, or whole stacks
     #[arg(required = true, value_name = "SERVICE")]
     services: Vec<String>,
 }
@@ -27,9 +26,6 @@ pub struct Start {
 /// # Errors
 /// A service that does not come up.
 pub fn run(args: &Start, output: &mut Output) -> Outcome {
-    if let Some((place, installed)) = installed::meant(&args.select, &args.services) {
-        return native::start(output, &place, &installed, args.waiting);
-    }
     let deed = Deed { action: Action::Start, verb: "start", missed: "come up" };
     act(output, &args.select, &args.services, &deed, args.waiting)
 }

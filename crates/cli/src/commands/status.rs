@@ -6,9 +6,10 @@ use mainstay_api::types::Stack;
 use crate::act::resolve;
 use crate::args::Select;
 use crate::failure::{ExitStatus, Failure, Outcome};
+use crate::names::{self, Meant};
 use crate::output::Output;
 use crate::runtime::block_on;
-use crate::stack::{self, Place};
+use crate::stack;
 use crate::view;
 
 /// Show how services are
@@ -17,7 +18,7 @@ pub struct Status {
     #[command(flatten)]
     select: Select,
 
-    /// These services only, in full
+    /// These services, in full; a stack of several as a table
     #[arg(value_name = "SERVICE")]
     services: Vec<String>,
 }
@@ -27,58 +28,54 @@ pub struct Status {
 /// # Errors
 /// No such stack or service.
 pub fn run(args: &Status, output: &mut Output) -> Outcome {
-    let places = places(args)?;
+    let all = wanted(args)?;
     let mut stacks = block_on(async {
         let mut stacks = Vec::new();
-        for (nth, place) in places.iter().enumerate() {
-            match place.client().stack().await {
-                Ok(stack) => stacks.push(stack),
+        for (nth, meant) in all.iter().enumerate() {
+            match meant.place.client().stack().await {
+                Ok(stack) => stacks.push((meant, stack)),
                 // One that went down between the look and the question, and wasn't asked for by name.
-                Err(ClientError::NotUp) if nth > 0 || places.len() > 1 => {}
-                Err(error) => return Err(Failure::api(error, &place.name)),
+                Err(ClientError::NotUp) if args.services.is_empty() && (nth > 0 || all.len() > 1) => {}
+                Err(error) => return Err(Failure::api(error, &meant.place.name)),
             }
         }
         Ok(stacks)
     })?;
-    if !args.services.is_empty()
-        && let (Some(place), Some(stack)) = (places.first(), stacks.first_mut())
-    {
-        let wanted = resolve(place, stack, &args.services)?;
+    for (meant, stack) in stacks.iter_mut().filter(|(meant, _)| !meant.services.is_empty()) {
+        let wanted = resolve(&meant.place, stack, &meant.services)?;
         stack.services.retain(|service| wanted.contains(&service.name));
     }
     if output.json {
+        let stacks: Vec<&Stack> = stacks.iter().map(|(_, stack)| stack).collect();
         output.json(&serde_json::json!({ "stacks": stacks }))?;
         return Ok(ExitStatus::Done);
     }
-    show(args, &places, &stacks, output)?;
-    Ok(ExitStatus::Done)
-}
-
-fn show(args: &Status, places: &[Place], stacks: &[Stack], output: &mut Output) -> Result<(), Failure> {
-    for (nth, stack) in stacks.iter().enumerate() {
+    for (nth, (meant, stack)) in stacks.iter().enumerate() {
         if nth > 0 {
             output.text("\n")?;
         }
-        if args.services.is_empty() {
-            output.text(&view::stack(stack, output.paint, output.width))?;
-            continue;
-        }
-        for service in &stack.services {
-            let place = places.iter().find(|place| place.name == stack.name);
-            let log =
-                place.map(|p| p.log_file(service.name.as_str()).display().to_string()).unwrap_or_default();
-            output.text(&view::service(&stack.name, service, &log, output.paint))?;
-        }
+        show(meant, stack, output)?;
+    }
+    Ok(ExitStatus::Done)
+}
+
+fn show(meant: &Meant, stack: &Stack, output: &mut Output) -> Result<(), Failure> {
+    if meant.services.is_empty() {
+        output.text(&view::stack(stack, output.paint, output.width))?;
+        return Ok(());
+    }
+    for service in &stack.services {
+        let log = meant.place.log_file(service.name.as_str()).display().to_string();
+        output.text(&view::service(&stack.name, service, &log, output.paint))?;
     }
     Ok(())
 }
 
-/// The stack that was named, or that belongs to the configuration here; without either, and after the latter, all
-/// that are up.
-fn places(args: &Status) -> Result<Vec<Place>, Failure> {
+/// What was named, or the stack of the configuration here; without either, and after the latter, all that are up.
+fn wanted(args: &Status) -> Result<Vec<Meant>, Failure> {
     let named = args.select.stack.is_some() || !args.select.files.is_empty();
     if named || !args.services.is_empty() {
-        return Ok(vec![stack::select(&args.select)?]);
+        return names::meant(&args.select, &args.services);
     }
     let mut places = stack::all_up();
     if stack::config_path(&args.select)?.is_some() {
@@ -92,5 +89,5 @@ fn places(args: &Status) -> Result<Vec<Place>, Failure> {
         return Err(Failure::not_there("no stack is up")
             .hint("`mainstay up -f FILE` starts a stack, `mainstay run -- PROGRAM` a single program"));
     }
-    Ok(places)
+    Ok(places.into_iter().map(|place| Meant { place, services: Vec::new(), whole: false }).collect())
 }

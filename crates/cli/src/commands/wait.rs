@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::act::{resolve, watch};
+use crate::act::{resolve_or_all, watch};
 use crate::args::{self, Select};
 use crate::failure::{ExitStatus, Failure, Outcome};
 use crate::output::{Output, words};
 use crate::runtime::block_on;
-use crate::stack;
+use crate::names;
 use crate::wait::{Goal, Verdict};
 
 /// Wait until services are as wanted; asks nothing of them
@@ -28,7 +28,7 @@ pub struct Wait {
     #[arg(long, value_name = "TIME", value_parser = args::duration)]
     timeout: Option<Duration>,
 
-    /// Which services
+    /// Which services, or whole stacks
     #[arg(required = true, value_name = "SERVICE")]
     services: Vec<String>,
 }
@@ -57,7 +57,8 @@ const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// # Errors
 /// It did not come about.
 pub fn run(args: &Wait, output: &mut Output) -> Outcome {
-    let place = stack::select(&args.select)?;
+    let meant = names::meant_in_one(&args.select, &args.services)?;
+    let place = &meant.place;
     let goal = match args.wanted {
         Wanted::Ready => Goal::Ready,
         Wanted::Running => Goal::Running,
@@ -70,8 +71,8 @@ pub fn run(args: &Wait, output: &mut Output) -> Outcome {
         let client = place.client();
         let stack = client.stack().await.map_err(|e| Failure::api(e, &place.name))?;
         let goals: BTreeMap<_, _> =
-            resolve(&place, &stack, &args.services)?.into_iter().map(|name| (name, goal)).collect();
-        watch(&client, &place, &goals, limit, output).await
+            resolve_or_all(place, &stack, &meant.services)?.into_iter().map(|name| (name, goal)).collect();
+        watch(&client, place, &goals, limit, output).await
     })?;
     if output.json {
         let services: Vec<serde_json::Value> =
