@@ -9,11 +9,11 @@ use mainstay_core::{ServiceName, StartMode, StateName};
 
 use crate::args::{Select, Waiting};
 use crate::failure::{ExitStatus, Failure, Outcome};
+use crate::names::{self, Meant};
 use crate::output::Output;
 use crate::output::progress::Progress;
 use crate::output::words;
 use crate::runtime::block_on;
-use crate::names::{self, Meant};
 use crate::stack::Place;
 use crate::wait::{Goal, Verdict, judge, longest_stop};
 use crate::{excerpt, native, view};

@@ -5,9 +5,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    api, completions, config, continue_, debug, down, events, explain, export, install, list, logs, man,
-    metrics, notify, pause, restart, rm, run, signal, start, status, stop, uninstall, up, upgrade, version,
-    wait,
+    api, completions, config, continue_, debug, down, edit, events, explain, export, get, install, list,
+    logs, man, metrics, notify, pause, restart, rm, run, set, signal, start, status, stop, uninstall, up,
+    upgrade, version, wait,
 };
 use crate::output::style::Choice;
 
@@ -79,6 +79,9 @@ pub enum Command {
     Upgrade(upgrade::Upgrade),
     Install(install::Install),
     Uninstall(uninstall::Uninstall),
+    Set(set::Set),
+    Get(get::Get),
+    Edit(edit::Edit),
     List(list::List),
     #[command(subcommand)]
     Debug(debug::Debug),

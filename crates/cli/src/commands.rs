@@ -6,9 +6,11 @@ pub mod config;
 pub mod continue_;
 pub mod debug;
 pub mod down;
+pub mod edit;
 pub mod events;
 pub mod explain;
 pub mod export;
+pub mod get;
 pub mod install;
 pub mod list;
 pub mod logs;
@@ -19,6 +21,7 @@ pub mod pause;
 pub mod restart;
 pub mod rm;
 pub mod run;
+pub mod set;
 pub mod signal;
 pub mod start;
 pub mod status;
@@ -62,6 +65,9 @@ pub fn dispatch(command: Command, output: &mut Output) -> Outcome {
         Command::Config(args) => config::run(&args, output),
         Command::Notify(args) => notify::run(&args, output),
         Command::Install(args) => install::run(&args, output),
+        Command::Set(args) => set::run(&args, output),
+        Command::Get(args) => get::run(&args, output),
+        Command::Edit(args) => edit::run(&args, output),
         Command::Uninstall(args) => uninstall::run(&args, output),
         Command::List(_) => list::run(output),
         Command::Upgrade(args) => upgrade::run(&args, output),

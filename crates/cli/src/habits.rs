@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::args::Cli;
 
 /// Words, the command that has to be there for the advice to be true, and the advice.
-const HABITS: [(&[&str], &str, &str); 14] = [
+const HABITS: [(&[&str], &str, &str); 13] = [
     (
         &["list-units", "show", "info", "describe", "inspect", "monit"],
         "status",
@@ -24,11 +24,6 @@ const HABITS: [(&[&str], &str, &str); 14] = [
     (&["freeze", "suspend"], "pause", "`mainstay pause SERVICE`"),
     (&["reread", "update", "reload"], "reload", "`mainstay reload` takes over a changed configuration"),
     (&["validate", "test", "check", "lint"], "config", "`mainstay config check`"),
-    (
-        &["set", "edit", "get"],
-        "config",
-        "settings stand in mainstay.toml; `mainstay config show --origin` shows each and where it is from",
-    ),
     (
         &["register", "create", "add"],
         "install",

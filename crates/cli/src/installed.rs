@@ -36,18 +36,23 @@ impl Installed {
         serde_json::from_slice(&std::fs::read(path(place)).ok()?).ok()
     }
 
-    /// Reads the configuration in the present environment, and remembers what it asked of it.
+    /// Reads the configuration in the present environment, with other texts for some files, and remembers what it asked of
+    /// it.
     ///
     /// # Errors
     /// It is wrong.
-    pub fn new(inputs: Inputs, scope: Scope) -> Result<(Installed, LoadedPlan), Failure> {
+    pub fn new(
+        inputs: Inputs,
+        scope: Scope,
+        unsaved: Vec<(PathBuf, Vec<u8>)>,
+    ) -> Result<(Installed, LoadedPlan), Failure> {
         let asked = RefCell::new(BTreeMap::new());
         let variable = |name: &str| {
             let value = std::env::var(name).ok();
             asked.borrow_mut().insert(name.to_owned(), value.clone());
             value
         };
-        let loaded = plan_file::load_with(&inputs, &variable)?;
+        let loaded = plan_file::load_unsaved(&inputs, unsaved, &variable)?;
         let scope = if scope == Scope::User { "user" } else { "system" }.to_owned();
         Ok((Installed { scope, inputs, variables: asked.into_inner(), wrote: None }, loaded))
     }
@@ -58,11 +63,32 @@ impl Installed {
     /// # Errors
     /// It is wrong by now.
     pub fn load(&self) -> Result<LoadedPlan, Failure> {
+        self.load_unsaved(Vec::new())
+    }
+
+    /// The same with other texts for some files.
+    ///
+    /// # Errors
+    /// It would be wrong.
+    pub fn load_unsaved(&self, unsaved: Vec<(PathBuf, Vec<u8>)>) -> Result<LoadedPlan, Failure> {
         let variable = |name: &str| match self.variables.get(name) {
             Some(value) => value.clone(),
             None => std::env::var(name).ok(),
         };
-        plan_file::load_with(&self.inputs, &variable)
+        plan_file::load_unsaved(&self.inputs, unsaved, &variable)
+    }
+
+    /// Remembers that Mainstay itself has given the file `install` wrote another text, and variables that it asks for
+    /// since.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn changed(&self, place: &Place, before: &str, after: &str) -> Result<(), Failure> {
+        let (mut now, _) = Installed::new(self.inputs.clone(), self.scope(), Vec::new())?;
+        now.variables.extend(self.variables.clone());
+        let ours = self.wrote.as_deref() == Some(before);
+        now.wrote = if ours { Some(after.to_owned()) } else { self.wrote.clone() };
+        if now == *self { Ok(()) } else { now.write(place) }
     }
 
     /// Writes it down.

@@ -88,6 +88,30 @@ impl Output {
         Ok(self.stdout.flush()?)
     }
 
+    /// What was changed, or with `dry_run` would be; `nothing` if all is so already.
+    ///
+    /// # Errors
+    /// Like [`text`](Output::text).
+    pub fn changes(
+        &mut self,
+        stack: &str,
+        lines: &[String],
+        dry_run: bool,
+        nothing: &str,
+    ) -> Result<(), Failure> {
+        if self.json {
+            let value = serde_json::json!({ "stack": stack, "dry_run": dry_run, "changes": lines });
+            return self.json(&value);
+        }
+        if lines.is_empty() {
+            self.line(&format!("{stack}: {nothing}"))?;
+        }
+        for line in lines {
+            self.line(&if dry_run { format!("would {line}") } else { line.clone() })?;
+        }
+        Ok(())
+    }
+
     /// A remark to standard error; an object there, too, if the reader is a program.
     pub fn note(&self, text: &str) {
         if self.quiet {

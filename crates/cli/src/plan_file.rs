@@ -52,6 +52,18 @@ pub fn load(files: &[PathBuf], over: &Over) -> Result<LoadedPlan, Failure> {
 /// # Errors
 /// Everything that is wrong with it, as the failure's details.
 pub fn load_with(inputs: &Inputs, variable: &dyn Fn(&str) -> Option<String>) -> Result<LoadedPlan, Failure> {
+    load_unsaved(inputs, Vec::new(), variable)
+}
+
+/// The same, with other texts for some of the files.
+///
+/// # Errors
+/// Everything that is wrong with it, as the failure's details.
+pub fn load_unsaved(
+    inputs: &Inputs,
+    unsaved: Vec<(PathBuf, Vec<u8>)>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<LoadedPlan, Failure> {
     let files = inputs.files.as_slice();
     let asked = Asked {
         settings: inputs.settings.clone(),
@@ -59,7 +71,7 @@ pub fn load_with(inputs: &Inputs, variable: &dyn Fn(&str) -> Option<String>) -> 
         profiles: inputs.profiles.clone(),
         effective: true,
     };
-    let request = Request { files: files.to_vec(), environment: inputs.environment.clone(), asked };
+    let request = Request { files: files.to_vec(), environment: inputs.environment.clone(), asked, unsaved };
     let loaded = mainstay_config::load_all(&request, variable);
     match loaded.plan {
         Some(plan) => {

@@ -38,7 +38,12 @@ fn names(done: &Done) -> Vec<String> {
         let stack = stack["name"].as_str().unwrap_or_default().to_owned();
         services.into_iter().map(move |s| format!("{stack}/{}", s["name"].as_str().unwrap_or_default()))
     };
-    value["stacks"].as_array().expect("stacks").iter().flat_map(|stack| of(stack).collect::<Vec<_>>()).collect()
+    value["stacks"]
+        .as_array()
+        .expect("stacks")
+        .iter()
+        .flat_map(|stack| of(stack).collect::<Vec<_>>())
+        .collect()
 }
 
 #[test]
@@ -90,7 +95,10 @@ fn whole_stacks_are_asked_as_their_services_are() {
     let home = three_stacks();
     let state = |stack: &str, name: &str| home.service(stack, name)["state"].clone();
     let said = home.ok(&["pause", "shop"]);
-    assert!(said.contains("api: paused") && said.contains("web: paused") && !said.contains("later"), "{said}");
+    assert!(
+        said.contains("api: paused") && said.contains("web: paused") && !said.contains("later"),
+        "{said}"
+    );
     assert_eq!(state("jobs", "web"), "running");
     home.ok(&["continue", "shop"]);
     assert_eq!(state("shop", "web"), "running");

@@ -290,7 +290,7 @@ fn string(text: &str) -> String {
     quoted(&text.replace('$', "$$"))
 }
 
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::context::Context;
+use crate::effective::quoted;
 use crate::elements::stack::STACK;
 use crate::keys::{Form, Key, MapKey, Section};
 use crate::nearest::nearest;
@@ -224,18 +225,40 @@ fn key_end(text: &str) -> Option<usize> {
     None
 }
 
+/// `KEY=VALUE` as [`set`] understands it, as a file would have it: the parts of the key, behind those of `below`, and the
+/// value in TOML.
+pub(crate) fn setting(text: &str, below: &[&str]) -> Result<(Vec<String>, String), String> {
+    let path = key_end(text).and_then(|end| Some((end, syntax::key(&text[..end])?)));
+    let (end, own) = path.ok_or_else(|| format!("`{text}` is no KEY=VALUE"))?;
+    let keys = below.iter().map(|key| (*key).to_owned()).chain(own.into_iter().map(|(key, _)| key));
+    let keys: Vec<String> = keys.collect();
+    let form = keys.iter().try_fold(&ROOT, |form, key| child(form, key));
+    let value = text[end + 1..].trim();
+    if as_toml(0, value, 0, form).is_some() {
+        return Ok((keys, value.to_owned()));
+    }
+    // Nobody means a text by it.
+    if value.starts_with(['[', '{']) {
+        return Err(format!("{value} is no list or table in TOML"));
+    }
+    Ok((keys, quoted(value)))
+}
+
 /// A value as a person writes it on a command line: TOML, if it is TOML of a kind that the key takes; else the text
 /// itself.
 fn value_of(source: usize, text: &str, offset: usize, form: Option<&'static Form>) -> Node {
-    let node = syntax::single(source, text, offset).filter(|node| match &node.value {
+    as_toml(source, text, offset, form).unwrap_or_else(|| Node {
+        span: Span { source, start: offset, end: offset + text.len() },
+        value: Value::Text(Text { raw: text.to_owned(), verbatim: Some(offset) }),
+    })
+}
+
+fn as_toml(source: usize, text: &str, offset: usize, form: Option<&'static Form>) -> Option<Node> {
+    syntax::single(source, text, offset).filter(|node| match &node.value {
         Value::Text(_) | Value::List(_) | Value::Table(_) => true,
         Value::Integer(..) => form.is_none_or(takes_integers),
         Value::Bool(_) => form.is_none_or(takes_truth),
         Value::Decimal | Value::Date | Value::Null | Value::Broken => false,
-    });
-    node.unwrap_or_else(|| Node {
-        span: Span { source, start: offset, end: offset + text.len() },
-        value: Value::Text(Text { raw: text.to_owned(), verbatim: Some(offset) }),
     })
 }
 

@@ -119,6 +119,15 @@ pub struct Asked {
     pub effective: bool,
 }
 
+/// A setting in the form of `--set`, `KEY=VALUE`, as a TOML file has it: the parts of the key, behind those of `below`, and
+/// the value in TOML. Whether the key is known shows when the file is read.
+///
+/// # Errors
+/// It has no key, or half a list for a value.
+pub fn setting(text: &str, below: &[&str]) -> Result<(Vec<String>, String), String> {
+    layers::setting(text, below)
+}
+
 /// Reads a configuration of one file from its text.
 ///
 /// `source_name` is what messages call it; its ending says how it is written.

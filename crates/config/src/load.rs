@@ -22,6 +22,8 @@ pub struct Request {
     pub environment: Option<String>,
     /// What goes over the files.
     pub asked: Asked,
+    /// Texts that are taken for those of files, as if they had been saved: to try a change.
+    pub unsaved: Vec<(PathBuf, Vec<u8>)>,
 }
 
 /// Reads the configuration file at `path`, for the system this runs on. `env` gives the variables that `${…}` means.
@@ -75,7 +77,7 @@ fn read(request: &Request) -> Result<Vec<Found>, Refusal> {
     }
     let mut found: Vec<Found> = Vec::new();
     for path in &request.files {
-        let file = one(path, false)?;
+        let file = one(path, false, &request.unsaved)?;
         if let Some(other) = found.iter().find(|other| other.absolute == file.absolute) {
             let message = format!("{} is named twice", other.name);
             return Err((file.absolute, message, Some("name each file once".to_owned())));
@@ -99,7 +101,7 @@ fn read(request: &Request) -> Result<Vec<Found>, Refusal> {
         let there: Vec<&PathBuf> = candidates.iter().filter(|candidate| candidate.is_file()).collect();
         match there.as_slice() {
             [] => looked_for.push(candidates[0].display().to_string()),
-            [only] => overlays.push(one(only, true)?),
+            [only] => overlays.push(one(only, true, &request.unsaved)?),
             [one, other, ..] => {
                 let message = format!("both {} and {} are there", one.display(), other.display());
                 return Err((first, message, Some("keep one of them".to_owned())));
@@ -116,10 +118,12 @@ fn read(request: &Request) -> Result<Vec<Found>, Refusal> {
     Ok(found)
 }
 
-fn one(path: &Path, overlay: bool) -> Result<Found, Refusal> {
+fn one(path: &Path, overlay: bool, unsaved: &[(PathBuf, Vec<u8>)]) -> Result<Found, Refusal> {
     let absolute =
         std::path::absolute(path).map_err(|error| (path.to_owned(), cannot_read(path, &error), None))?;
-    let bytes = read_bounded(&absolute).map_err(|error| {
+    let unsaved = unsaved.iter().find(|(name, _)| name == path || *name == absolute);
+    let bytes = unsaved.map_or_else(|| read_bounded(&absolute), |(_, bytes)| Ok(bytes.clone()));
+    let bytes = bytes.map_err(|error| {
         let hint = match error.kind() {
             io::ErrorKind::NotFound => Some("write one, or name another with -f FILE".to_owned()),
             io::ErrorKind::IsADirectory => Some("name the file in it".to_owned()),

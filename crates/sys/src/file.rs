@@ -17,3 +17,31 @@ use windows as platform;
 pub fn write_atomic(path: &Path, bytes: &[u8], private: bool) -> io::Result<()> {
     platform::write_atomic(path, bytes, private)
 }
+
+/// Gives a file that is there another content, as [`write_atomic`] does, and leaves it to its owner with the rights that it
+/// has. A link stays one: the file that it leads to is changed.
+pub fn rewrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    platform::rewrite(path, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rewritten_file_stays_as_it_was_but_for_its_content() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("mainstay.toml");
+        std::fs::write(&path, "old").expect("a file");
+        let mut rights = std::fs::metadata(&path).expect("there").permissions();
+        platform::tests::unusual(&mut rights);
+        std::fs::set_permissions(&path, rights.clone()).expect("ours");
+        rewrite(&path, b"new, longer").expect("written");
+        assert_eq!(std::fs::read_to_string(&path).expect("read"), "new, longer");
+        assert_eq!(std::fs::metadata(&path).expect("there").permissions(), rights);
+        assert_eq!(std::fs::read_dir(dir.path()).expect("a directory").count(), 1);
+        let error = rewrite(&dir.path().join("none"), b"x").expect_err("it is not there");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().contains("none"), "{error}");
+    }
+}

@@ -1,6 +1,5 @@
 //! `mainstay install`
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use mainstay_service::manager::Scope;
 use mainstay_service::{Definition, Dependency, KillMode, Start};
 
 use crate::args::Over;
+use crate::edit_toml;
 use crate::failure::{ExitStatus, Failure, Outcome};
 use crate::installed::{self, Installed};
 use crate::output::Output;
@@ -103,6 +103,8 @@ const START_TIME: Duration = Duration::from_secs(300);
 /// The keeper's loop turns once a second.
 const WATCHDOG: Duration = Duration::from_secs(60);
 
+const SO_ALREADY: &str = "is installed so already";
+
 /// Waiting for a start has an end.
 const UP_TIME: Duration = Duration::from_secs(180);
 
@@ -113,7 +115,9 @@ const UP_TIME: Duration = Duration::from_secs(180);
 pub fn run(args: &Install, output: &mut Output) -> Outcome {
     let scope = if args.user { Scope::User } else { Scope::System };
     let written = match (&args.name, &args.program) {
-        (Some(name), Some(program)) => Some(Written::new(name, program, &args.arguments)?),
+        (Some(name), Some(program)) => {
+            Some(Written::new(name, program, &args.arguments)?.over(&Place::of(name)?)?)
+        }
         _ => None,
     };
     let files = match &written {
@@ -124,14 +128,10 @@ pub fn run(args: &Install, output: &mut Output) -> Outcome {
         return Err(Failure::usage(format!("there is no {} here", stack::CONFIG))
             .hint("`mainstay install NAME PROGRAM ARGS` installs one program, `-f FILE` a whole stack"));
     }
-    let place_of = |name: &str| Place::of(name);
-    if let Some(written) = &written {
-        written.check(&place_of(&written.name)?)?;
-    }
     let before = written.as_ref().map(|written| std::fs::read(&written.path).ok());
     let (installed, loaded) = read(args, scope, &files, written.as_ref())?;
     plan_file::warn(output, &loaded.warnings);
-    let place = place_of(&loaded.plan.stack)?;
+    let place = Place::of(&loaded.plan.stack)?;
     let manager = mainstay_service::manager::Manager::native(scope).map_err(installed::failure)?;
     let definition = definition(args, &loaded.plan)?;
     // First without effect: what cannot be is found before anything is written.
@@ -143,7 +143,8 @@ pub fn run(args: &Install, output: &mut Output) -> Outcome {
         lines.insert(0, format!("write {}:{text}", written.path.display()));
     }
     if args.dry_run {
-        return say(output, &place, &lines, true);
+        output.changes(&place.name, &lines, true, SO_ALREADY)?;
+        return Ok(ExitStatus::Done);
     }
     let earlier = Installed::read(&place);
     let done = written
@@ -155,7 +156,7 @@ pub fn run(args: &Install, output: &mut Output) -> Outcome {
         take_back(&place, written.as_ref().zip(before), earlier);
         return Err(failure);
     }
-    say(output, &place, &lines, false)?;
+    output.changes(&place.name, &lines, false, SO_ALREADY)?;
     if args.now {
         manager.start(&place.name, UP_TIME).map_err(installed::failure)?;
         output.note(&format!("{0} is up; `mainstay status --stack {0}` shows it", place.name));
@@ -165,22 +166,7 @@ pub fn run(args: &Install, output: &mut Output) -> Outcome {
     Ok(ExitStatus::Done)
 }
 
-fn say(output: &mut Output, place: &Place, lines: &[String], dry_run: bool) -> Outcome {
-    if output.json {
-        output.json(&serde_json::json!({ "stack": place.name, "dry_run": dry_run, "changes": lines }))?;
-        return Ok(ExitStatus::Done);
-    }
-    if lines.is_empty() {
-        output.line(&format!("{}: is installed so already", place.name))?;
-    }
-    for line in lines {
-        let line = if dry_run { format!("would {line}") } else { line.clone() };
-        output.line(&line)?;
-    }
-    Ok(ExitStatus::Done)
-}
-
-/// Reads the configuration; one that is to be written is read from a file beside it that goes again.
+/// Reads the configuration; one that is to be written as if it were there.
 fn read(
     args: &Install,
     scope: Scope,
@@ -188,14 +174,10 @@ fn read(
     written: Option<&Written>,
 ) -> Result<(Installed, plan_file::LoadedPlan), Failure> {
     let Some(written) = written else {
-        return Installed::new(plan_file::inputs(files, &args.over), scope);
+        return Installed::new(plan_file::inputs(files, &args.over), scope, Vec::new());
     };
-    let trial = std::env::temp_dir().join(format!("mainstay-install-{}.toml", std::process::id()));
-    std::fs::write(&trial, &written.text).map_err(|error| Failure::io("write", trial.display(), &error))?;
-    let result = Installed::new(plan_file::inputs(std::slice::from_ref(&trial), &args.over), scope);
-    let _ = std::fs::remove_file(&trial);
-    let (mut installed, loaded) = result?;
-    installed.inputs.files = files.to_vec();
+    let text = vec![(written.path.clone(), written.text.clone().into_bytes())];
+    let (mut installed, loaded) = Installed::new(plan_file::inputs(files, &args.over), scope, text)?;
     installed.wrote = Some(written.text.clone());
     Ok((installed, loaded))
 }
@@ -254,6 +236,9 @@ fn definition(args: &Install, plan: &mainstay_core::Plan) -> Result<Definition, 
 struct Written {
     name: String,
     path: PathBuf,
+    /// Values in TOML.
+    command: String,
+    working_dir: Option<String>,
     text: String,
 }
 
@@ -274,27 +259,41 @@ impl Written {
         let Some(word) = program.to_str() else {
             return Err(Failure::usage(format!("the path {} is not Unicode", program.display())));
         };
-        let mut command = quoted(word);
-        for argument in arguments {
-            let _ = write!(command, ", {}", quoted(argument));
-        }
-        let mut text = format!(
-            "# Made by `mainstay install`. Change it as you like; `mainstay restart {name}` takes it.\n\
-             name = {0}\n\n[service.{0}]\ncommand = [{command}]\n",
+        let words = std::iter::once(word).chain(arguments.iter().map(String::as_str)).map(quoted);
+        let directory = program.parent().filter(|_| program.is_absolute()).and_then(Path::to_str);
+        let mut written = Written {
+            name: name.to_owned(),
+            path,
+            command: format!("[{}]", words.collect::<Vec<_>>().join(", ")),
+            working_dir: directory.map(quoted),
+            text: String::new(),
+        };
+        let settings: String =
+            written.settings().iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        written.text = format!(
+            "# Made by `mainstay install`. Change it as you like, with `mainstay set {name}` or an editor.\n\
+             name = {0}\n\n[service.{0}]\n{settings}",
             quoted(name)
         );
-        if let Some(directory) = program.parent().filter(|_| program.is_absolute()).and_then(Path::to_str) {
-            let _ = writeln!(text, "working_dir = {}", quoted(directory));
-        }
-        Ok(Written { name: name.to_owned(), path, text })
+        Ok(written)
     }
 
-    /// Whether it may be written: what a person has changed is theirs.
-    fn check(&self, place: &Place) -> Result<(), Failure> {
-        let Ok(there) = std::fs::read_to_string(&self.path) else { return Ok(()) };
+    /// Takes over what `mainstay set` has put into the file that is there. What a person has changed is theirs.
+    fn over(mut self, place: &Place) -> Result<Written, Failure> {
+        let Ok(there) = std::fs::read_to_string(&self.path) else { return Ok(self) };
         let ours = Installed::read(place).and_then(|installed| installed.wrote);
-        if there == self.text || ours.as_deref() == Some(there.as_str()) {
-            return Ok(());
+        if there == self.text {
+            return Ok(self);
+        }
+        if ours.as_deref() == Some(there.as_str())
+            && let Ok(mut document) = there.parse()
+            && self.settings().iter().all(|(key, value)| {
+                let path = ["service", &self.name, key].map(str::to_owned);
+                edit_toml::set(&mut document, &path, value).is_ok()
+            })
+        {
+            self.text = document.to_string();
+            return Ok(self);
         }
         Err(Failure::usage(format!("{} is there and was changed by hand", self.path.display())).hint(
             format!(
@@ -302,6 +301,13 @@ impl Written {
                 self.path.display()
             ),
         ))
+    }
+
+    /// What it says of its service.
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        let mut settings = vec![("command", self.command.clone())];
+        settings.extend(self.working_dir.clone().map(|dir| ("working_dir", dir)));
+        settings
     }
 
     fn write(&self) -> Result<(), Failure> {

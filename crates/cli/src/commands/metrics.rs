@@ -7,12 +7,12 @@ use mainstay_api::types::{History, HistoryQuery, StackUsage, Usage, UsageQuery};
 use crate::act::resolve;
 use crate::args::{self, Select};
 use crate::failure::{ExitStatus, Failure, Outcome};
+use crate::names;
 use crate::output::Output;
 use crate::output::plot::{self, Unit};
 use crate::output::table::{Cell, Column, Table};
 use crate::output::words;
 use crate::runtime::block_on;
-use crate::names;
 
 /// Show what services use
 ///

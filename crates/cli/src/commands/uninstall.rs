@@ -63,17 +63,6 @@ pub fn run(args: &Uninstall, output: &mut Output) -> Outcome {
             std::fs::remove_dir_all(path).map_err(|error| Failure::io("remove", path.display(), &error))?;
         }
     }
-    if output.json {
-        let value = serde_json::json!({ "stack": place.name, "dry_run": args.dry_run, "changes": lines });
-        output.json(&value)?;
-        return Ok(ExitStatus::Done);
-    }
-    if lines.is_empty() {
-        output.line(&format!("{}: is not installed", place.name))?;
-    }
-    for line in lines {
-        let line = if args.dry_run { format!("would {line}") } else { line };
-        output.line(&line)?;
-    }
+    output.changes(&place.name, &lines, args.dry_run, "is not installed")?;
     Ok(ExitStatus::Done)
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::act::{resolve_or_all, watch};
 use crate::args::{self, Select};
 use crate::failure::{ExitStatus, Failure, Outcome};
+use crate::names;
 use crate::output::{Output, words};
 use crate::runtime::block_on;
-use crate::names;
 use crate::wait::{Goal, Verdict};
 
 /// Wait until services are as wanted; asks nothing of them

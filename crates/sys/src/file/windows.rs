@@ -14,7 +14,7 @@ use windows_sys::Win32::Foundation::{
 use windows_sys::Win32::Storage::FileSystem::{
     CREATE_NEW, CreateFileW, DELETE, FILE_ATTRIBUTE_NORMAL, FILE_RENAME_INFO, FILE_SHARE_DELETE,
     FILE_SHARE_READ, FileRenameInfoEx, MOVEFILE_REPLACE_EXISTING, MOVEFILE_WRITE_THROUGH, MoveFileExW,
-    SetFileInformationByHandle,
+    ReplaceFileW, SetFileInformationByHandle,
 };
 
 use crate::win::security::{Account, Object};
@@ -36,6 +36,25 @@ pub(super) fn write_atomic(path: &Path, bytes: &[u8], private: bool) -> io::Resu
         let _ = std::fs::remove_file(&beside);
     }
     result.map_err(|e| explain(format_args!("cannot write {}", path.display()), &e))
+}
+
+pub(super) fn rewrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let told = |error: io::Error| explain(format_args!("cannot change {}", path.display()), &error);
+    let path = std::fs::canonicalize(path).map_err(told)?;
+    let beside = temporary(&path)?;
+    let result = write_new(&beside, bytes, true).and_then(|file| {
+        drop(file);
+        // What the old file had is given to the new one: its access list, its attributes, its owner.
+        let (from, to) = (long_path(&beside)?, long_path(&path)?);
+        // SAFETY: both names end with a NUL and outlive the call; there is no backup.
+        check(unsafe {
+            ReplaceFileW(to.as_ptr(), from.as_ptr(), std::ptr::null(), 0, std::ptr::null(), std::ptr::null())
+        })
+    });
+    if result.is_err() {
+        let _ = std::fs::remove_file(&beside);
+    }
+    result.map_err(told)
 }
 
 /// A name that no other write uses, in the same directory.
@@ -132,8 +151,11 @@ fn rename_through(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// Windows keeps no more in `Permissions` than whether a file may be written, and this one may.
+    pub(in super::super) fn unusual(_rights: &mut std::fs::Permissions) {}
 
     fn names(dir: &Path) -> Vec<String> {
         let mut names: Vec<String> = std::fs::read_dir(dir)

@@ -1,0 +1,102 @@
+//! `mainstay set`
+
+use std::path::{Path, PathBuf};
+
+use mainstay_config::{EffectiveValue, setting};
+use toml_edit::DocumentMut;
+
+use crate::args::Select;
+use crate::edit_toml;
+use crate::failure::{Failure, Outcome};
+use crate::names;
+use crate::output::Output;
+use crate::own_file::{OwnFile, service};
+
+/// Change settings in the configuration of a stack
+///
+/// Comments and order of the file stay. A change that the configuration does not allow is refused, and nothing is
+/// written. `set api limits.memory=1GB` is for the service api; for a stack of several services keys are those
+/// of the file, such as service.api.limits.memory.
+#[derive(Debug, clap::Args)]
+pub struct Set {
+    /// Only say what would be changed
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Take a setting out of the file
+    #[arg(long = "unset", value_name = "KEY")]
+    unset: Vec<String>,
+
+    /// Change this file of a stack that has several [default: the first]
+    #[arg(long = "in", value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// The service, or the stack
+    #[arg(value_name = "SERVICE")]
+    name: String,
+
+    /// The settings, as for --set of `mainstay up`
+    #[arg(value_name = "KEY=VALUE", required_unless_present = "unset")]
+    settings: Vec<String>,
+}
+
+/// Does it.
+///
+/// # Errors
+/// The settings are wrong, or the file is none that can be changed so.
+pub fn run(args: &Set, output: &mut Output) -> Outcome {
+    let meant = names::meant_in_one(&Select::default(), std::slice::from_ref(&args.name))?;
+    let own = OwnFile::of(&meant.place)?;
+    let file = match &args.file {
+        Some(file) => std::path::absolute(file).map_err(|e| Failure::io("find", file.display(), &e))?,
+        None => own.first().to_owned(),
+    };
+    let ending = file.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+    if ending.as_deref().is_some_and(|ending| ["yaml", "yml", "json"].contains(&ending)) {
+        return Err(Failure::usage(format!("{} is no TOML, and set changes TOML only", file.display()))
+            .hint(format!("`mainstay edit {}` opens it in your editor", args.name)));
+    }
+    let loaded = own.load()?;
+    let service = service(&meant, &loaded)?;
+    let below: Vec<&str> = service.as_deref().map(|name| vec!["service", name]).unwrap_or_default();
+    let wrong = |text: String| Failure::usage(format!("{}: {text}", file.display()));
+    let mut document: DocumentMut = own.read(&file)?.parse().map_err(|e| wrong(format!("{e}")))?;
+    let mut set = Vec::new();
+    for text in &args.settings {
+        let below = if text.starts_with("service.") { &[] } else { below.as_slice() };
+        let (keys, value) = setting(text, below)
+            .map_err(|error| Failure::usage(error).hint("write it like limits.memory=1GB"))?;
+        edit_toml::set(&mut document, &keys, &value).map_err(wrong)?;
+        set.push(keys);
+    }
+    for text in &args.unset {
+        let mut keys: Vec<String> = below.iter().map(|key| (*key).to_owned()).collect();
+        keys.extend(edit_toml::keys(text).ok_or_else(|| Failure::usage(format!("`{text}` is no key")))?);
+        edit_toml::unset(&mut document, &keys).map_err(wrong)?;
+    }
+    let change = own.try_text(&file, document.to_string())?;
+    if let Some(change) = &change {
+        for keys in &set {
+            if let Some(over) = set_over(keys, &change.loaded.effective.values, &file) {
+                output.warning(&format!(
+                    "{} has no effect: {} says {}",
+                    keys.join("."),
+                    over.origin,
+                    over.value
+                ));
+            }
+        }
+    }
+    own.make(change, args.dry_run, output)
+}
+
+/// The value that counts, if it is not the one of this file.
+fn set_over<'v>(keys: &[String], values: &'v [EffectiveValue], file: &Path) -> Option<&'v EffectiveValue> {
+    let (service, key) = match keys {
+        [table, service, rest @ ..] if table == "service" => (Some(service.as_str()), rest.join(".")),
+        all => (None, all.join(".")),
+    };
+    let value = values.iter().find(|value| value.service.as_deref() == service && value.key == key)?;
+    let own = format!("{}:", file.display());
+    (!value.origin.contains(&own) && value.origin != "default").then_some(value)
+}
