@@ -4,6 +4,7 @@
 mod bench;
 mod demo;
 mod lint;
+mod machine;
 mod packages;
 mod run;
 mod schema;

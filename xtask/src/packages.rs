@@ -28,6 +28,8 @@ pub const REAL: &[Need] = &[
     need("faketime", "faketime"),
     need("prometheus", "prometheus"),
 ];
+/// To boot a root folder in a container.
+pub const MACHINE: &[Need] = &[need("systemd-nspawn", "systemd-container"), need("nsenter", "util-linux")];
 /// To make a root folder with a newer Debian.
 pub const DEBOOTSTRAP: &[Need] = &[need("debootstrap", "debootstrap"), need("unshare", "util-linux")];
 

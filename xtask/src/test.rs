@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::run::{Done, cargo, installed, root, run, target};
-use crate::{lint, packages, wine};
+use crate::{lint, machine, packages, wine};
 
 /// Programs that the end-to-end tests start; built beside `mainstay`.
 const PROGRAMS: [&str; 6] = ["-p", "mainstay-cli", "-p", "mainstay-fixture", "-p", "mainstay-demo"];
@@ -27,6 +27,7 @@ pub fn all() -> Done {
 pub fn linux() -> Done {
     packages::install(packages::BUILD)?;
     packages::install(packages::REAL)?;
+    machine::prepare()?;
     run(cargo().args(["build", "--locked"]).args(PROGRAMS))?;
     build_go_example(None)?;
     if installed("cargo-nextest") {

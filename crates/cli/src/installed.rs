@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{ExitStatus, Failure};
 use crate::plan_file::{self, Inputs, LoadedPlan};
-use crate::stack::Place;
+use crate::stack::{Place, remove_empty};
 
 /// `state/installed.json`. Private like the directory that it is in: variables may be secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,7 +113,10 @@ impl Installed {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(Failure::io("remove", path.display(), &error))
             }
-            _ => Ok(()),
+            _ => {
+                remove_empty(Some(&place.dirs.state));
+                Ok(())
+            }
         }
     }
 

@@ -112,6 +112,17 @@ impl Place {
     }
 }
 
+/// Removes directories of Mainstay's that are empty, from this one up: they go with the last that was in them.
+pub fn remove_empty(dir: Option<&Path>) {
+    let named = |dir: &Path| dir.file_name().is_some_and(|name| name.eq_ignore_ascii_case("mainstay"));
+    let ours = |dir: &&Path| dir.ancestors().take(3).any(named);
+    for dir in dir.into_iter().flat_map(Path::ancestors).take_while(ours) {
+        if std::fs::remove_dir(dir).is_err() {
+            return;
+        }
+    }
+}
+
 fn is_locked(path: &Path) -> bool {
     let Ok(file) = File::open(path) else { return false };
     // Shared, so that two that look at the same time do not take each other for a keeper.

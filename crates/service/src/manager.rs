@@ -138,6 +138,14 @@ impl Manager {
         self.0.name()
     }
 
+    /// Whether this account may install and remove services.
+    ///
+    /// # Errors
+    /// It may not; in words who may.
+    pub fn check_rights(&self) -> Result<(), Error> {
+        self.0.check_rights()
+    }
+
     /// Installs a service, or changes the one that is there. Says each thing that was done, or with `dry_run` would be;
     /// nothing if all is so already. What was begun is taken back when it cannot be ended.
     ///

@@ -12,7 +12,7 @@ use crate::failure::{ExitStatus, Failure, Outcome};
 use crate::installed::{self, Installed};
 use crate::output::Output;
 use crate::plan_file;
-use crate::stack::{self, Place};
+use crate::stack::{self, Place, remove_empty};
 use crate::wait::longest_stop;
 
 /// Make a program or a stack a service of the system, started at boot
@@ -146,6 +146,7 @@ pub fn run(args: &Install, output: &mut Output) -> Outcome {
         output.changes(&place.name, &lines, true, SO_ALREADY)?;
         return Ok(ExitStatus::Done);
     }
+    manager.check_rights().map_err(installed::failure)?;
     let earlier = Installed::read(&place);
     let done = written
         .as_ref()
@@ -188,6 +189,7 @@ fn take_back(place: &Place, written: Option<(&Written, Option<Vec<u8>>)>, earlie
             Some(bytes) => mainstay_sys::file::write_atomic(&written.path, &bytes, true),
             None => std::fs::remove_file(&written.path),
         };
+        remove_empty(written.path.parent());
     }
     let _ = match earlier {
         Some(earlier) => earlier.write(place),

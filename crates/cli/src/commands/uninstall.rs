@@ -1,9 +1,11 @@
 //! `mainstay uninstall`
 
+use std::path::PathBuf;
+
 use crate::failure::{ExitStatus, Failure, Outcome};
 use crate::installed::{self, Installed};
 use crate::output::Output;
-use crate::stack::Place;
+use crate::stack::{Place, remove_empty};
 use crate::wait::longest_stop;
 
 /// Take a stack away from the system again: stop it, then remove its service
@@ -50,17 +52,19 @@ pub fn run(args: &Uninstall, output: &mut Output) -> Outcome {
         return Err(Failure::failed(format!("stack {} is up, and not as a service", place.name))
             .hint(format!("`mainstay down --stack {}` stops it", place.name)));
     }
-    let there = |path: &std::path::PathBuf| args.purge && path.exists();
+    let there = |path: &PathBuf| args.purge && path.exists();
     let dirs = [&place.dirs.run, &place.dirs.state, &place.dirs.log];
     lines.extend(remove.iter().map(|path| format!("remove {}", path.display())));
     lines.extend(dirs.iter().filter(|path| there(path)).map(|path| format!("remove {}", path.display())));
     if !args.dry_run {
         for path in remove {
             std::fs::remove_file(&path).map_err(|error| Failure::io("remove", path.display(), &error))?;
+            remove_empty(path.parent());
         }
         Installed::remove(&place)?;
         for path in dirs.iter().filter(|path| there(path)) {
             std::fs::remove_dir_all(path).map_err(|error| Failure::io("remove", path.display(), &error))?;
+            remove_empty(path.parent());
         }
     }
     output.changes(&place.name, &lines, args.dry_run, "is not installed")?;

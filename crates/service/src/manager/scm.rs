@@ -228,6 +228,10 @@ impl Native {
     }
 
     #[expect(clippy::unused_self, reason = "there are two on Unix")]
+    pub(super) fn check_rights(&self) -> Done {
+        manager("install services", ServiceManagerAccess::CREATE_SERVICE).map(drop)
+    }
+
     pub(super) fn install(&self, definition: &Definition, dry_run: bool) -> Done<Vec<String>> {
         let what = format!("installing the service {}", definition.name);
         let access = ServiceAccess::QUERY_CONFIG | ServiceAccess::QUERY_STATUS;
