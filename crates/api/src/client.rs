@@ -14,8 +14,9 @@ use tokio::time::Instant;
 
 use crate::http::{self, Answer, Connector, Failure, Outgoing};
 use crate::types::{
-    Accepted, Action, AddService, Changes, EventsQuery, History, HistoryQuery, LogsQuery, Notify, Problem,
-    Record, Recording, Service, Signal, Signalled, Stack, StackUsage, Upgrade, UsageQuery, Version,
+    Accepted, Action, AddService, Apply, Changes, EventsQuery, History, HistoryQuery, LogsQuery, Notify,
+    Problem, Record, Recording, RefusedConfiguration, Reloading, Revision, Rollback, Service, Signal,
+    Signalled, Stack, StackUsage, Upgrade, UsageQuery, Version,
 };
 use crate::{ClientError, Events, Logs, routes};
 
@@ -213,6 +214,38 @@ impl Client {
     /// See [`ClientError`].
     pub async fn record(&self, record: Record) -> Result<Recording, ClientError> {
         self.post(routes::RECORD.to_owned(), &record, true).await
+    }
+
+    /// Applies a configuration, or tells what that would do.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; [`ClientError::Refused`] with status 409 while another one is being applied.
+    pub async fn apply(&self, apply: &Apply) -> Result<Reloading, ClientError> {
+        self.post(routes::APPLY.to_owned(), apply, apply.dry_run).await
+    }
+
+    /// Goes back to an earlier configuration.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; [`ClientError::Refused`] with status 404 if it is not kept.
+    pub async fn rollback(&self, rollback: Rollback) -> Result<Reloading, ClientError> {
+        self.post(routes::ROLLBACK.to_owned(), &rollback, false).await
+    }
+
+    /// The last ten configurations, oldest first.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn revisions(&self) -> Result<Vec<Revision>, ClientError> {
+        self.get(routes::REVISIONS.to_owned(), ANSWER_TIME).await
+    }
+
+    /// Tells of a configuration that cannot be applied.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn refused(&self, refused: &RefusedConfiguration) -> Result<Accepted, ClientError> {
+        self.post(routes::REFUSED.to_owned(), refused, false).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: String, time: Duration) -> Result<T, ClientError> {

@@ -146,6 +146,14 @@ endpoints! {
     history: History = Get(routes::HISTORY), types::HistoryQuery, () => types::History;
     /// What happened, oldest first.
     events: Events = Get(routes::EVENTS), types::EventsQuery, () => Stream<types::EventRecord>;
+    /// Brings the stack to another configuration, or tells what that would do. What comes of it is seen in the status.
+    apply: Apply = Post(routes::APPLY), (), types::Apply => types::Reloading;
+    /// Goes back to an earlier configuration, under a new number.
+    rollback: Rollback = Post(routes::ROLLBACK), (), types::Rollback => types::Reloading;
+    /// The last ten configurations, oldest first.
+    revisions: Revisions = Get(routes::REVISIONS), (), () => Vec<types::Revision>;
+    /// Tells of a configuration that cannot be applied.
+    refused: Refused = Post(routes::REFUSED), (), types::RefusedConfiguration => types::Accepted;
     /// Replaces the daemon by one made from another program. The services go on.
     upgrade: Upgrade = Post(routes::UPGRADE), (), types::Upgrade => types::Accepted;
     /// Turns the recording of the daemon's inputs on or off.

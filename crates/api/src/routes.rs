@@ -36,6 +36,14 @@ pub const LOGS: &str = "/v1/services/{name}/logs";
 pub const HISTORY: &str = "/v1/services/{name}/history";
 /// `GET` with an [`EventsQuery`]: an [`EventRecord`](crate::types::EventRecord) per line.
 pub const EVENTS: &str = "/v1/events";
+/// `POST` of an [`Apply`](crate::types::Apply): a [`Reloading`](crate::types::Reloading).
+pub const APPLY: &str = "/v1/apply";
+/// `POST` of a [`Rollback`](crate::types::Rollback): a [`Reloading`](crate::types::Reloading).
+pub const ROLLBACK: &str = "/v1/rollback";
+/// `GET`: a list of [`Revision`](crate::types::Revision).
+pub const REVISIONS: &str = "/v1/revisions";
+/// `POST` of a [`RefusedConfiguration`](crate::types::RefusedConfiguration).
+pub const REFUSED: &str = "/v1/refused";
 /// `POST` of an [`Upgrade`](crate::types::Upgrade).
 pub const UPGRADE: &str = "/v1/upgrade";
 /// `POST` of a [`Record`](crate::types::Record): a [`Recording`](crate::types::Recording).

@@ -5,9 +5,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    api, completions, config, continue_, debug, down, edit, events, explain, export, get, install, list,
-    logs, man, metrics, notify, pause, restart, rm, run, set, signal, start, status, stop, uninstall, up,
-    upgrade, version, wait,
+    api, apply, completions, config, continue_, debug, down, edit, events, explain, export, get, history, install,
+    list, logs, man, metrics, notify, pause, plan, restart, rm, rollback, run, set, signal, start, status, stop,
+    uninstall, up, upgrade, version, wait,
 };
 use crate::output::style::Choice;
 
@@ -71,6 +71,11 @@ pub enum Command {
     Run(run::Run),
     #[command(visible_aliases = ["remove", "delete"])]
     Rm(rm::Rm),
+    Plan(plan::Plan),
+    #[command(visible_alias = "reload")]
+    Apply(apply::Apply),
+    History(history::History),
+    Rollback(rollback::Rollback),
     #[command(subcommand)]
     Config(config::Config),
     #[command(subcommand)]

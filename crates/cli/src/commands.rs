@@ -1,6 +1,7 @@
 //! The commands, a file each: what they take and what they do.
 
 pub mod api;
+pub mod apply;
 pub mod completions;
 pub mod config;
 pub mod continue_;
@@ -11,6 +12,7 @@ pub mod events;
 pub mod explain;
 pub mod export;
 pub mod get;
+pub mod history;
 pub mod install;
 pub mod list;
 pub mod logs;
@@ -18,8 +20,10 @@ pub mod man;
 pub mod metrics;
 pub mod notify;
 pub mod pause;
+pub mod plan;
 pub mod restart;
 pub mod rm;
+pub mod rollback;
 pub mod run;
 pub mod set;
 pub mod signal;
@@ -62,6 +66,10 @@ pub fn dispatch(command: Command, output: &mut Output) -> Outcome {
         Command::Api(args) => api::run(&args, output),
         Command::Completions(args) => completions::run(&args, output),
         Command::Man(args) => man::run(&args, output),
+        Command::Plan(args) => plan::run(&args, output),
+        Command::Apply(args) => apply::run(&args, output),
+        Command::History(args) => history::run(&args, output),
+        Command::Rollback(args) => rollback::run(&args, output),
         Command::Config(args) => config::run(&args, output),
         Command::Notify(args) => notify::run(&args, output),
         Command::Install(args) => install::run(&args, output),

@@ -3,7 +3,7 @@
 use anstyle::Style;
 use mainstay_api::types::{EventBody, EventRecord};
 use mainstay_core::leak::Change;
-use mainstay_core::{Event, EventKind, ProbeKind, StateName};
+use mainstay_core::{Event, EventKind, ProbeKind, ReloadStage, StateName};
 
 use crate::output::style::{self, Paint};
 use crate::output::words;
@@ -36,6 +36,20 @@ pub fn words(event: &Event) -> String {
         EventKind::NotEnforced { limit } => limit.words(),
         EventKind::LimitHit { hits } => hits.words(),
         EventKind::Refused { reason } => format!("refused: {reason}"),
+        EventKind::Reload { revision, stage, detail } => {
+            let stage = match stage {
+                ReloadStage::Refused => "is refused",
+                ReloadStage::Begun => "is being applied",
+                ReloadStage::Applied => "is applied",
+                ReloadStage::Failed => "does not work, everything goes back",
+                ReloadStage::TakenBack => "is taken back, everything is as before",
+                ReloadStage::Abandoned => "is abandoned",
+            };
+            match detail.as_str() {
+                "" => format!("revision {revision} {stage}"),
+                detail => format!("revision {revision} {stage}: {detail}"),
+            }
+        }
     };
     words::printable(&text)
 }
@@ -57,6 +71,11 @@ pub fn colour(event: &Event) -> Style {
         | EventKind::BackOff { .. }
         | EventKind::Refused { .. } => style::UNSURE,
         EventKind::Leak { change: Change::Grows(_) } => style::UNSURE,
+        EventKind::Reload { stage, .. } => match stage {
+            ReloadStage::Applied => style::GOOD,
+            ReloadStage::Refused | ReloadStage::Failed | ReloadStage::TakenBack => style::BAD,
+            ReloadStage::Begun | ReloadStage::Abandoned => Style::new(),
+        },
         EventKind::Exited { exit, .. } if !exit.is_success() => style::UNSURE,
         EventKind::Requested { .. } | EventKind::Spawned { .. } | EventKind::StopStep { .. } => style::DIM,
         _ => Style::new(),
@@ -112,6 +131,7 @@ pub fn brief(event: &Event) -> Option<String> {
         | EventKind::Leak { .. }
         | EventKind::NotEnforced { .. }
         | EventKind::LimitHit { .. }
+        | EventKind::Reload { .. }
         | EventKind::Refused { .. } => return Some(words(event)),
     };
     Some(words::printable(&text))

@@ -25,6 +25,7 @@ mod output;
 mod own;
 mod own_file;
 mod plan_file;
+mod reload;
 mod runtime;
 mod stack;
 mod tails;

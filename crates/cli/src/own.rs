@@ -70,6 +70,7 @@ fn plan_at_start(stack: &str, running: &Running) -> Result<(Option<PathBuf>, Opt
             let stored = StoredPlan {
                 plan: loaded.plan,
                 config: config.as_ref().map(|path| path.to_string_lossy().into_owned()),
+                source: Some(loaded.source),
             };
             let offer = mainstay_keeper::plan_offer(&place.dirs.state);
             mainstay_daemon::write_plan_to(offer.clone(), &stored).map_err(|error| error.to_string())?;

@@ -6,11 +6,14 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use mainstay_config::{Asked, Diagnostics, Effective, Layout, Plan, Request};
+use mainstay_daemon::Source;
 
 use crate::args::Over;
 use crate::failure::{ExitStatus, Failure};
+use crate::installed::Installed;
 use crate::output::Output;
 use crate::output::words;
+use crate::stack::Place;
 
 /// A configuration without errors.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub struct LoadedPlan {
     pub effective: Effective,
     /// Warnings, if any.
     pub warnings: Diagnostics,
+    /// What it was read from.
+    pub source: Source,
 }
 
 /// What a configuration is made from, beside the variables that it asks for. All that is needed to read it again.
@@ -76,9 +81,53 @@ pub fn load_unsaved(
     match loaded.plan {
         Some(plan) => {
             let effective = loaded.effective.unwrap_or_default();
-            Ok(LoadedPlan { plan, effective, warnings: loaded.diagnostics })
+            let source = source(&request, &loaded.files);
+            Ok(LoadedPlan { plan, effective, warnings: loaded.diagnostics, source })
         }
         None => Err(refused(files, &loaded.diagnostics)),
+    }
+}
+
+/// Reads the configuration of a stack that is up, in the way that `mainstay up` did.
+///
+/// # Errors
+/// The stack has none; everything that is wrong with it.
+pub fn load_again(place: &Place) -> Result<LoadedPlan, Failure> {
+    let stored = place.plan()?;
+    let source = match (stored.source, stored.config) {
+        (Some(source), _) => source,
+        // Started by a version that did not keep the rest.
+        (None, Some(config)) => Source { files: vec![config], ..Source::default() },
+        (None, None) => {
+            return Err(Failure::usage(format!("stack {} was made without a configuration", place.name))
+                .hint("`mainstay run` and `mainstay rm` change it"));
+        }
+    };
+    let inputs = Inputs {
+        files: source.files.iter().map(PathBuf::from).collect(),
+        environment: source.environment,
+        settings: source.settings,
+        sets: source.sets,
+        profiles: source.profiles,
+    };
+    match Installed::read(place) {
+        // As at its next start: a service manager's environment is nobody's terminal.
+        Some(installed) if installed.inputs == inputs => installed.load(),
+        _ => load_with(&inputs, &variable),
+    }
+}
+
+fn source(request: &Request, read: &[PathBuf]) -> Source {
+    let text = |path: &PathBuf| {
+        std::path::absolute(path).unwrap_or_else(|_| path.clone()).to_string_lossy().into_owned()
+    };
+    Source {
+        files: request.files.iter().map(text).collect(),
+        environment: request.environment.clone(),
+        settings: request.asked.settings.clone(),
+        sets: request.asked.sets.clone(),
+        profiles: request.asked.profiles.clone(),
+        read: read.iter().map(text).collect(),
     }
 }
 

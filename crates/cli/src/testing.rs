@@ -64,6 +64,7 @@ pub fn stack(name: &str, services: Vec<Service>) -> Stack {
         containment: "cgroup".to_owned(),
         going_down: false,
         revision: 42,
+        configuration: mainstay_api::types::Configuration::default(),
         services,
     }
 }

@@ -1,7 +1,7 @@
 //! How stacks and services look: the table of `mainstay status`, and one service in full.
 
 use anstyle::Style;
-use mainstay_api::types::{Service, Stack};
+use mainstay_api::types::{Configuration, Service, Stack};
 use mainstay_core::StateName;
 
 use crate::output::style::{self, Paint};
@@ -36,6 +36,10 @@ pub fn is_well(service: &Service) -> bool {
 /// A stack: a line about itself, a table of its services, and below each that is not well the reason.
 pub fn stack(stack: &Stack, paint: Paint, width: Option<usize>) -> String {
     let mut text = headline(stack, paint, width);
+    if let Some(line) = configuration(&stack.configuration) {
+        text.push_str(&paint.apply(style::UNSURE, &words::printable(&line)));
+        text.push('\n');
+    }
     if stack.services.is_empty() {
         text.push_str("no services\n");
         return text;
@@ -62,6 +66,21 @@ pub fn stack(stack: &Stack, paint: Paint, width: Option<usize>) -> String {
     }
     text.push_str(&table.render(paint, width));
     text
+}
+
+/// What there is to say about the configuration, if it is not simply the newest one that runs.
+fn configuration(of: &Configuration) -> Option<String> {
+    let running = format!("running revision {}", of.revision);
+    if let Some(applying) = &of.applying {
+        let names: Vec<&str> = applying.waits_for.iter().map(|name| name.as_str()).collect();
+        let waits =
+            if names.is_empty() { String::new() } else { format!(", waits for {}", words::list(&names)) };
+        return Some(match &applying.going_back {
+            None => format!("{running}; revision {} is being applied{waits}", applying.revision),
+            Some(why) => format!("revision {} is being taken back{waits}: {why}", applying.revision),
+        });
+    }
+    of.trouble.as_ref().map(|trouble| format!("{running}; {trouble}"))
 }
 
 fn headline(stack: &Stack, paint: Paint, width: Option<usize>) -> String {

@@ -103,6 +103,16 @@ impl<'c, 'a> Writer<'c, 'a> {
         self.value(name, node, Some(form));
     }
 
+    /// A table at the top, with its defaults.
+    pub fn top(&mut self, name: &str, node: &Node, section: &'static Section) {
+        let Value::Table(entries) = &node.value else { return };
+        for entry in entries {
+            let form = section.key(&entry.key).map(|key| &key.form);
+            self.value(&format!("{name}.{}", key(&entry.key)), &entry.value, form);
+        }
+        self.defaults(name, section, node);
+    }
+
     /// A service, which stands at `node`.
     pub fn service(&mut self, name: &ServiceName, draft: &Draft, node: &Node) {
         self.service = Some(name.to_string());

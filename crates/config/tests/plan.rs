@@ -180,6 +180,11 @@ fn kitchen_sink() -> Plan {
             (name("migrate"), migrate),
             (name("worker"), worker),
         ]),
+        reload: mainstay_core::reload::ReloadSettings {
+            at_once: 3,
+            timeout: secs(120),
+            settle: Duration::ZERO,
+        },
     }
 }
 

@@ -117,4 +117,31 @@ pub enum EventKind {
         /// Why.
         reason: String,
     },
+    /// A changed configuration got so far.
+    Reload {
+        /// Its number.
+        revision: u64,
+        /// How far.
+        stage: ReloadStage,
+        /// Who asked and what is done; or why it is refused or taken back.
+        detail: String,
+    },
+}
+
+/// How far a changed configuration got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReloadStage {
+    /// It cannot be applied; nothing changed.
+    Refused,
+    /// Applying it has begun.
+    Begun,
+    /// It is applied.
+    Applied,
+    /// It does not work; everything goes back.
+    Failed,
+    /// Everything is as it was before.
+    TakenBack,
+    /// The stack went down in the middle.
+    Abandoned,
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::ServicePlan;
+use crate::plan::{Plan, ServicePlan};
 use crate::{HookMoment, RunId, ServiceName};
 
 /// Something that happened. Handled by [`Supervisor::handle`](crate::Supervisor::handle) together with its time.
@@ -40,6 +40,16 @@ pub enum Input {
         ok: bool,
         /// In words: "exit code 3".
         detail: String,
+    },
+    /// A changed configuration is to be applied. Told by [`EventKind::Reload`](crate::EventKind::Reload), also if
+    /// it is refused.
+    Apply {
+        /// Who asks.
+        by: String,
+        /// Its number, for people; it rises.
+        revision: u64,
+        /// What everything is to be like.
+        plan: Box<Plan>,
     },
     /// The keeper made the process of a run.
     Spawned {

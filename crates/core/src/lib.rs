@@ -39,6 +39,7 @@ mod limits;
 mod plan;
 pub mod record;
 mod refusal;
+pub mod reload;
 mod service;
 mod settings;
 mod status;
@@ -50,7 +51,7 @@ mod words;
 
 pub use check::{Check, GrpcCheck, HttpCheck, Tls};
 pub use effect::Effect;
-pub use event::{Event, EventKind};
+pub use event::{Event, EventKind, ReloadStage};
 pub use hooks::{Hook, HookFacts, HookMoment, Hooks};
 pub use id::{BadName, RunId, ServiceName};
 pub use input::{Exit, Input, ProbeKind, ProbeOutcome, Request, signal_name, signal_number};
@@ -63,5 +64,5 @@ pub use plan::{
 pub use refusal::{Refusal, RefusalKind};
 pub use settings::{Rlimit, Settings};
 pub use status::{ProbeStatus, ServiceStatus, StateName};
-pub use supervisor::{Supervisor, table};
+pub use supervisor::{Applying, PlanChanges, Supervisor, table};
 pub use time::Time;

@@ -9,10 +9,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::reload::ReloadSettings;
 use crate::{Check, Hooks, Limits, ProbeKind, ServiceName, Settings, signal_name, signal_number};
 
 /// All services of a stack.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// The stack's name; the rules of [`ServiceName`] hold for it.
     pub stack: String,
@@ -21,10 +22,13 @@ pub struct Plan {
     /// What is measured is shown to others like this.
     #[serde(default, skip_serializing_if = "MetricsPlan::is_default")]
     pub metrics: MetricsPlan,
+    /// How a changed configuration is applied.
+    #[serde(default, skip_serializing_if = "ReloadSettings::is_default")]
+    pub reload: ReloadSettings,
 }
 
 /// How others see what is measured.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct MetricsPlan {
     /// Where `/metrics` is served, `host:port`; nowhere if absent.

@@ -4,6 +4,7 @@
 //! there, a dependent is gone) becomes inputs of theirs, in a queue that is worked off before
 //! [`Supervisor::handle`] returns. Only services that something changes for are looked at.
 
+mod apply;
 #[cfg(test)]
 mod audit;
 mod check;
@@ -18,6 +19,8 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use apply::{Apply, Progress, Way};
+pub use apply::{Applying, PlanChanges};
 use graph::{Links, Standing};
 pub use table::table;
 
@@ -48,6 +51,13 @@ pub struct Supervisor {
     /// Services whose snapshots changed, and those that went.
     dirty: BTreeSet<ServiceName>,
     dirty_stack: bool,
+    /// The configuration that is being applied, and how far that is.
+    apply: Option<Apply>,
+    progress: Progress,
+    way: Way,
+    dirty_apply: bool,
+    /// Which parts of the plan have changed.
+    plan_changes: PlanChanges,
 }
 
 /// A service and its place among the others.
@@ -85,6 +95,11 @@ impl Supervisor {
             not_down: 0,
             dirty,
             dirty_stack: true,
+            apply: None,
+            progress: Progress::default(),
+            way: Way::default(),
+            dirty_apply: false,
+            plan_changes: PlanChanges::default(),
         };
         supervisor.link_all();
         supervisor
@@ -96,7 +111,6 @@ impl Supervisor {
     pub fn handle(&mut self, now: Time, input: Input) {
         self.now = self.now.max(now);
         match input {
-            Input::Request { by, request } => self.request(by, request),
             Input::Prepared { run, error: None } => self.about(run, On::Prepared),
             Input::Prepared { run, error: Some(error) } => self.about(run, On::PrepareFailed(error)),
             Input::HookDone { service, run, moment: hook, ok, detail } => {
@@ -107,6 +121,17 @@ impl Supervisor {
                         run: Some(run),
                         kind,
                     }));
+                }
+            }
+            // What is refused changes nothing, not even what is due.
+            Input::Request { by, request } => {
+                if !self.request(by, request) {
+                    return;
+                }
+            }
+            Input::Apply { by, revision, plan } => {
+                if !self.apply(by, revision, *plan) {
+                    return;
                 }
             }
             Input::Spawned { run, pid } => self.about(run, On::Spawned(pid)),
@@ -142,8 +167,12 @@ impl Supervisor {
 
     /// When [`Input::Tick`] is wanted next, and what for.
     pub fn next_deadline(&self) -> Option<(Time, &'static str)> {
-        let (_, name) = self.timers.first()?;
-        self.nodes.get(name)?.service.deadline(self.plan.services.get(name)?)
+        let gate = self.way.due.map(|at| (at, "a changed service is up"));
+        let first = self
+            .timers
+            .first()
+            .and_then(|(_, name)| self.nodes.get(name)?.service.deadline(self.plan.services.get(name)?));
+        first.into_iter().chain(gate).min_by_key(|(at, _)| *at)
     }
 
     /// The plan as it is now, with what was added and without what was removed.
@@ -214,13 +243,25 @@ impl Supervisor {
 
     /// Steps through everything that is queued, and what follows from it.
     fn settle(&mut self) {
-        while let Some((name, on)) = self.queue.pop_front() {
-            self.with(&name, |machine| machine.step(on));
+        self.drain();
+        if self.apply.is_some() {
+            self.go_on();
+            self.drain();
         }
+        self.tell_down();
+    }
+
+    fn tell_down(&mut self) {
         if self.going_down && !self.told_down && self.not_down == 0 {
             self.told_down = true;
             self.dirty_stack = true;
             self.effects.push_back(Effect::StackDown);
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some((name, on)) = self.queue.pop_front() {
+            self.with(&name, |machine| machine.step(on));
         }
     }
 

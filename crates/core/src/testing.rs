@@ -146,6 +146,13 @@ impl Bench {
         self.feed(Input::Request { by: "root".into(), request });
     }
 
+    /// Asks for other services in the place of all that are there.
+    pub(crate) fn apply<const N: usize>(&mut self, revision: u64, services: [(&str, ServicePlan); N]) {
+        let mut new = plan(services);
+        new.reload = self.supervisor.plan().reload.clone();
+        self.feed(Input::Apply { by: "root".into(), revision, plan: Box::new(new) });
+    }
+
     pub(crate) fn start(&mut self, service: &str) {
         self.ask(Request::Start(name(service)));
     }

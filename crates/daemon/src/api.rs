@@ -20,6 +20,7 @@ use crate::message::{Ask, Refused, Reply, ToDriver};
 mod events;
 mod handlers;
 mod logs;
+mod reload;
 mod serve;
 mod stream;
 mod view;

@@ -1,7 +1,8 @@
 //! What the API asks of the driver.
 
-use mainstay_api::types::Recording;
-use mainstay_core::{Input, Request, RunId, ServiceName, ServiceStatus};
+use mainstay_api::types::{EventBody, Recording};
+use mainstay_core::reload::ReloadPlan;
+use mainstay_core::{Event, EventKind, Input, Plan, ReloadStage, Request, RunId, ServiceName, ServiceStatus};
 use mainstay_link::Command;
 use tokio::sync::oneshot;
 
@@ -11,6 +12,8 @@ use crate::plan_store::{MAX_PLAN, StoredPlan};
 
 /// So many changes of the plan may wait for the disk; the keeper holds them until then.
 const MAX_UNWRITTEN: usize = 16;
+/// So long are two plans together, of which one takes the place of the other.
+const MAX_CHANGE: usize = 12 << 20;
 
 impl Driver {
     /// Answers, or does it and answers when it is on its way.
@@ -46,10 +49,30 @@ impl Driver {
             Ask::Record { on, reply } => answer(reply, self.record(on)),
             Ask::Plan(reply) => {
                 // On disk there is never more than the keeper has.
-                let stored = StoredPlan { plan: self.core.plan().clone(), config: self.config.clone() };
-                let count = *self.watched.plan.borrow();
-                self.replies.push(Box::new(move |_| answer(reply, Ok((count, stored)))));
+                let (config, source) = (self.config.clone(), self.source.clone());
+                let stored = StoredPlan { plan: self.core.plan().clone(), config, source };
+                let (count, revisions) = (*self.watched.plan.borrow(), self.revisions.clone());
+                self.replies.push(Box::new(move |_| answer(reply, Ok((count, stored, revisions)))));
             }
+            Ask::Diff(plan, reply) => answer(reply, self.diff(&plan)),
+            Ask::Number(reply) => {
+                let number = self.revisions.next();
+                self.note_revisions();
+                self.replies.push(Box::new(move |_| answer(reply, Ok(number))));
+            }
+            Ask::Apply { by, revision, plan, reply } => match self.apply(by, revision, plan) {
+                Ok(()) => self.reply_later(reply),
+                Err(refused) => answer(reply, Err(refused)),
+            },
+            Ask::Refused { by, reason, reply } => {
+                let revision = self.revisions.refused(&reason);
+                self.note_revisions();
+                let detail = format!("{reason}; asked by {by}");
+                let kind = EventKind::Reload { revision, stage: ReloadStage::Refused, detail };
+                self.events.stage(EventBody::Core(Event { service: None, run: None, kind }));
+                self.reply_later(reply);
+            }
+            Ask::Revisions(reply) => answer(reply, Ok((self.revisions.list(), self.revisions.before()))),
         }
     }
 
@@ -78,13 +101,27 @@ impl Driver {
         if let Request::Add(_, plan) = &mut request {
             plan.stop.fit(mainstay_sys::IS_WINDOWS);
         }
-        let added = if let Request::Add(name, _) = &request { Some(name.clone()) } else { None };
         self.input(Input::Request { by, request });
-        if let Some(name) = added
-            && let Some(plan) = self.core.plan().services.get(&name).cloned()
-        {
-            self.note_plan(&name, Some(&plan));
+    }
+
+    /// What applying a plan would do.
+    fn diff(&self, plan: &Plan) -> Result<(ReloadPlan, u64), Refused> {
+        self.core.check_apply(plan)?;
+        // Both are kept until it is done, and so is what has changed.
+        let length = |plan: &Plan| serde_json::to_vec(plan).map_or(0, |plan| plan.len());
+        if length(self.core.plan()) + length(plan) > MAX_CHANGE {
+            let message =
+                format!("the old and the new plan together have more than {} MiB", MAX_CHANGE >> 20);
+            return Err(Refused::new(413, message).hint("put large environments into files"));
         }
+        Ok((ReloadPlan::of(self.core.plan(), plan), self.revisions.configuration(&self.core).revision))
+    }
+
+    fn apply(&mut self, by: String, revision: u64, plan: Box<Plan>) -> Result<(), Refused> {
+        self.core.check_apply(&plan)?;
+        self.revisions.add(revision, by.clone());
+        self.input(Input::Apply { by, revision, plan });
+        Ok(())
     }
 
     fn check_run(&self, service: &ServiceName, run: RunId) -> Result<(), Refused> {
@@ -125,6 +162,7 @@ impl Driver {
         StackView {
             revision: *self.watched.revision.borrow(),
             going_down: self.core.is_going_down(),
+            configuration: self.revisions.configuration(&self.core),
             services: self.core.status().into_iter().map(|status| self.view(status)).collect(),
         }
     }

@@ -7,19 +7,26 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use mainstay_core::{Effect, Input, ProbeKind, Request, RunId, ServiceName, ServicePlan, Supervisor, Time};
+use mainstay_core::{
+    Effect, Input, Plan, ProbeKind, Request, RunId, ServiceName, ServicePlan, StateName, Supervisor, Time,
+};
 use mainstay_link::{Command, Event, LogPos, ToDaemon, ToKeeper};
 use tokio::sync::watch;
 use tracing::warn;
 
+use crate::effects::log_of;
 use crate::events_log::EventsLog;
 use crate::hooks::Hooks;
 use crate::limits::AllKnown;
 use crate::message::{Taken, ToDriver};
 use crate::metrics::ProbeTally;
-use crate::outbox::{DROPPED_KEY, EVENTS_KEY, Outbox, PLAN_KEY, RECORD_KEY, SEEN_KEY};
+use crate::outbox::{
+    DROPPED_KEY, EVENTS_KEY, Outbox, PLAN_KEY, RECORD_KEY, REVISIONS_KEY, SEEN_KEY, TOP_KEY,
+};
+use crate::plan_store::Source;
 use crate::probes::{Answer, Helper, Probes, StepDone};
 use crate::record::Recorder;
+use crate::revisions::Revisions;
 use crate::sending::{Knows, Sending};
 use crate::shelf::Shelf;
 
@@ -38,6 +45,10 @@ pub(crate) struct Driver {
     pub out: Outbox,
     /// The configuration file.
     pub config: Option<String>,
+    /// What the configuration is read from.
+    pub source: Option<Source>,
+    /// The configurations that were applied.
+    pub revisions: Revisions,
     /// Where each run's output starts.
     pub log_starts: BTreeMap<RunId, LogPos>,
     /// Bytes of output lost, by log.
@@ -97,6 +108,8 @@ pub(crate) struct Parts {
     pub events: EventsLog,
     pub state_dir: PathBuf,
     pub config: Option<String>,
+    pub source: Option<Source>,
+    pub revisions: Revisions,
     pub watched: Watched,
     pub shelf: Shelf,
     /// The highest number of a run so far.
@@ -108,7 +121,19 @@ pub(crate) struct Parts {
 impl Driver {
     /// A driver that has said nothing yet.
     pub fn new(parts: Parts) -> Driver {
-        let Parts { core, probes, events, state_dir, config, watched, shelf, last_run, tally } = parts;
+        let Parts {
+            core,
+            probes,
+            events,
+            state_dir,
+            config,
+            source,
+            revisions,
+            watched,
+            shelf,
+            last_run,
+            tally,
+        } = parts;
         let mut driver = Driver {
             core,
             probes,
@@ -117,6 +142,8 @@ impl Driver {
             recorder: Recorder::new(&state_dir),
             out: Outbox::default(),
             config,
+            source,
+            revisions,
             log_starts: BTreeMap::new(),
             dropped: BTreeMap::new(),
             limits: AllKnown::new(),
@@ -319,11 +346,22 @@ impl Driver {
             RunId(*last_run)
         });
         commands.into_iter().for_each(|command| self.out.command(command));
+        let changes = self.core.take_plan_changes();
+        if changes.stack {
+            self.note_top();
+        }
+        for name in changes.services {
+            let plan = self.core.plan().services.get(&name).cloned();
+            if plan.is_none() {
+                self.dropped.remove(name.as_str());
+                if self.limits.remove(&name).is_some() {
+                    self.limits_changed();
+                }
+            }
+            self.note_plan(&name, plan.as_ref());
+        }
         for (key, text) in self.core.take_dirty() {
             self.changed = true;
-            if text.is_none() {
-                self.note_removal(&key);
-            }
             self.out.put(key, text);
         }
         if !self.settled && self.core.is_settled() {
@@ -358,20 +396,44 @@ impl Driver {
     /// The plan has changed in this service; none: it is gone.
     pub fn note_plan(&mut self, name: &ServiceName, plan: Option<&ServicePlan>) {
         self.watched.plan.send_modify(|count| *count += 1);
+        if let Some(plan) = plan {
+            self.take_over(name, plan);
+        }
         self.shelf.set(name, plan.map(|plan| &plan.log));
         let key = format!("{PLAN_KEY}{name}");
         self.overlay.insert(key.clone(), *self.watched.plan.borrow());
         self.out.put_json(key, &plan);
     }
 
-    fn note_removal(&mut self, key: &str) {
-        let name = key.strip_prefix("svc/").and_then(|name| ServiceName::new(name).ok());
-        if let Some(name) = name.filter(|name| !self.core.plan().services.contains_key(name)) {
-            self.dropped.remove(name.as_str());
-            if self.limits.remove(&name).is_some() {
-                self.limits_changed();
-            }
-            self.note_plan(&name, None);
+    /// What of a changed plan holds for the run that is there.
+    fn take_over(&mut self, name: &ServiceName, plan: &ServicePlan) {
+        let Some(status) = self.core.service_status(name.as_str()) else { return };
+        if status.state.is_down() {
+            return;
         }
+        if self.knows.has(mainstay_link::SET_LOG) {
+            self.out.command(Command::SetLog(log_of(name, plan)));
+        }
+        // One that is being stopped ends as it was begun.
+        if let Some(run) = status.run.filter(|_| status.state != StateName::Stopping)
+            && self.knows.has(mainstay_link::SET_LIMITS)
+        {
+            self.out.command(Command::SetLimits { run, limits: plan.launch.limits.clone() });
+        }
+    }
+
+    /// What belongs to no service has changed.
+    pub fn note_top(&mut self) {
+        self.watched.plan.send_modify(|count| *count += 1);
+        self.overlay.insert(TOP_KEY.to_owned(), *self.watched.plan.borrow());
+        let top = Plan { services: BTreeMap::new(), ..self.core.plan().clone() };
+        self.out.put_json(TOP_KEY, &top);
+    }
+
+    /// The list of configurations has changed.
+    pub fn note_revisions(&mut self) {
+        self.out.put_json(REVISIONS_KEY, &self.revisions);
+        self.watched.plan.send_modify(|count| *count += 1);
+        self.changed = true;
     }
 }

@@ -1,7 +1,7 @@
 //! Doing what the core wants.
 
 use mainstay_api::types::EventBody;
-use mainstay_core::{Check, Effect, HookMoment, OnFull, RunId, ServiceName, ServicePlan};
+use mainstay_core::{Check, Effect, EventKind, HookMoment, OnFull, RunId, ServiceName, ServicePlan};
 use mainstay_link::{Command, Log, Spawn};
 use tracing::error;
 
@@ -55,7 +55,13 @@ impl Driver {
                     self.probes.ask(now(), &Question { service, plan, run, probe, seq, log_start });
                 }
             }
-            Effect::Tell(event) => self.events.stage(EventBody::Core(event)),
+            Effect::Tell(event) => {
+                if let EventKind::Reload { revision, stage, detail } = &event.kind {
+                    self.revisions.stage(*revision, *stage, detail);
+                    self.note_revisions();
+                }
+                self.events.stage(EventBody::Core(event));
+            }
             Effect::StackDown => {
                 // The last hooks still have their time.
                 self.is_down = true;

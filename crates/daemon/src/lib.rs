@@ -21,10 +21,13 @@ mod plan_store;
 mod plan_writer;
 mod probes;
 mod record;
+mod revisions;
 mod run;
 mod sending;
 mod shelf;
 mod welcome;
 
-pub use plan_store::{MAX_PLAN, PlanError, StoredPlan, plan_path, read_plan, write_plan, write_plan_to};
+pub use plan_store::{
+    MAX_PLAN, PlanError, Source, StoredPlan, plan_path, read_plan, write_plan, write_plan_to,
+};
 pub use run::{Args, DaemonError, run};

@@ -1,14 +1,17 @@
 //! What other threads say to the driver.
 
-use mainstay_api::types::Problem;
+use mainstay_api::types::{Configuration, Problem, Revision};
+use mainstay_core::reload::ReloadPlan;
 use mainstay_core::{
-    LimitHits, NotEnforced, Refusal, RefusalKind, Request, RunId, ServiceName, ServiceStatus, StopAction,
+    LimitHits, NotEnforced, Plan, Refusal, RefusalKind, Request, RunId, ServiceName, ServiceStatus,
+    StopAction,
 };
 use mainstay_link::Whom;
 use tokio::sync::oneshot;
 
 use crate::plan_store::StoredPlan;
 use crate::probes::{Answer, StepDone};
+use crate::revisions::Revisions;
 
 /// Something for the driver.
 pub(crate) enum ToDriver {
@@ -45,8 +48,18 @@ pub(crate) enum Ask {
     Upgrade { by: String, exe: String, reply: Reply<Taken> },
     /// The recording of inputs goes on or off.
     Record { on: bool, reply: Reply<mainstay_api::types::Recording> },
-    /// The plan as it is, for its file, with its count of changes.
-    Plan(Reply<(u64, StoredPlan)>),
+    /// The plan as it is, for its file, with its count of changes; and the list of configurations.
+    Plan(Reply<(u64, StoredPlan, Revisions)>),
+    /// What applying a plan would do, and the revision that runs. Refused if it can't be applied.
+    Diff(Box<Plan>, Reply<(ReloadPlan, u64)>),
+    /// A number for a configuration.
+    Number(Reply<u64>),
+    /// This configuration is to be applied.
+    Apply { by: String, revision: u64, plan: Box<Plan>, reply: Reply<Taken> },
+    /// A configuration was read that can't be applied.
+    Refused { by: String, reason: String, reply: Reply<Taken> },
+    /// The configurations that were applied, and the one to go back to.
+    Revisions(Reply<(Vec<Revision>, Option<u64>)>),
 }
 
 /// A request was taken.
@@ -62,6 +75,7 @@ pub(crate) struct Taken {
 pub(crate) struct StackView {
     pub revision: u64,
     pub going_down: bool,
+    pub configuration: Configuration,
     pub services: Vec<ServiceView>,
 }
 

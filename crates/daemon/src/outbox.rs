@@ -20,6 +20,10 @@ pub(crate) const SEEN_KEY: &str = "daemon/seen";
 pub(crate) const RECORD_KEY: &str = "daemon/record";
 /// What is known of the services' limits.
 pub(crate) const LIMITS_KEY: &str = "daemon/limits";
+/// What of the plan belongs to no service, if that may not be in its file yet.
+pub(crate) const TOP_KEY: &str = "daemon/plan-top";
+/// The configurations that were applied.
+pub(crate) const REVISIONS_KEY: &str = "daemon/revisions";
 /// A change of the plan that may not be in its file yet; the service's name follows.
 pub(crate) const PLAN_KEY: &str = "daemon/plan/";
 

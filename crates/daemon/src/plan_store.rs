@@ -20,6 +20,27 @@ pub struct StoredPlan {
     /// The configuration file, absolute; none for a stack of `mainstay run`.
     #[serde(default)]
     pub config: Option<String>,
+    /// All that `mainstay up` read, so that it can be read again in the same way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+}
+
+/// What a configuration is read from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Source {
+    /// The files, absolute, each over the ones before it.
+    pub files: Vec<String>,
+    /// The environment whose overlays go over them.
+    pub environment: Option<String>,
+    /// What `MAINSTAY__…` set, name and value.
+    pub settings: Vec<(String, String)>,
+    /// Values over all files, from the command line.
+    pub sets: Vec<String>,
+    /// The profiles asked for.
+    pub profiles: Vec<String>,
+    /// Every file that was read or looked for, absolute: those of variables too.
+    pub read: Vec<String>,
 }
 
 /// Why the plan can't be read or written.
@@ -81,6 +102,11 @@ pub fn read_plan(state: &Path) -> Result<StoredPlan, PlanError> {
         }
         Err(_) => Err(error),
     })
+}
+
+/// Reads a plan from another file.
+pub(crate) fn read_plan_from(path: PathBuf) -> Result<StoredPlan, PlanError> {
+    read_one(path)
 }
 
 fn read_one(path: PathBuf) -> Result<StoredPlan, PlanError> {
@@ -147,6 +173,7 @@ mod tests {
         StoredPlan {
             plan: Plan { stack: "shop".into(), services, ..Plan::default() },
             config: Some("/x/mainstay.toml".into()),
+            source: None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Brings the plan's file up to date after a service was added or removed. Until it is, the keeper holds the change.
+//! Brings the plan's file up to date after it was changed, and the list of configurations. Until it is, the keeper holds the change.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,19 +22,26 @@ pub(crate) async fn run(
         if *changes.borrow_and_update() <= *written.borrow() && changes.changed().await.is_err() {
             return;
         }
-        let Ok((count, stored)) = context.ask(Ask::Plan).await else {
+        let Ok((count, stored, revisions)) = context.ask(Ask::Plan).await else {
             tokio::time::sleep(pause).await;
             continue;
         };
         let state = context.state_dir.clone();
-        match tokio::task::spawn_blocking(move || write_plan(&state, &stored)).await {
+        match tokio::task::spawn_blocking(move || {
+            write_plan(&state, &stored).map_err(|error| error.to_string())?;
+            revisions
+                .write(&state)
+                .map_err(|error| format!("can't write the list of configurations: {error}"))
+        })
+        .await
+        {
             Ok(Ok(())) => {
                 pause = Duration::from_millis(100);
                 written.send_replace(count);
                 context.driver.send(ToDriver::PlanWritten(count));
             }
             Ok(Err(error)) => {
-                warn!("an added service would be forgotten if the keeper ended: {error}");
+                warn!("a change of the plan would be forgotten if the keeper ended: {error}");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(60));
             }

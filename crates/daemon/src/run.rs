@@ -153,6 +153,8 @@ impl Daemon {
             events: restored.events,
             state_dir: args.dirs.state.clone(),
             config: restored.config,
+            source: restored.source,
+            revisions: restored.revisions,
             watched: Watched { revision, plan },
             shelf,
             last_run: welcome.last_run,

@@ -29,6 +29,11 @@ impl Knows {
         Knows(words.iter().cloned().collect())
     }
 
+    /// Whether it knows this word.
+    pub fn has(&self, word: &str) -> bool {
+        self.0.contains(word)
+    }
+
     /// The action that does the nearest to it. An old keeper would not read a word that it does not know, nor the frame
     /// around it.
     pub fn nearest(&self, action: StopAction) -> StopAction {

@@ -15,9 +15,11 @@ use tracing::{info, warn};
 use crate::driver::Driver;
 use crate::events_log::EventsLog;
 use crate::outbox::{
-    DROPPED_KEY, EVENTS_KEY, LIMITS_KEY, OWN_KEYS, PLAN_KEY, RECORD_KEY, SEED_KEY, SEEN_KEY,
+    DROPPED_KEY, EVENTS_KEY, LIMITS_KEY, OWN_KEYS, PLAN_KEY, RECORD_KEY, REVISIONS_KEY, SEED_KEY, SEEN_KEY,
+    TOP_KEY,
 };
-use crate::plan_store::StoredPlan;
+use crate::plan_store::{Source, StoredPlan};
+use crate::revisions::Revisions;
 use crate::sending::Knows;
 
 /// What a welcome and the plan's file make, before there are threads.
@@ -25,6 +27,8 @@ pub(crate) struct Restored {
     pub core: Supervisor,
     pub events: EventsLog,
     pub config: Option<String>,
+    pub source: Option<Source>,
+    pub revisions: Revisions,
     pub beginning: Beginning,
 }
 
@@ -32,6 +36,8 @@ pub(crate) struct Restored {
 pub(crate) struct Beginning {
     /// Services whose change may be missing in the plan's file.
     changed: Vec<ServiceName>,
+    /// Whether what belongs to no service may be missing in it.
+    changed_top: bool,
     /// Whether this is a keeper's first daemon.
     first: bool,
     /// What the core was restored with.
@@ -41,8 +47,17 @@ pub(crate) struct Beginning {
 /// Makes the core as the one before left it, or a new one.
 pub(crate) fn restore(welcome: &Welcome, stored: StoredPlan, state_dir: &Path, now: Time) -> Restored {
     let state = &welcome.state;
-    let StoredPlan { mut plan, config } = stored;
+    let revisions = match state.get(REVISIONS_KEY).and_then(|text| serde_json::from_str(text).ok()) {
+        Some(revisions) => revisions,
+        None => Revisions::begin(state_dir, &stored),
+    };
+    let StoredPlan { mut plan, config, source } = stored;
     let changed = overlay(&mut plan, state);
+    let top = state.get(TOP_KEY).and_then(|text| serde_json::from_str::<Plan>(text).ok());
+    let changed_top = top.is_some();
+    if let Some(top) = top {
+        plan = Plan { services: plan.services, ..top };
+    }
     let snapshots: BTreeMap<String, String> = state
         .iter()
         .filter(|(key, _)| !key.starts_with(OWN_KEYS))
@@ -58,8 +73,8 @@ pub(crate) fn restore(welcome: &Welcome, stored: StoredPlan, state_dir: &Path, n
     core.reserve_runs(welcome.last_run);
     let events = EventsLog::open(state_dir, state.get(EVENTS_KEY).map(String::as_str));
     let takeover = Takeover { before: 0, at: now, last_run: welcome.last_run };
-    let beginning = Beginning { changed, first, takeover };
-    Restored { core, events, config, beginning }
+    let beginning = Beginning { changed, changed_top, first, takeover };
+    Restored { core, events, config, source, revisions, beginning }
 }
 
 /// Puts the changes that the keeper holds over the plan of the file; says which services they are about.
@@ -106,6 +121,10 @@ pub(crate) fn begin(driver: &mut Driver, welcome: &Welcome, beginning: Beginning
         let reason = if welcome.reason.is_empty() { "it is not known why" } else { welcome.reason.as_str() };
         info!("in the place of a daemon that is gone: {reason}");
         driver.events.stage_own(format!("daemon replaced: {reason}"));
+    }
+    driver.out.put_json(REVISIONS_KEY, &driver.revisions);
+    if beginning.changed_top {
+        driver.note_top();
     }
     for name in beginning.changed {
         let plan = driver.core.plan().services.get(&name).cloned();

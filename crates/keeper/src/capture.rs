@@ -40,6 +40,8 @@ pub(crate) enum Order {
     Add(Box<Source>),
     /// Read a run's notifications.
     AddNotify { run: u64, socket: NotifySocket },
+    /// A log is kept in another way from now on.
+    Settings { log: String, settings: Settings },
     /// Nothing of the run is left: take what is in its pipe and close it.
     Finish { run: u64 },
     /// The same for all runs; then [`Told::Stopped`], and the thread ends.
@@ -199,6 +201,7 @@ impl Worker {
                         self.sinks.tell(Told::Grumble(format!("run {run} cannot notify: {error}")));
                     }
                 }
+                Ok(Order::Settings { log, settings }) => self.sinks.set(&log, settings),
                 Ok(Order::Finish { run }) => self.finish(run),
                 Ok(Order::Stop) | Err(mpsc::TryRecvError::Disconnected) => return None,
                 Err(mpsc::TryRecvError::Empty) => return Some(false),

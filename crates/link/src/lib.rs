@@ -24,13 +24,19 @@ pub const VERSION: u32 = 1;
 
 /// What a keeper of this version knows beyond the first one's [`Command`]s; goes into [`Welcome::knows`]. A daemon asks
 /// for nothing else: a frame with a word that an old keeper does not know would be lost whole.
-pub const KNOWS: [&str; 2] = [CTRL_BREAK, SEND];
+pub const KNOWS: [&str; 4] = [CTRL_BREAK, SEND, SET_LIMITS, SET_LOG];
 
 /// The keeper can send `ctrl_break`.
 pub const CTRL_BREAK: &str = "ctrl_break";
 
 /// The keeper takes [`Command::Send`].
 pub const SEND: &str = "send";
+
+/// The keeper takes [`Command::SetLimits`].
+pub const SET_LIMITS: &str = "set_limits";
+
+/// The keeper takes [`Command::SetLog`].
+pub const SET_LOG: &str = "set_log";
 
 /// The longest frame accepted, in bytes; a longer one is a broken peer.
 pub const MAX_FRAME: usize = 64 << 20;
@@ -121,6 +127,8 @@ pub enum Command {
         /// The program, absolute.
         exe: String,
     },
+    /// The log of this name is kept like this from now on. Only for keepers that know [`SET_LOG`].
+    SetLog(Log),
     /// Everything is down: the keeper ends its daemon and itself.
     Exit,
 }

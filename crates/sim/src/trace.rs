@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use mainstay_core::{Effect, EventKind, Input, Plan, ServiceStatus, Time};
+use mainstay_core::{Effect, EventKind, Input, Plan, ReloadStage, ServiceStatus, Time};
 
 /// One input and what came of it.
 #[derive(Clone, Debug)]
@@ -47,8 +47,12 @@ impl Step {
     /// Whether this step is the refusal of a request. One that is taken may still tell of services left out.
     pub fn is_refusal(&self) -> bool {
         let mut told = self.told();
-        told.any(|event| matches!(event.kind, EventKind::Refused { .. }))
-            && !self.told().any(|event| matches!(event.kind, EventKind::Requested { .. }))
+        told.any(|event| {
+            matches!(
+                event.kind,
+                EventKind::Refused { .. } | EventKind::Reload { stage: ReloadStage::Refused, .. }
+            )
+        }) && !self.told().any(|event| matches!(event.kind, EventKind::Requested { .. }))
     }
 
     /// Whether this step is the handling of a deadline.

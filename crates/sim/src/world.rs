@@ -106,6 +106,15 @@ impl World {
         World::with(plan, seed, Some(checker), false)
     }
 
+    /// A world whose plan changes on the way. The rules know only plans that stay as they are, so this one is only under
+    /// those of the operating system: no service runs twice, no number is used twice, nothing is left at the end.
+    ///
+    /// # Errors
+    /// If already the first moment breaks a rule.
+    pub fn changing(plan: Plan, seed: u64) -> Result<World, Violation> {
+        World::with(plan, seed, None, false)
+    }
+
     fn with(plan: Plan, seed: u64, checker: Option<Checker>, looks: bool) -> Result<World, Violation> {
         let daemon = Daemon::new(plan.clone(), seed, START, looks);
         let mut world = World {
@@ -214,6 +223,14 @@ impl World {
     /// The rule that is broken.
     pub fn request(&mut self, request: Request) -> Moved {
         self.batch(vec![(None, Input::Request { by: "sim".to_owned(), request })])
+    }
+
+    /// Somebody wants another configuration. Lost if there is no daemon.
+    ///
+    /// # Errors
+    /// The rule that is broken.
+    pub fn apply(&mut self, revision: u64, plan: Plan) -> Moved {
+        self.batch(vec![(None, Input::Apply { by: "sim".to_owned(), revision, plan: Box::new(plan) })])
     }
 
     /// A deadline has come, it is said.

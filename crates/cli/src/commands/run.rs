@@ -153,7 +153,10 @@ fn begin(place: &Place) -> Result<(), Failure> {
     let plan = match place.plan() {
         // What ran there before stays known: its logs are there, and it can be started again.
         Ok(stored) => manual(stored),
-        Err(_) => StoredPlan { plan: Plan { stack: place.name.clone(), ..Plan::default() }, config: None },
+        Err(_) => StoredPlan {
+            plan: Plan { stack: place.name.clone(), ..Plan::default() },
+            ..StoredPlan::default()
+        },
     };
     match launch::start(place, &plan)? {
         Started::New(leash) => leash.detach(),

@@ -59,7 +59,7 @@ pub fn run(args: Up, output: &mut Output) -> Outcome {
     let place = Place::of(&loaded.plan.stack)?;
     limits::warn_of_files(&loaded.plan, output);
     let config = Some(path.to_string_lossy().into_owned());
-    let stored = StoredPlan { plan: loaded.plan, config };
+    let stored = StoredPlan { plan: loaded.plan, config, source: Some(loaded.source) };
     if !args.detach {
         return attached::run(&place, &stored, output);
     }

@@ -17,6 +17,7 @@ pub(crate) mod on_exit;
 pub(crate) mod path;
 pub(crate) mod probe;
 pub(crate) mod process;
+pub(crate) mod reload;
 pub(crate) mod restart;
 pub(crate) mod rlimits;
 pub(crate) mod service;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_core::{Plan, ServiceName};
 
+use super::reload::{self, RELOAD};
 use super::service::{self, Draft, SERVICE};
 use crate::context::{Context, Field};
 use crate::effective::Writer;
@@ -35,6 +36,13 @@ pub(crate) static STACK: Section = Section {
             "How others see what is measured; see metrics.md.",
         )
         .also(&["prometheus", "telemetry"]),
+        Key::new(
+            "reload",
+            Form::Section(&RELOAD),
+            "{ at_once = 3, timeout = \"2m\" }",
+            "How a changed configuration is applied while the stack is up.",
+        )
+        .also(&["update", "rollout"]),
         Key::new(
             "template",
             Form::Map(MapKey::Name, &Form::Like(&SERVICE)),
@@ -74,11 +82,13 @@ pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &Asked) -> Option<(
     let stack = name(cx, named, top);
     let measured = reader.get("metrics");
     let metrics = measured.map(|field| super::metrics::read(cx, field)).unwrap_or_default();
+    let reloaded = reader.get("reload");
     let (services, templates) = (reader.get("service"), reader.get("template"));
     // Has had its effect when the files were merged.
     reader.get("unset");
     reader.finish();
 
+    let reload = reloaded.map(|field| reload::read(cx, field)).unwrap_or_default();
     let mut drafts = BTreeMap::new();
     let mut broken = BTreeSet::new();
     let applied = services.map(|services| templates::apply(cx, services.node, templates));
@@ -101,6 +111,9 @@ pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &Asked) -> Option<(
         if let Some(field) = measured {
             writer.table("metrics", field.node, &super::metrics::FORM);
         }
+        if let Some(field) = reloaded {
+            writer.top("reload", field.node, &RELOAD);
+        }
         for (name, draft) in &drafts {
             if let Some(entry) = entries.iter().find(|entry| entry.key == draft.entry) {
                 writer.service(name, draft, &entry.value);
@@ -109,7 +122,7 @@ pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &Asked) -> Option<(
         values = writer.values;
     }
     let services = drafts.into_iter().map(|(name, draft)| (name, draft.plan)).collect();
-    Some((Plan { stack, services, metrics }, Effective { values }))
+    Some((Plan { stack, services, metrics, reload }, Effective { values }))
 }
 
 /// Whether something at the top was meant to be the services, and is told of already.

@@ -187,7 +187,7 @@ impl Machine<'_> {
     }
 
     /// Forgets the restarts in a row if the run has been healthy for long enough, whether or not the time was told.
-    fn settle_health(&mut self, run: &Run) {
+    pub(super) fn settle_health(&mut self, run: &Run) {
         if run.healthy_since.is_some_and(|since| self.now.since(since) >= self.plan.restart.reset_after) {
             self.service.tally.healthy();
         }

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::Machine;
 use super::phase::{On, Phase};
 use crate::words::{clip, span};
-use crate::{Check, Effect, EventKind, ProbeKind, ProbeOutcome, ProbePlan, ProbeStatus, ServicePlan, Time};
+use crate::{
+    Check, Effect, EventKind, ProbeKind, ProbeOutcome, ProbePlan, ProbeStatus, ServicePlan, StateName, Time,
+};
 
 /// How much longer than its timeout an answer may take before it counts as lost.
 const GRACE: Duration = Duration::from_secs(2);
@@ -217,6 +219,38 @@ impl Probes {
         true
     }
 
+    /// Makes it fit a changed plan. A probe that asks something else begins anew if it is its turn; one that only
+    /// asks in another rhythm keeps what it knows.
+    fn refit(&mut self, now: Time, old: &ServicePlan, plan: &ServicePlan, turn: &[ProbeKind]) {
+        for kind in [ProbeKind::Startup, ProbeKind::Ready, ProbeKind::Live] {
+            let (before, after) = (old.probe(kind), plan.probe(kind));
+            if before == after {
+                continue;
+            }
+            let Some(after) = after else {
+                self.list.retain(|probe| probe.kind != kind);
+                continue;
+            };
+            let same = before.is_some_and(|before| before.check == after.check);
+            if let Some(probe) = self.get(kind).filter(|_| same) {
+                probe.next = probe.next.map(|next| next.min(now.after(after.interval.max(SHORTEST))));
+                continue;
+            }
+            // The answer to the old question may still come: no two are open at a time.
+            let lost = self.get(kind).and_then(|probe| Some(probe.asked?.1));
+            self.list.retain(|probe| probe.kind != kind);
+            self.list.push(Probe::new(kind));
+            self.list.sort_by_key(|probe| probe.kind);
+            if turn.contains(&kind) {
+                self.begin(kind, now, plan);
+            }
+            if let (Some(lost), Some(probe)) = (lost, self.get(kind)) {
+                probe.first = probe.first.max(Some(lost));
+                probe.next = probe.next.map(|next| next.max(lost));
+            }
+        }
+    }
+
     /// Silence does not count before this time.
     fn extend(&mut self, until: Time, plan: &ServicePlan) {
         for probe in &mut self.list {
@@ -311,6 +345,40 @@ impl Machine<'_> {
         probe.asked.take_if(|(asked, _)| *asked == seq)?;
         let change = probe.answer(plan, outcome, self.now)?;
         self.changed(change)
+    }
+
+    /// The plan was changed; `old` is the one before. What follows.
+    pub(crate) fn replan(&mut self, old: &ServicePlan) -> Option<On> {
+        let probes = |plan: &ServicePlan| (plan.startup.clone(), plan.ready.clone(), plan.live.clone());
+        if probes(old) == probes(self.plan) {
+            return None;
+        }
+        let turn: &[ProbeKind] = match self.service.phase {
+            Phase::Startup(_) => &[ProbeKind::Startup],
+            Phase::Running(_) | Phase::Ready(_) => &[ProbeKind::Ready, ProbeKind::Live],
+            _ => &[],
+        };
+        let (now, plan) = (self.now, self.plan);
+        self.service.phase.run_up_mut()?.probes.refit(now, old, plan, turn);
+        match std::mem::take(&mut self.service.phase) {
+            Phase::Startup(run) => {
+                self.service.phase = Phase::Startup(run);
+                plan.startup.is_none().then(|| On::StartupOk("it has no startup probe any more".into()))
+            }
+            Phase::Running(run) | Phase::Ready(run) if old.ready != plan.ready => {
+                self.settle_health(&run);
+                let reason = match self.shown {
+                    StateName::Running if plan.ready.is_some() => self.service.reason.clone(),
+                    _ => "its readiness probe was changed".to_owned(),
+                };
+                self.service.phase = self.running_or_ready(run, reason);
+                None
+            }
+            phase => {
+                self.service.phase = phase;
+                None
+            }
+        }
     }
 
     /// Takes in what the service says about itself.

@@ -24,7 +24,7 @@ impl Supervisor {
         }
     }
 
-    fn open(&self) -> Result<(), Refusal> {
+    pub(super) fn open(&self) -> Result<(), Refusal> {
         if self.going_down {
             return Err(Refusal::new(
                 RefusalKind::GoingDown,
@@ -123,6 +123,7 @@ impl Supervisor {
 
     fn can_add(&self, name: &ServiceName, plan: &ServicePlan) -> Result<(), Refusal> {
         self.open()?;
+        self.not_applying()?;
         if self.nodes.contains_key(name) {
             let refusal =
                 Refusal::new(RefusalKind::NameTaken, format!("there is a service '{name}' already"));
@@ -171,6 +172,7 @@ impl Supervisor {
     fn can_remove(&self, name: &ServiceName) -> Result<(), Refusal> {
         self.known(name)?;
         self.open()?;
+        self.not_applying()?;
         let dependents = self.nodes.get(name).into_iter().flat_map(|node| node.links.dependents.keys());
         let mut names: Vec<&str> = dependents.map(ServiceName::as_str).collect();
         let more = names.len().saturating_sub(5);

@@ -139,8 +139,47 @@ impl Supervisor {
         }
     }
 
+    /// Takes a service's edges to its dependencies away, for others to take their place.
+    pub(super) fn unhook(&mut self, name: &ServiceName) {
+        let Some(plan) = self.plan.services.get(name) else { return };
+        let needs: Vec<(ServiceName, Condition)> =
+            plan.depends_on.iter().map(|(name, condition)| (name.clone(), *condition)).collect();
+        let occupied = self.nodes.get_mut(name).map(|node| std::mem::take(&mut node.links.occupied));
+        for (dependency, condition) in &needs {
+            let Some(node) = self.nodes.get_mut(dependency) else { continue };
+            node.links.dependents.remove(name);
+            for edges in EDGES.into_iter().filter(|edges| edges.count(*condition)) {
+                let counted = occupied.is_some_and(|occupied| occupied[edges as usize]);
+                node.links.occupied_dependents[edges as usize] -= usize::from(counted);
+            }
+            if matches!(node.service.phase, Phase::Holding(_)) && !node.links.has_dependents(self.going_down)
+            {
+                self.queue.push_back((dependency.clone(), On::DependentsDown));
+            }
+        }
+        for (dependency, _) in &needs {
+            self.occupy(dependency);
+        }
+    }
+
+    /// Gives a service with a new plan its place among the others.
+    pub(super) fn hook(&mut self, name: &ServiceName) {
+        self.link(name);
+        self.occupy(name);
+        let Some(node) = self.nodes.get_mut(name) else { return };
+        if let Phase::Waiting(waiting) = &mut node.service.phase {
+            waiting.on = None;
+            if node.links.unmet == 0 {
+                self.queue.push_back((name.clone(), On::Unblocked));
+            }
+        }
+    }
+
     /// Takes a service that is down, and that nothing depends on, out of the stack.
     fn unlink(&mut self, name: &ServiceName) {
+        self.plan_changes.services.insert(name.clone());
+        // What it depended on may go now.
+        self.way.look = true;
         if let Some(plan) = self.plan.services.remove(name) {
             for dependency in plan.depends_on.keys() {
                 if let Some(node) = self.nodes.get_mut(dependency) {

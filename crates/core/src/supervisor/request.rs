@@ -39,12 +39,13 @@ impl Request {
 }
 
 impl Supervisor {
-    pub(super) fn request(&mut self, by: String, request: Request) {
+    /// Whether it is taken.
+    pub(super) fn request(&mut self, by: String, request: Request) -> bool {
         let by = clip(by);
         let service = request.service().cloned();
         if let Err(refusal) = self.check(&request) {
             self.tell(service, EventKind::Refused { reason: refusal.to_string() });
-            return;
+            return false;
         }
         let why = format!("asked by {by}");
         self.tell(service, EventKind::Requested { by, what: request.as_str().to_owned() });
@@ -59,6 +60,7 @@ impl Supervisor {
             Request::Add(name, plan) => self.add(name, *plan, why),
             Request::Remove(name) => self.remove(name, why),
         }
+        true
     }
 
     pub(super) fn tell(&mut self, service: Option<ServiceName>, kind: EventKind) {
@@ -160,7 +162,7 @@ impl Supervisor {
     }
 
     /// Starts a service, after what it depends on.
-    fn start(&mut self, name: ServiceName, why: String) {
+    pub(super) fn start(&mut self, name: ServiceName, why: String) {
         if !self.nodes.get(&name).is_some_and(|node| node.service.state().is_started()) {
             self.start_missing_for(&name, &why);
         }
@@ -181,7 +183,7 @@ impl Supervisor {
     }
 
     /// Stops a service, after what depends on it.
-    fn stop(&mut self, name: ServiceName, why: String) {
+    pub(super) fn stop(&mut self, name: ServiceName, why: String) {
         if self.nodes.get(&name).is_some_and(|node| node.service.state().is_down()) {
             return;
         }
@@ -195,6 +197,7 @@ impl Supervisor {
 
     fn add(&mut self, name: ServiceName, plan: ServicePlan, why: String) {
         let start = plan.start;
+        self.plan_changes.services.insert(name.clone());
         self.plan.services.insert(name.clone(), plan);
         self.nodes.insert(name.clone(), Node::new(Service::new(self.now, "never started")));
         self.link(&name);

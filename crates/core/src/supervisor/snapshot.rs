@@ -13,6 +13,8 @@ use crate::{Effect, EventKind, Plan, RunId, ServiceName, StateName, Time, json};
 
 const STACK: &str = "stack";
 const SERVICE: &str = "svc/";
+const APPLY: &str = "apply";
+const PROGRESS: &str = "apply/progress";
 
 /// The stack's own state.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -48,11 +50,32 @@ impl Supervisor {
             }
         }
         supervisor.link_all();
+        supervisor.restore_apply(snapshots);
         for name in &names {
             supervisor.revive(name);
         }
-        supervisor.settle();
+        supervisor.drain();
+        supervisor.look_at_gates();
+        supervisor.tell_down();
         supervisor
+    }
+
+    /// Goes on with what was being applied. The plan that the snapshots go with says which services have changed.
+    fn restore_apply(&mut self, snapshots: &BTreeMap<String, String>) {
+        let Some(text) = snapshots.get(APPLY) else { return };
+        match serde_json::from_str(text) {
+            Ok(apply) => {
+                self.apply = Some(apply);
+                let progress = snapshots.get(PROGRESS).and_then(|text| serde_json::from_str(text).ok());
+                self.progress = progress.unwrap_or_default();
+                self.set_out();
+            }
+            Err(error) => {
+                self.dirty_apply = true;
+                let detail = format!("what was being applied cannot be read, so it stays as it is: {error}");
+                self.tell(None, EventKind::Refused { reason: detail });
+            }
+        }
     }
 
     fn restore_service(&mut self, name: &ServiceName, text: Option<&String>, now: Time) {
@@ -118,13 +141,23 @@ impl Supervisor {
         if std::mem::take(&mut self.dirty_stack) {
             changed.push((STACK.to_owned(), Some(self.stack_snapshot())));
         }
+        if std::mem::take(&mut self.dirty_apply) {
+            changed.extend(self.apply_snapshots());
+        }
         changed
+    }
+
+    fn apply_snapshots(&self) -> [(String, Option<String>); 2] {
+        let apply = self.apply.as_ref();
+        let progress = apply.map(|_| json::to_string(&self.progress));
+        [(APPLY.to_owned(), apply.map(json::to_string)), (PROGRESS.to_owned(), progress)]
     }
 
     /// All snapshots as they are now: what [`restore`](Self::restore) takes.
     pub fn snapshots(&self) -> BTreeMap<String, String> {
         let services = self.nodes.iter().map(|(name, node)| (key(name), json::to_string(&node.service)));
-        services.chain([(STACK.to_owned(), self.stack_snapshot())]).collect()
+        let apply = self.apply_snapshots().into_iter().filter_map(|(key, text)| Some((key, text?)));
+        services.chain([(STACK.to_owned(), self.stack_snapshot())]).chain(apply).collect()
     }
 
     fn stack_snapshot(&self) -> String {

@@ -21,21 +21,21 @@ use serde::de::DeserializeOwned;
 
 use super::serve::{Streamed, serve};
 use super::stream::{self, Form};
-use super::{Context, events, logs, view};
+use super::{Context, events, logs, reload, view};
 use crate::driver::now;
 use crate::message::{Ask, Refused, Taken};
 
 /// The longest plan of a service, in bytes.
 const MAX_ADD: usize = 1 << 20;
 /// The longest other body.
-const MAX_BODY: usize = 64 << 10;
+pub(super) const MAX_BODY: usize = 64 << 10;
 /// The longest wait for changes.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 /// A new service is answered for when it is on disk, or after this time.
 const DISK_TIME: Duration = Duration::from_secs(2);
 
-type Shared = State<Arc<Context>>;
-type Answer<E> = Result<Json<<E as Endpoint>::Answer>, Refused>;
+pub(super) type Shared = State<Arc<Context>>;
+pub(super) type Answer<E> = Result<Json<<E as Endpoint>::Answer>, Refused>;
 
 /// The account of whoever asks.
 #[derive(Clone)]
@@ -58,6 +58,10 @@ pub(super) fn router(context: Arc<Context>) -> Router {
         service_logs: serve(service_logs),
         history: serve(history),
         events: serve(all_events),
+        apply: serve(reload::apply),
+        rollback: serve(reload::rollback),
+        revisions: serve(reload::revisions),
+        refused: serve(reload::refused),
         upgrade: serve(upgrade),
         record: serve(record),
     };
@@ -271,7 +275,7 @@ async fn request(context: &Context, peer: Peer, request: Request) -> Result<Take
     context.ask(|reply| Ask::Request { by: peer.0, request, reply }).await
 }
 
-fn accepted(taken: Taken) -> Json<Accepted> {
+pub(super) fn accepted(taken: Taken) -> Json<Accepted> {
     Json(Accepted { revision: taken.revision })
 }
 
@@ -293,7 +297,7 @@ fn read_query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Refused> 
     query.map(|Query(query)| query).map_err(|error| Refused::new(400, error.body_text()))
 }
 
-async fn read_body<E: Endpoint<Body: DeserializeOwned>>(
+pub(super) async fn read_body<E: Endpoint<Body: DeserializeOwned>>(
     request: HttpRequest,
     most: usize,
 ) -> Result<E::Body, Refused> {

@@ -62,6 +62,7 @@ pub(super) fn stack(facts: &Facts, view: StackView, now: Time) -> Stack {
         containment: facts.containment.clone(),
         going_down: view.going_down,
         revision: view.revision,
+        configuration: view.configuration,
         services: view.services.into_iter().map(|view| service(view, now)).collect(),
     }
 }

@@ -95,7 +95,8 @@ impl Keeper {
         for dir in [&dirs.run, &dirs.state, &dirs.log] {
             create_private(dir).unwrap();
         }
-        write_plan(&dirs.state, &StoredPlan { plan, config: Some("/etc/shop.toml".into()) }).unwrap();
+        write_plan(&dirs.state, &StoredPlan { plan, config: Some("/etc/shop.toml".into()), source: None })
+            .unwrap();
         let number = STACKS.fetch_add(1, Ordering::Relaxed);
         let stack = format!("daemontest-{}-{number}", std::process::id());
         let mut mux = Mux::new().unwrap();

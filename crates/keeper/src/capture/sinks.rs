@@ -165,11 +165,25 @@ impl Sinks {
         if !log.waiting.is_empty() {
             self.holds.push((token, true));
         }
+        let position = log.writer.position();
+        self.look_at_age(settings);
+        position
+    }
+
+    /// A log that is open is kept in another way from now on; one that is not is opened so.
+    pub(super) fn set(&mut self, name: &str, settings: Settings) {
+        let place = self.by_name.get(name).copied();
+        if let Some(log) = place.and_then(|place| self.logs.get_mut(place)?.as_mut()) {
+            log.writer.set_settings(settings);
+            self.look_at_age(settings);
+        }
+    }
+
+    fn look_at_age(&mut self, settings: Settings) {
         if let Some(age) = settings.rotate_age {
             let every = (age / 50).clamp(AGE_LEAST, AGE_MOST);
             self.age_every = Some(self.age_every.map_or(every, |known| known.min(every)));
         }
-        log.writer.position()
     }
 
     fn open(&mut self, name: &str, settings: Settings) -> Result<usize, String> {

@@ -73,6 +73,10 @@ impl Keeper {
             Command::Thaw { run } => self.freeze(run.0, Wish::Thaw),
             Command::SetLimits { run, limits } => self.set_limits(run.0, limits),
             Command::Replace { exe } => self.replace(PathBuf::from(exe)),
+            Command::SetLog(log) => {
+                let settings = log_settings(&log);
+                self.capture.order(Order::Settings { log: log.name, settings });
+            }
             Command::Exit => self.end = Some(End::Down),
         }
     }

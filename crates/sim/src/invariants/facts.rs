@@ -198,7 +198,9 @@ impl Facts {
     /// Takes in an input; whether it can matter.
     fn changes(&mut self, at: Time, input: &Input) -> bool {
         let run = match input {
-            Input::Request { .. } | Input::Tick | Input::HookDone { .. } => return true,
+            Input::Request { .. } | Input::Apply { .. } | Input::Tick | Input::HookDone { .. } => {
+                return true;
+            }
             Input::Prepared { run, error } => {
                 let found = self.preparing.iter().find(|(_, preparing)| *preparing == run);
                 let Some(name) = found.map(|(name, _)| name.clone()) else { return false };

@@ -25,8 +25,6 @@ pub struct Daemon {
     /// What was done since the last transaction.
     open: Vec<Step>,
     looks: bool,
-    /// How many services the plan had: no input both adds one and takes one away.
-    services: usize,
 }
 
 /// The most effects of one input that are taken before it counts as a storm without end.
@@ -50,8 +48,7 @@ impl Daemon {
     }
 
     fn of(supervisor: Supervisor, seen: u64, looks: bool) -> Daemon {
-        let services = supervisor.plan().services.len();
-        Daemon { supervisor, seen, open: Vec::new(), looks, services }
+        Daemon { supervisor, seen, open: Vec::new(), looks }
     }
 
     /// The supervisor.
@@ -74,6 +71,7 @@ impl Daemon {
         }
         let advice = match &input {
             Input::Request { request, .. } => Some(self.supervisor.check(request)),
+            Input::Apply { plan, .. } => Some(self.supervisor.check_apply(plan)),
             _ => None,
         };
         self.supervisor.handle(now, input.clone());
@@ -89,8 +87,7 @@ impl Daemon {
     fn finish(&mut self, at: Time, cause: Cause) {
         let polled = std::iter::from_fn(|| self.supervisor.poll_effect());
         let effects: Vec<Effect> = polled.take(STORM).collect();
-        let services = self.supervisor.plan().services.len();
-        let changed = std::mem::replace(&mut self.services, services) != services;
+        let changed = !self.supervisor.take_plan_changes().is_empty();
         let plan = changed.then(|| Box::new(self.supervisor.plan().clone()));
         self.open.push(Step {
             at,

@@ -1,3 +1,4 @@
+mod apply;
 mod dependencies;
 mod going_down;
 mod properties;

@@ -10,6 +10,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
+use crate::reload::ReloadSettings;
 use crate::testing::{SEED, name, notify, probe, service};
 use crate::{
     Condition, Effect, EventKind, Exit, ExitAction, Hook, HookMoment, Hooks, Input, Plan, ProbeKind,
@@ -31,6 +32,8 @@ enum Step {
     /// To the next deadline, or a little beyond.
     Due(u64),
     Restore,
+    /// Another configuration.
+    Apply(Box<Plan>, Vec<bool>),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +89,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0_u64..5_000).prop_map(Step::Pass),
         5 => (0_u64..50).prop_map(Step::Due),
         1 => Just(Step::Restore),
+        1 => (plans(), vec(prop::bool::weighted(0.8), 5)).prop_map(|(plan, there)| Step::Apply(Box::new(plan), there)),
     ];
     let down = prop_oneof![3 => Just(None), 1 => any::<Index>().prop_map(Some)];
     (vec(step, 0..120), down).prop_map(|(mut steps, down)| {
@@ -144,8 +148,8 @@ fn service_plan(number: usize) -> impl Strategy<Value = ServicePlan> {
         StopAction::Http { url: "http://127.0.0.1/stop".into(), method: "POST".into(), socket: None },
     ]);
     let stop = (vec((action, 0_u64..4), 0..4), 0_u64..8);
-    (depends_on, start, policy, limit, stop, [probes(), probes(), probes()], hooks()).prop_map(
-        |(depends_on, start, policy, limit, (steps, timeout), [startup, ready, live], hooks)| {
+    (depends_on, start, (policy, 0_u8..3), limit, stop, [probes(), probes(), probes()], hooks()).prop_map(
+        |(depends_on, start, (policy, version), limit, (steps, timeout), [startup, ready, live], hooks)| {
             let wait = Duration::from_secs;
             let steps =
                 steps.into_iter().map(|(action, secs)| StopStep { action, wait: wait(secs) }).collect();
@@ -160,6 +164,7 @@ fn service_plan(number: usize) -> impl Strategy<Value = ServicePlan> {
                 ready,
                 live,
                 hooks,
+                launch: crate::Launch { user: Some(format!("user-{version}")), ..service().launch },
                 ..service()
             }
         },
@@ -170,7 +175,8 @@ fn plans() -> impl Strategy<Value = Plan> {
     (service_plan(0), service_plan(1), service_plan(2), service_plan(3)).prop_map(|(mut a, b, c, d)| {
         a.depends_on.clear();
         let services = NAMES.into_iter().zip([a, b, c, d]).map(|(text, plan)| (name(text), plan)).collect();
-        Plan { stack: "random".into(), services, ..Plan::default() }
+        let reload = ReloadSettings { timeout: Duration::from_secs(5), ..ReloadSettings::default() };
+        Plan { stack: "random".into(), services, reload, ..Plan::default() }
     })
 }
 
@@ -261,6 +267,7 @@ impl World {
     fn feed(&mut self, input: Input) -> Vec<Effect> {
         let wanted = match &input {
             Input::Request { request, .. } => Some(self.supervisor.check(request)),
+            Input::Apply { plan, .. } => Some(self.supervisor.check_apply(plan)),
             _ => None,
         };
         let before = wanted.as_ref().filter(|check| check.is_err()).map(|_| self.supervisor.snapshots());
@@ -273,13 +280,19 @@ impl World {
             assert_eq!(self.supervisor.snapshots(), before, "a refused request changes nothing");
             assert_eq!(effects.len(), 1);
         }
+        // What was there when it started may count as missing under a plan that changed afterwards.
+        let same_plan = self.supervisor.take_plan_changes().is_empty();
         for effect in &effects {
-            if let Effect::Spawn { service, .. } = effect {
+            if let Effect::Spawn { service, .. } = effect
+                && same_plan
+            {
                 self.may_start(service);
             }
             self.trace.check(effect);
         }
         self.supervisor.audit();
+        // One that is gone and comes again is another one.
+        self.trace.states.retain(|name, _| self.supervisor.state(name.as_str()).is_some());
         for status in self.supervisor.status() {
             let told = self.trace.states.get(&status.name).copied().unwrap_or(StateName::Stopped);
             assert_eq!(told, status.state, "{} is told", status.name);
@@ -360,6 +373,21 @@ impl World {
                 Some(Input::Tick)
             }
             Step::Restore => None,
+            Step::Apply(plan, there) => {
+                let mut plan = plan.as_ref().clone();
+                let mut there = there.iter();
+                plan.services.retain(|_, _| *there.next().unwrap_or(&true));
+                let names: Vec<ServiceName> = plan.services.keys().cloned().collect();
+                for service in plan.services.values_mut() {
+                    service.depends_on.retain(|on, _| names.contains(on));
+                }
+                self.added += 1;
+                Some(Input::Apply {
+                    by: "somebody".into(),
+                    revision: self.added as u64,
+                    plan: Box::new(plan),
+                })
+            }
         }
     }
 }

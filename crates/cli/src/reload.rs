@@ -1,0 +1,137 @@
+//! Changed configurations: what they change, in words, and how far they are.
+
+use std::time::{Duration, Instant};
+
+use mainstay_api::Client;
+use mainstay_api::types::{Outcome as Became, Reloading};
+use mainstay_config::{Diagnostics, Severity};
+use mainstay_core::reload::{Action, Change, ReloadPlan};
+
+use crate::args::Waiting;
+use crate::failure::{ExitStatus, Failure, Outcome};
+use crate::output::progress::Progress;
+use crate::output::style::{self, Paint};
+use crate::output::{Output, words};
+use crate::stack::Place;
+
+/// The daemon is asked again at least so often.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What applying it does: a line for each service, and one for each field of it that changed.
+pub fn text(reload: &ReloadPlan, paint: Paint) -> String {
+    if reload.is_empty() {
+        return "nothing is different\n".to_owned();
+    }
+    let mut text = String::new();
+    for change in &reload.stack {
+        text += &format!("  {}\n", words::printable(&field(change)));
+    }
+    let width = reload.steps.iter().map(|step| step.service.as_str().len()).max().unwrap_or(0);
+    for step in &reload.steps {
+        let (mark, colour) = match step.action {
+            Action::Start => ("+", style::GOOD),
+            Action::Stop => ("-", style::BAD),
+            Action::Restart => ("~", style::UNSURE),
+            Action::Live | Action::Nothing => ("~", style::DIM),
+        };
+        let what = paint
+            .apply(colour, &format!("{mark} {:width$}  {}", step.service.as_str(), step.action.as_str()));
+        text += &match step.changes.is_empty() {
+            true => format!("{what}  {}\n", step.reason),
+            false => format!("{what}\n"),
+        };
+        for change in &step.changes {
+            text += &format!("    {}\n", words::printable(&field(change)));
+        }
+    }
+    let count = |action| reload.steps.iter().filter(|step| step.action == action).count();
+    text += &format!(
+        "{} to start, {} to restart, {} to stop; {} changed while running\n",
+        count(Action::Start),
+        count(Action::Restart),
+        count(Action::Stop),
+        count(Action::Live) + count(Action::Nothing)
+    );
+    text
+}
+
+fn field(change: &Change) -> String {
+    let Change { field, was, becomes, .. } = change;
+    match (was, becomes) {
+        (None, None) => format!("{field} changed"),
+        (Some(was), Some(becomes)) => format!("{field}: {was} -> {becomes}"),
+        (None, Some(becomes)) => format!("{field}: {becomes}"),
+        (Some(was), None) => format!("{field}: {was} -> none"),
+    }
+}
+
+/// The first error, with its place: `mainstay.toml:14:9: unknown key`.
+pub fn first_error(diagnostics: &Diagnostics) -> Option<String> {
+    let error = diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error)?;
+    Some(match &error.place {
+        Some(place) => format!("{}:{}:{}: {}", place.file, place.line, place.column, error.message),
+        None => error.message.clone(),
+    })
+}
+
+/// Waits until it is applied, and says what was done.
+///
+/// # Errors
+/// It does not work.
+pub async fn follow(
+    client: &Client,
+    place: &Place,
+    reloading: Reloading,
+    waiting: Waiting,
+    output: &mut Output,
+) -> Outcome {
+    let Reloading { revision, applying, reload } = reloading;
+    if !output.json {
+        output.text(&text(&reload, output.paint))?;
+    }
+    if !applying || waiting.no_wait {
+        if output.json {
+            output
+                .json(&serde_json::json!({ "revision": revision, "applying": applying, "reload": reload }))?;
+        }
+        return Ok(ExitStatus::Done);
+    }
+    output.flush()?;
+    let (begin, mut progress) = (Instant::now(), Progress::new(output.json));
+    let mut stack = client.stack().await.map_err(|error| Failure::api(error, &place.name))?;
+    while let Some(now) = stack.configuration.applying.as_ref().filter(|now| now.revision == revision) {
+        if waiting.timeout.is_some_and(|limit| begin.elapsed() >= limit) {
+            return Err(Failure::new(
+                ExitStatus::Late,
+                format!("revision {revision} is still being applied"),
+            )
+            .hint(format!("`mainstay status --stack {}` shows how it goes on", place.name)));
+        }
+        let names: Vec<&str> = now.waits_for.iter().map(|name| name.as_str()).collect();
+        let way = if now.going_back.is_some() { "going back" } else { "applying" };
+        progress.show(&format!("{way}: waits for {}; {} left", words::list(&names), now.left));
+        stack =
+            client.changes(stack.revision, LOOK).await.map_err(|error| Failure::api(error, &place.name))?;
+    }
+    drop(progress);
+    let list = client.revisions().await.map_err(|error| Failure::api(error, &place.name))?;
+    let became = list.into_iter().find(|known| known.revision == revision);
+    if output.json {
+        output.json(&serde_json::json!({ "revision": revision, "became": became, "reload": reload }))?;
+    }
+    match became {
+        Some(became) if became.outcome == Became::Applied => {
+            if !output.json {
+                let time = words::duration(begin.elapsed());
+                output.line(&format!("{}: revision {revision} runs, after {time}", place.name))?;
+            }
+            Ok(ExitStatus::Done)
+        }
+        Some(became) => {
+            Err(Failure::failed(format!("revision {revision} was taken back: {}", became.detail)).hint(
+                format!("everything is as before; `mainstay events --stack {}` tells more", place.name),
+            ))
+        }
+        None => Err(Failure::failed(format!("nothing is known of revision {revision} any more"))),
+    }
+}

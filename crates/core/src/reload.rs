@@ -1,0 +1,286 @@
+//! What a changed configuration means for what runs: which fields changed, and what their change does to a service.
+//!
+//! [`FIELDS`] is the whole of it: one line for each field of a plan. A field without a line counts as one that needs a
+//! new process, so that nothing runs with an old setting that a newer version forgot about; a test says so first.
+
+mod fields;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use fields::{Class, FIELDS, Field, field_table};
+
+use crate::words::clip;
+use crate::{Check, Plan, ProbeKind, ProbePlan, ServiceName, ServicePlan, StartMode};
+
+/// How a changed configuration is applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ReloadSettings {
+    /// At most so many services are restarted or started at a time. At least 1.
+    pub at_once: u32,
+    /// A service that was restarted or started is up in this time, or everything goes back.
+    pub timeout: Duration,
+    /// A service without a readiness probe has to run for so long before it counts as up.
+    pub settle: Duration,
+}
+
+impl Default for ReloadSettings {
+    fn default() -> Self {
+        ReloadSettings { at_once: 1, timeout: Duration::from_secs(60), settle: Duration::from_secs(1) }
+    }
+}
+
+impl ReloadSettings {
+    /// Whether nothing is asked for.
+    pub fn is_default(&self) -> bool {
+        *self == ReloadSettings::default()
+    }
+}
+
+/// What is done to a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Nothing; what changed is only looked at when it is needed.
+    Nothing,
+    /// What changed is taken over while it runs.
+    Live,
+    /// It gets a new process, if it runs.
+    Restart,
+    /// It is started, unless its `start` says otherwise.
+    Start,
+    /// It is stopped.
+    Stop,
+}
+
+impl Action {
+    /// The action's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Action::Nothing => "nothing",
+            Action::Live => "live",
+            Action::Restart => "restart",
+            Action::Start => "start",
+            Action::Stop => "stop",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A field that is not as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Change {
+    /// Its place in the plan: `launch.command`.
+    pub field: String,
+    /// What its change does.
+    pub action: Action,
+    /// What it was, where that may be shown: values of variables may be secret.
+    pub was: Option<String>,
+    /// What it becomes.
+    pub becomes: Option<String>,
+}
+
+/// What is done to one service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Step {
+    /// Which.
+    pub service: ServiceName,
+    /// What.
+    pub action: Action,
+    /// Why, as a clause: "new", "not in the configuration any more", "launch.command changed".
+    pub reason: String,
+    /// All that changed in it; nothing for one that is new or gone.
+    pub changes: Vec<Change>,
+}
+
+/// What applying a configuration would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReloadPlan {
+    /// What changed that belongs to no service.
+    pub stack: Vec<Change>,
+    /// The services that something changes for, in the order in which they are taken. Others are left alone.
+    pub steps: Vec<Step>,
+}
+
+impl ReloadPlan {
+    /// What it takes to get from one plan to another.
+    pub fn of(old: &Plan, new: &Plan) -> ReloadPlan {
+        let top = |plan: &Plan| json(&Plan { services: [].into(), ..plan.clone() });
+        let mut stack = Vec::new();
+        walk("", &top(old), &top(new), &mut |field, was, becomes| {
+            stack.push(change(field, Action::Live, was, becomes));
+        });
+        let mut steps = Vec::new();
+        let late = needed_by_survivors(old, new);
+        // Dependents first.
+        let gone = order(old).into_iter().rev().filter(|name| !new.services.contains_key(name));
+        let (last, first): (Vec<_>, Vec<_>) = gone.partition(|name| late.contains(name));
+        let stop = |name: &ServiceName| Step {
+            service: name.clone(),
+            action: Action::Stop,
+            reason: "not in the configuration any more".to_owned(),
+            changes: Vec::new(),
+        };
+        steps.extend(first.iter().map(stop));
+        for name in order(new) {
+            let Some(plan) = new.services.get(&name) else { continue };
+            steps.extend(match old.services.get(&name) {
+                None => Some(Step::added(&name, plan)),
+                Some(before) if before == plan => None,
+                Some(before) => Some(Step::changed(&name, before, plan)),
+            });
+        }
+        steps.extend(last.iter().map(stop));
+        ReloadPlan { stack, steps }
+    }
+
+    /// Whether nothing is different.
+    pub fn is_empty(&self) -> bool {
+        self.stack.is_empty() && self.steps.is_empty()
+    }
+}
+
+/// Which of the services that are to go are needed, directly or not, by one that stays. They go last.
+pub(crate) fn needed_by_survivors(old: &Plan, new: &Plan) -> BTreeSet<ServiceName> {
+    let stays = |name: &ServiceName| new.services.contains_key(name);
+    let (mut late, mut open) = (BTreeSet::new(), Vec::new());
+    open.extend(old.services.iter().filter(|(name, _)| stays(name)).map(|(_, plan)| plan));
+    while let Some(plan) = open.pop() {
+        for name in plan.depends_on.keys().filter(|name| !stays(name)) {
+            if late.insert(name.clone()) {
+                open.extend(old.services.get(name));
+            }
+        }
+    }
+    late
+}
+
+/// The services, each after what it depends on, else by name.
+pub(crate) fn order(plan: &Plan) -> Vec<ServiceName> {
+    let (mut order, mut done) = (Vec::with_capacity(plan.services.len()), BTreeSet::new());
+    for first in plan.services.keys() {
+        let mut open = vec![(first, false)];
+        while let Some((name, ready)) = open.pop() {
+            if ready {
+                order.push(name.clone());
+            } else if done.insert(name) {
+                open.push((name, true));
+                let needs = plan.services.get(name).into_iter().flat_map(|plan| plan.depends_on.keys());
+                let known = needs.filter(|need| plan.services.contains_key(*need) && !done.contains(need));
+                open.extend(known.map(|need| (need, false)).collect::<Vec<_>>().into_iter().rev());
+            }
+        }
+    }
+    order
+}
+
+impl Step {
+    fn added(name: &ServiceName, plan: &ServicePlan) -> Step {
+        let action = if plan.start == StartMode::Auto { Action::Start } else { Action::Nothing };
+        Step { service: name.clone(), action, reason: "new".to_owned(), changes: Vec::new() }
+    }
+
+    /// What a changed service needs.
+    pub(crate) fn changed(name: &ServiceName, old: &ServicePlan, new: &ServicePlan) -> Step {
+        let mut changes = Vec::new();
+        walk("", &json(old), &json(new), &mut |field, was, becomes| {
+            let action = action(field, old, new);
+            changes.push(change(field, action, was, becomes));
+        });
+        // A stop or a start is more than a restart: what is stopped needs no new process.
+        let rank = |action: Action| match action {
+            Action::Nothing => 0,
+            Action::Live => 1,
+            Action::Start => 2,
+            Action::Restart => 3,
+            Action::Stop => 4,
+        };
+        let action = changes.iter().map(|change| change.action).max_by_key(|action| rank(*action));
+        let action = action.unwrap_or(Action::Nothing);
+        let mut named: Vec<&str> = changes
+            .iter()
+            .filter(|change| change.action == action)
+            .map(|change| change.field.as_str())
+            .collect();
+        let more = named.len().saturating_sub(3);
+        named.truncate(3);
+        let reason = match more {
+            0 => format!("{} changed", named.join(", ")),
+            more => format!("{} and {more} more changed", named.join(", ")),
+        };
+        Step { service: name.clone(), action, reason, changes }
+    }
+}
+
+fn action(field: &str, old: &ServicePlan, new: &ServicePlan) -> Action {
+    match fields::class_of(field) {
+        None | Some(Class::Restart) => Action::Restart,
+        Some(Class::Nothing) => Action::Nothing,
+        Some(Class::Live) => Action::Live,
+        Some(Class::Start) => match (old.start, new.start) {
+            (_, StartMode::Disabled) => Action::Stop,
+            (_, StartMode::Auto) => Action::Start,
+            (_, StartMode::Manual) => Action::Nothing,
+        },
+        Some(Class::Probe(kind)) => probe_action(kind, old.probe(kind), new.probe(kind)),
+    }
+}
+
+/// A probe changes while its service runs, unless the process was made with it in mind: where it says so itself it
+/// was given an address and a time, and where its output is watched that begins with it.
+fn probe_action(kind: ProbeKind, old: Option<&ProbePlan>, new: Option<&ProbePlan>) -> Action {
+    let of_process = |plan: Option<&ProbePlan>| {
+        plan.filter(|plan| matches!(plan.check, Check::Notify | Check::Log(_))).map(|plan| {
+            let told = (kind == ProbeKind::Live && plan.check == Check::Notify).then_some(plan.interval);
+            (plan.check.clone(), told)
+        })
+    };
+    if of_process(old) == of_process(new) { Action::Live } else { Action::Restart }
+}
+
+fn change(field: &str, action: Action, was: &Value, becomes: &Value) -> Change {
+    let shown = |value: &Value| match value {
+        Value::Null => None,
+        _ if !fields::is_shown(field) => None,
+        Value::String(text) => Some(clip(text.clone())),
+        value => Some(clip(value.to_string())),
+    };
+    Change { field: field.to_owned(), action, was: shown(was), becomes: shown(becomes) }
+}
+
+/// Says which fields differ: down to those that have a line in the table, or to values.
+fn walk(at: &str, old: &Value, new: &Value, differs: &mut dyn FnMut(&str, &Value, &Value)) {
+    if old == new {
+        return;
+    }
+    let nothing = serde_json::Map::new();
+    let inside = |value: &'_ Value| value.as_object().is_some() || value.is_null();
+    // Variables are told one by one.
+    let known = at != "launch.environment" && fields::is_leaf(at);
+    if known || !(inside(old) && inside(new)) || (old.is_null() && new.is_null()) {
+        return differs(at, old, new);
+    }
+    let (old, new) = (old.as_object().unwrap_or(&nothing), new.as_object().unwrap_or(&nothing));
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    for key in keys {
+        let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+        walk(&path, old.get(key).unwrap_or(&Value::Null), new.get(key).unwrap_or(&Value::Null), differs);
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}

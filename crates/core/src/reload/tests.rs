@@ -1,0 +1,200 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::testing::{name, needs, plan, probe, secs, service};
+use crate::{
+    Condition, ExitAction, Hook, Hooks, Launch, LeakAction, Limits, LogEncoding, LogFormat, LogPlan,
+    MetricsPlan, RestartPlan, Rlimit, Settings, StartLimit, StopAction, StopPlan, StopStep,
+};
+
+fn hook() -> Option<Hook> {
+    Some(Hook { command: vec!["hook".into()], timeout: secs(1), required: true })
+}
+
+/// A service with every field set. No `..` in here: a new field is to be thought of.
+fn full() -> ServicePlan {
+    let settings = Settings {
+        group: Some("g".into()),
+        supplementary_groups: Some(vec!["h".into()]),
+        nice: Some(3),
+        cpus: vec![1],
+        rlimits: BTreeMap::from([("nofile".into(), Rlimit { soft: 1, hard: Some(2) })]),
+        umask: Some(7),
+        stdin: Some("/in".into()),
+    };
+    ServicePlan {
+        description: Some("d".into()),
+        instance_of: Some(name("many")),
+        launch: Launch {
+            command: vec!["p".into()],
+            working_dir: Some("/".into()),
+            environment: BTreeMap::from([("A".into(), "1".into())]),
+            user: Some("u".into()),
+            settings,
+            limits: Limits {
+                memory: Some(1),
+                memory_high: Some(1),
+                cpu_millis: Some(1),
+                cpu_weight: Some(1),
+                processes: Some(1),
+                open_files: Some(1),
+                io_read: Some(1),
+                io_write: Some(1),
+                io_weight: Some(1),
+            },
+        },
+        start: StartMode::Manual,
+        depends_on: BTreeMap::from([(name("db"), Condition::Ready)]),
+        restart: RestartPlan {
+            policy: crate::RestartPolicy::Never,
+            delay: secs(1),
+            max_delay: secs(2),
+            reset_after: secs(3),
+            limit: Some(StartLimit { starts: 1, window: secs(1) }),
+            on_exit: BTreeMap::from([(3, ExitAction::Fail)]),
+        },
+        stop: StopPlan {
+            steps: vec![StopStep { action: StopAction::Kill, wait: secs(1) }],
+            timeout: secs(3),
+        },
+        startup: Some(probe()),
+        ready: Some(probe()),
+        live: Some(probe()),
+        hooks: Hooks { before_start: hook(), after_ready: hook(), after_exit: hook(), on_failure: hook() },
+        leak: LeakAction::Restart,
+        log: LogPlan {
+            rotate_size: 1,
+            rotate_age: Some(secs(1)),
+            keep_files: 1,
+            keep_age: Some(secs(1)),
+            keep_total: Some(1),
+            compress: crate::Compress::None,
+            min_free: Some(1),
+            on_full: crate::OnFull::Block,
+            separate_stderr: true,
+            format: LogFormat::Json,
+            encoding: LogEncoding::Auto,
+        },
+    }
+}
+
+/// Each leaf of a plan as JSON.
+fn leaves(at: &str, value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (key, value) in fields {
+                leaves(&if at.is_empty() { key.clone() } else { format!("{at}.{key}") }, value, found);
+            }
+        }
+        _ => found.push(at.to_owned()),
+    }
+}
+
+#[test]
+fn every_field_has_a_class() {
+    let mut found = Vec::new();
+    leaves("", &json(&full()), &mut found);
+    let settings = ReloadSettings { at_once: 7, ..ReloadSettings::default() };
+    let metrics = MetricsPlan { listen: Some("9100".into()) };
+    let top = Plan { stack: "s".into(), services: BTreeMap::new(), reload: settings, metrics };
+    leaves("", &json(&top), &mut found);
+    let missing: Vec<_> =
+        found.iter().filter(|path| *path != "services" && fields::class_of(path).is_none()).collect();
+    assert!(
+        missing.is_empty(),
+        "these need a line in `FIELDS`, which says what their change does: {missing:?}"
+    );
+    let idle = FIELDS.iter().filter(|field| {
+        !found.iter().any(|path| {
+            path.strip_prefix(field.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    });
+    assert_eq!(idle.map(|field| field.path).collect::<Vec<_>>(), [""; 0], "no plan has these");
+}
+
+#[test]
+fn the_documentation_has_the_table() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reload.md");
+    let text = std::fs::read_to_string(file).expect("docs/reload.md").replace("\r\n", "\n");
+    let (begin, end) = ("<!-- fields: begin -->\n", "<!-- fields: end -->\n");
+    let (before, rest) = text.split_once(begin).expect("the begin mark");
+    let (written, after) = rest.split_once(end).expect("the end mark");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(file, format!("{before}{begin}{}{end}{after}", field_table())).expect("written");
+        return;
+    }
+    assert!(
+        written == field_table(),
+        "write it anew: UPDATE_DOCS=1 cargo test -p mainstay-core --lib documentation"
+    );
+}
+
+/// What a change of `full()` does.
+fn after(change: impl Fn(&mut ServicePlan)) -> Step {
+    let mut new = full();
+    change(&mut new);
+    Step::changed(&name("s"), &full(), &new)
+}
+
+#[test]
+fn descriptions_and_log_limits_never_restart() {
+    assert_eq!(after(|s| s.description = None).action, Action::Nothing);
+    assert_eq!(after(|s| s.restart.delay = secs(9)).action, Action::Nothing);
+    let step = after(|s| (s.log.keep_files, s.log.rotate_age, s.description) = (3, None, None));
+    assert_eq!(step.action, Action::Live);
+    assert_eq!(step.reason, "log.keep_files, log.rotate_age changed");
+    assert_eq!(after(|s| s.ready = None).action, Action::Live);
+    assert_eq!(after(|s| s.stop.timeout = secs(1)).action, Action::Nothing);
+    assert_eq!(after(|s| s.launch.limits.memory = Some(5)).action, Action::Live);
+    assert_eq!(after(|s| s.log.format = LogFormat::Raw).action, Action::Nothing);
+}
+
+#[test]
+fn what_the_process_was_made_with_needs_another_one() {
+    let step = after(|s| {
+        s.launch.environment = BTreeMap::from([("A".into(), "secret".into()), ("B".into(), "2".into())]);
+        s.launch.command.push("x".into());
+    });
+    assert_eq!(step.action, Action::Restart);
+    let fields: Vec<&str> = step.changes.iter().map(|change| change.field.as_str()).collect();
+    assert_eq!(fields, ["launch.command", "launch.environment.A", "launch.environment.B"]);
+    assert_eq!(step.changes[0].becomes.as_deref(), Some(r#"["p","x"]"#));
+    assert_eq!(
+        (&step.changes[1].was, &step.changes[1].becomes),
+        (&None, &None),
+        "values of variables are not shown"
+    );
+    assert_eq!(after(|s| s.launch.settings = Settings::default()).action, Action::Restart);
+    assert_eq!(after(|s| s.launch.limits.open_files = None).action, Action::Restart);
+    let notify = |s: &mut ServicePlan| s.live.as_mut().unwrap().check = Check::Notify;
+    assert_eq!(after(notify).action, Action::Restart, "it needs an address to say it to");
+}
+
+#[test]
+fn starts_and_stops() {
+    assert_eq!(after(|s| s.start = StartMode::Disabled).action, Action::Stop);
+    assert_eq!(after(|s| s.start = StartMode::Auto).action, Action::Start);
+    let disabled_too = |s: &mut ServicePlan| (s.start, s.launch.user) = (StartMode::Disabled, None);
+    assert_eq!(after(disabled_too).action, Action::Stop);
+}
+
+#[test]
+fn an_unknown_field_needs_a_new_process() {
+    assert_eq!(action("launch.flux", &full(), &full()), Action::Restart);
+}
+
+#[test]
+fn what_is_gone_stops_first_unless_somebody_needs_it_until_then() {
+    let old = plan([
+        ("api", needs([("db", Condition::Ready)])),
+        ("db", service()),
+        ("web", needs([("api", Condition::Ready)])),
+    ]);
+    let new =
+        plan([("api", needs([("store", Condition::Ready)])), ("store", service()), ("web2", service())]);
+    let reload = ReloadPlan::of(&old, &new);
+    let steps: Vec<String> =
+        reload.steps.iter().map(|step| format!("{} {}", step.action, step.service)).collect();
+    assert_eq!(steps, ["stop web", "start store", "live api", "start web2", "stop db"]);
+    assert!(ReloadPlan::of(&new, &new).is_empty());
+}

@@ -1,0 +1,94 @@
+//! Changed configurations: applied, gone back to, listed.
+
+use axum::Json;
+use axum::extract::{Extension, Request as HttpRequest, State};
+use mainstay_api::endpoints::op;
+use mainstay_api::types::{Apply, RefusedConfiguration, Reloading, Rollback};
+use mainstay_core::Plan;
+
+use super::Context;
+use super::handlers::{Answer, MAX_BODY, Peer, Shared, accepted, read_body};
+use crate::message::{Ask, Refused};
+use crate::plan_store::{MAX_PLAN, StoredPlan};
+use crate::revisions;
+
+/// Who asks, and in which way.
+fn who(peer: Peer, how: &str) -> String {
+    let how: String = how.chars().filter(|c| !c.is_control()).take(100).collect();
+    if how.is_empty() { peer.0 } else { format!("{} ({how})", peer.0) }
+}
+
+pub(super) async fn apply(
+    State(context): Shared,
+    Extension(peer): Extension<Peer>,
+    body: HttpRequest,
+) -> Answer<op::Apply> {
+    let Apply { plan, how, dry_run } = read_body::<op::Apply>(body, MAX_PLAN).await?;
+    reload(&context, who(peer, &how), plan, dry_run).await
+}
+
+pub(super) async fn rollback(
+    State(context): Shared,
+    Extension(peer): Extension<Peer>,
+    body: HttpRequest,
+) -> Answer<op::Rollback> {
+    let Rollback { to } = read_body::<op::Rollback>(body, MAX_BODY).await?;
+    let (list, before) = context.ask(Ask::Revisions).await?;
+    let Some(number) = to.or(before) else {
+        return Err(Refused::new(404, "there is no earlier configuration to go back to"));
+    };
+    if !list.iter().any(|revision| revision.revision == number) {
+        return Err(Refused::new(404, format!("revision {number} is not kept"))
+            .hint("`mainstay history` lists those that are"));
+    }
+    let state = context.state_dir.clone();
+    let plan = tokio::task::spawn_blocking(move || revisions::load(&state, number)).await;
+    let plan = match plan {
+        Ok(Ok(plan)) => plan,
+        Ok(Err(error)) => return Err(Refused::new(500, error.to_string())),
+        Err(_) => return Err(Refused::new(503, "the daemon is ending")),
+    };
+    reload(&context, who(peer, &format!("rollback to {number}")), plan, false).await
+}
+
+async fn reload(
+    context: &Context,
+    by: String,
+    mut plan: Plan,
+    dry_run: bool,
+) -> Result<Json<Reloading>, Refused> {
+    for service in plan.services.values_mut() {
+        service.stop.fit(mainstay_sys::IS_WINDOWS);
+    }
+    let asked = Box::new(plan.clone());
+    let (reload, running) = context.ask(|reply| Ask::Diff(asked, reply)).await?;
+    if dry_run || reload.is_empty() {
+        return Ok(Json(Reloading { revision: running, applying: false, reload }));
+    }
+    let revision = context.ask(Ask::Number).await?;
+    // Before it is applied, so that whatever runs can be gone back to.
+    let (state, stored) =
+        (context.state_dir.clone(), StoredPlan { plan: plan.clone(), ..StoredPlan::default() });
+    match tokio::task::spawn_blocking(move || revisions::store(&state, revision, &stored)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return Err(Refused::new(500, format!("the configuration can't be kept: {error}"))),
+        Err(_) => return Err(Refused::new(503, "the daemon is ending")),
+    }
+    context.ask(|reply| Ask::Apply { by, revision, plan: Box::new(plan), reply }).await?;
+    Ok(Json(Reloading { revision, applying: true, reload }))
+}
+
+pub(super) async fn revisions(State(context): Shared) -> Answer<op::Revisions> {
+    let (list, _) = context.ask(Ask::Revisions).await?;
+    Ok(Json(list))
+}
+
+pub(super) async fn refused(
+    State(context): Shared,
+    Extension(peer): Extension<Peer>,
+    body: HttpRequest,
+) -> Answer<op::Refused> {
+    let RefusedConfiguration { reason, how } = read_body::<op::Refused>(body, MAX_BODY).await?;
+    let by = who(peer, &how);
+    context.ask(|reply| Ask::Refused { by, reason, reply }).await.map(accepted)
+}

@@ -1,0 +1,143 @@
+//! Changed configurations: however services end, whoever asks for what, and whenever daemons die, a stack is in the end
+//! what the new configuration says, or what the old one said. Never something in between.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mainstay_core::{
+    Check, Condition, Exit, Plan, ProbePlan, Request, RunId, ServiceName, ServicePlan, StopPlan,
+};
+use mainstay_sim::plans::name;
+use mainstay_sim::rng::Rng;
+use mainstay_sim::transition::{Answer, Conduct, DaemonDeath};
+use mainstay_sim::world::World;
+
+const HISTORIES: u64 = 400;
+
+fn service(rng: &mut Rng, earlier: usize) -> ServicePlan {
+    let mut plan = ServicePlan::default();
+    plan.launch.command = vec!["program".to_owned(), rng.below(3).to_string()];
+    plan.description = Some(rng.below(3).to_string());
+    plan.stop = StopPlan { timeout: Duration::from_secs(3), ..StopPlan::default() };
+    if rng.chance(50) {
+        plan.ready = Some(ProbePlan {
+            check: Check::Tcp(format!("localhost:{}", rng.range(1, 2))),
+            initial_delay: Duration::ZERO,
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            failures: 1,
+            successes: 1,
+        });
+    }
+    for on in 0..earlier {
+        if rng.chance(30) {
+            let condition = if rng.chance(50) { Condition::Ready } else { Condition::Started };
+            plan.depends_on.insert(name(on), condition);
+        }
+    }
+    plan
+}
+
+/// Some of six services. Which one depends on which goes by their numbers.
+fn plan(rng: &mut Rng) -> Plan {
+    let mut plan = Plan { stack: "sim".into(), ..Plan::default() };
+    plan.reload.timeout = Duration::from_secs(10);
+    plan.reload.at_once = u32::try_from(rng.range(1, 3)).unwrap();
+    for number in 0..6 {
+        if rng.chance(75) {
+            let mut it = service(rng, number);
+            it.depends_on.retain(|on, _| plan.services.contains_key(on));
+            plan.services.insert(name(number), it);
+        }
+    }
+    plan
+}
+
+/// The run of each service that has one.
+fn runs(world: &World) -> BTreeMap<ServiceName, RunId> {
+    world.plan().services.keys().filter_map(|name| Some((name.clone(), world.os.run_of(name)?))).collect()
+}
+
+fn history(seed: u64) -> String {
+    let mut rng = Rng::new(seed);
+    let (old, new) = (plan(&mut rng), plan(&mut rng));
+    let mut world = World::changing(old.clone(), seed).unwrap();
+    world.request(Request::Up).unwrap();
+    world.run_for(Duration::from_secs(30)).unwrap();
+    let before = runs(&world);
+    assert_eq!(before.len(), old.services.len(), "all are up");
+
+    // One that is new in the new configuration may be no good.
+    let added: Vec<&ServiceName> =
+        new.services.keys().filter(|name| !old.services.contains_key(*name)).collect();
+    let broken = (!added.is_empty() && rng.chance(50)).then(|| (*rng.pick(&added)).clone());
+    if let Some(broken) = &broken {
+        let life = Some((Duration::from_millis(300), Exit::Code(1)));
+        let answers = [Answer::Hangs; 3];
+        world.os.set_conduct(broken, Conduct { spawns: rng.chance(50), life, answers, ..Conduct::perfect() });
+    }
+    world.apply(2, new.clone()).unwrap();
+    assert!(world.plan().services.len() >= old.services.len().min(new.services.len()));
+    let mut disturbed = false;
+    for _ in 0..rng.below(12) {
+        match rng.below(4) {
+            0 => {
+                let (after_inputs, away) = (rng.below(6), rng.millis(1, 3_000));
+                let frame_arrives = rng.chance(50);
+                world.set_death(Some(DaemonDeath { after_inputs, frame_arrives, away })).unwrap();
+            }
+            1 => {
+                let names: Vec<ServiceName> = world.plan().services.keys().cloned().collect();
+                if !names.is_empty() {
+                    world.os.main_ends(rng.pick(&names), Exit::Code(1));
+                    disturbed = true;
+                }
+            }
+            _ => {}
+        }
+        world.run_for(rng.millis(1, 4_000)).unwrap();
+    }
+    world.set_death(None).unwrap();
+    world.run_for(Duration::from_secs(600)).unwrap();
+
+    let applying = world.daemon().unwrap().supervisor().applying();
+    assert_eq!(applying, None, "it comes to an end");
+    let (now, after) = (world.plan().clone(), runs(&world));
+    let outcome = if now == new { "new" } else { "old" };
+    assert!(now == new || now == old, "something in between");
+    if broken.is_none() && !disturbed {
+        assert_eq!(now, new, "nothing is wrong with it");
+    }
+    if let Some(broken) = &broken {
+        assert_ne!(now, new, "{broken} does not come up");
+    }
+    assert_eq!(after.len(), now.services.len(), "all are up");
+    for (name, run) in &before {
+        let (was, is) = (old.services.get(name), new.services.get(name));
+        let same_process = was.is_some() && was.map(|it| &it.launch) == is.map(|it| &it.launch);
+        if same_process && !disturbed {
+            assert_eq!(after.get(name), Some(run), "{name} has no reason to be restarted");
+        }
+    }
+    world.request(Request::Down).unwrap();
+    world.run_for(Duration::from_secs(120)).unwrap();
+    assert!(world.over);
+    outcome.to_owned()
+}
+
+#[test]
+fn a_stack_is_what_the_new_or_the_old_configuration_says() {
+    let mut outcomes: BTreeMap<String, u32> = BTreeMap::new();
+    for seed in 0..HISTORIES {
+        let outcome = std::panic::catch_unwind(|| history(seed));
+        match outcome {
+            Ok(outcome) => *outcomes.entry(outcome).or_default() += 1,
+            Err(panic) => {
+                eprintln!("seed {seed}");
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+    assert!(outcomes.len() == 2, "both come about: {outcomes:?}");
+}
