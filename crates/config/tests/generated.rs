@@ -108,7 +108,7 @@ fn wrap(place: &str, example: &str) -> String {
     let others = "[service.db]\ncommand = [\"db\"]\n";
     let service = |rest: &str| format!("{others}[service.x]\ncommand = [\"x\"]\n{rest}\n");
     match place {
-        "Top of the file" if example.starts_with("name") || example.starts_with("metrics") => {
+        "Top of the file" if ["name", "metrics", "reload"].iter().any(|key| example.starts_with(key)) => {
             format!("{example}\n{others}")
         }
         "Top of the file" if example.starts_with("template") => {

@@ -11,7 +11,7 @@ pub fn the_first_transaction_has_everything() {
     let frame = keeper.frame();
     assert_eq!(frame.ack, 0);
     let keys: Vec<&str> = frame.state.iter().map(|(key, _)| key.as_str()).collect();
-    assert_eq!(keys, ["daemon/events", "daemon/seed", "stack", "svc/api", "svc/db"]);
+    assert_eq!(keys, ["daemon/events", "daemon/revisions", "daemon/seed", "stack", "svc/api", "svc/db"]);
     assert!(frame.state.iter().all(|(_, text)| text.is_some()));
     let [Command::Spawn(spawn)] = &frame.commands[..] else { panic!("{:?}", frame.commands) };
     assert_eq!((spawn.run, spawn.container.as_str()), (1, "db"));
