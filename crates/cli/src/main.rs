@@ -27,6 +27,7 @@ mod own_file;
 mod plan_file;
 mod reload;
 mod runtime;
+mod sources;
 mod stack;
 mod tails;
 mod view;

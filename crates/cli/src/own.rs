@@ -113,7 +113,8 @@ pub fn daemon(arguments: &[OsString]) -> ExitCode {
         Ok(dirs) => dirs,
         Err(error) => return refuse(&error.to_string()),
     };
-    match mainstay_daemon::run(&mainstay_daemon::Args { stack, dirs, guard }) {
+    let source = crate::sources::of(&stack, &dirs);
+    match mainstay_daemon::run(mainstay_daemon::Args { stack, dirs, guard, source }) {
         Ok(()) => ExitStatus::Done.into(),
         Err(error) => {
             complain(&format!("daemon: {error}"));

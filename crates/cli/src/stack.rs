@@ -141,14 +141,15 @@ pub fn all_up() -> Vec<Place> {
 pub fn config_path(select: &Select) -> Result<Option<PathBuf>, Failure> {
     let path = match (&select.stack, select.files.first()) {
         (Some(_), _) => return Ok(None),
-        (None, Some(file)) if file.is_dir() => in_directory(file)?.unwrap_or_else(|| file.join(CONFIG)),
+        // One without a `mainstay.toml` is the configuration itself: all files in it.
+        (None, Some(file)) if file.is_dir() => in_directory(file)?.unwrap_or_else(|| file.clone()),
         (None, Some(file)) => file.clone(),
         (None, None) => match in_directory(Path::new("."))? {
             Some(path) => path,
             None => return Ok(None),
         },
     };
-    if !path.is_file() {
+    if !path.exists() {
         return Err(Failure::usage(format!("there is no file {}", path.display()))
             .hint("`-f FILE` names a configuration, `-s NAME` a stack that is up"));
     }

@@ -75,8 +75,15 @@ fn read(request: &Request) -> Result<Vec<Found>, Refusal> {
         let hint = format!("at most {MAX_FILES} are accepted");
         return Err((first, format!("too many configuration files: {}", request.files.len()), Some(hint)));
     }
-    let mut found: Vec<Found> = Vec::new();
+    let mut files: Vec<PathBuf> = Vec::new();
     for path in &request.files {
+        match path.is_dir() {
+            true => files.extend(files_in(path)?),
+            false => files.push(path.clone()),
+        }
+    }
+    let mut found: Vec<Found> = Vec::new();
+    for path in &files {
         let file = one(path, false, &request.unsaved)?;
         if let Some(other) = found.iter().find(|other| other.absolute == file.absolute) {
             let message = format!("{} is named twice", other.name);
@@ -92,7 +99,7 @@ fn read(request: &Request) -> Result<Vec<Found>, Refusal> {
     }
     let mut looked_for: Vec<String> = Vec::new();
     let mut overlays: Vec<Found> = Vec::new();
-    for path in &request.files {
+    for path in &files {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let candidates: Vec<PathBuf> = ENDINGS
             .iter()
@@ -116,6 +123,32 @@ fn read(request: &Request) -> Result<Vec<Found>, Refusal> {
     }
     found.extend(overlays);
     Ok(found)
+}
+
+/// The configuration files of a directory, each over the ones before it: all that end like one, in the order of their
+/// names. Not those of an environment (`api.prod.toml`), nor hidden ones.
+fn files_in(directory: &Path) -> Result<Vec<PathBuf>, Refusal> {
+    let failed = |error: io::Error| (directory.to_owned(), cannot_read(directory, &error), None);
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let ending = path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known));
+        let plain = path.file_stem().is_some_and(|stem| !stem.as_encoded_bytes().contains(&b'.'));
+        if ending && plain && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let most = files.len() <= MAX_FILES;
+    match files.is_empty() {
+        false if most => Ok(files),
+        false => Err((directory.to_owned(), format!("more than {MAX_FILES} files of configuration"), None)),
+        true => {
+            let message = format!("there is no configuration in {}", directory.display());
+            let hint = format!("files that end in {} are read", ENDINGS.join(", "));
+            Err((directory.to_owned(), message, Some(hint)))
+        }
+    }
 }
 
 fn one(path: &Path, overlay: bool, unsaved: &[(PathBuf, Vec<u8>)]) -> Result<Found, Refusal> {

@@ -3,6 +3,7 @@
 //! [`FIELDS`] is the whole of it: one line for each field of a plan. A field without a line counts as one that needs a
 //! new process, so that nothing runs with an old setting that a newer version forgot about; a test says so first.
 
+mod debounce;
 mod fields;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use debounce::Debounce;
 pub use fields::{Class, FIELDS, Field, field_table};
 
 use crate::words::clip;
@@ -30,11 +32,24 @@ pub struct ReloadSettings {
     pub timeout: Duration,
     /// A service without a readiness probe has to run for so long before it counts as up.
     pub settle: Duration,
+    /// Whether a change of its files is applied by itself.
+    pub watch: bool,
+    /// The files have to stay as they are for so long before they are read.
+    pub quiet: Duration,
+    /// But they are read after this time, however often they change.
+    pub longest_wait: Duration,
 }
 
 impl Default for ReloadSettings {
     fn default() -> Self {
-        ReloadSettings { at_once: 1, timeout: Duration::from_secs(60), settle: Duration::from_secs(1) }
+        ReloadSettings {
+            at_once: 1,
+            timeout: Duration::from_secs(60),
+            settle: Duration::from_secs(1),
+            watch: false,
+            quiet: Duration::from_millis(500),
+            longest_wait: Duration::from_secs(10),
+        }
     }
 }
 

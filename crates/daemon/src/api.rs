@@ -20,7 +20,7 @@ use crate::message::{Ask, Refused, Reply, ToDriver};
 mod events;
 mod handlers;
 mod logs;
-mod reload;
+pub(crate) mod reload;
 mod serve;
 mod stream;
 mod view;

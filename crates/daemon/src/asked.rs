@@ -7,7 +7,7 @@ use mainstay_link::Command;
 use tokio::sync::oneshot;
 
 use crate::driver::{Driver, now};
-use crate::message::{Ask, Refused, Reply, ServiceView, StackView, Taken};
+use crate::message::{Ask, Followed, Refused, Reply, ServiceView, StackView, Taken};
 use crate::plan_store::{MAX_PLAN, StoredPlan};
 
 /// So many changes of the plan may wait for the disk; the keeper holds them until then.
@@ -55,6 +55,16 @@ impl Driver {
                 self.replies.push(Box::new(move |_| answer(reply, Ok((count, stored, revisions)))));
             }
             Ask::Diff(plan, reply) => answer(reply, self.diff(&plan)),
+            Ask::Settings(reply) => {
+                let plan = self.core.plan();
+                let (reload, listen) = (plan.reload.clone(), plan.metrics.listen.clone());
+                answer(reply, Ok(Followed { reload, listen, tried: self.revisions.tried }));
+            }
+            Ask::Tried(digest, reply) => {
+                self.revisions.tried = digest;
+                self.note_revisions();
+                self.reply_later(reply);
+            }
             Ask::Number(reply) => {
                 let number = self.revisions.next();
                 self.note_revisions();

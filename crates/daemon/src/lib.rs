@@ -25,9 +25,11 @@ mod revisions;
 mod run;
 mod sending;
 mod shelf;
+mod watching;
 mod welcome;
 
 pub use plan_store::{
     MAX_PLAN, PlanError, Source, StoredPlan, plan_path, read_plan, write_plan, write_plan_to,
 };
 pub use run::{Args, DaemonError, run};
+pub use watching::ConfigSource;

@@ -1,7 +1,7 @@
 //! What other threads say to the driver.
 
 use mainstay_api::types::{Configuration, Problem, Revision};
-use mainstay_core::reload::ReloadPlan;
+use mainstay_core::reload::{ReloadPlan, ReloadSettings};
 use mainstay_core::{
     LimitHits, NotEnforced, Plan, Refusal, RefusalKind, Request, RunId, ServiceName, ServiceStatus,
     StopAction,
@@ -52,6 +52,10 @@ pub(crate) enum Ask {
     Plan(Reply<(u64, StoredPlan, Revisions)>),
     /// What applying a plan would do, and the revision that runs. Refused if it can't be applied.
     Diff(Box<Plan>, Reply<(ReloadPlan, u64)>),
+    /// What parts of the daemon follow in the plan.
+    Settings(Reply<Followed>),
+    /// A configuration that was read by itself was taken or refused; its digest.
+    Tried(u64, Reply<Taken>),
     /// A number for a configuration.
     Number(Reply<u64>),
     /// This configuration is to be applied.
@@ -60,6 +64,15 @@ pub(crate) enum Ask {
     Refused { by: String, reason: String, reply: Reply<Taken> },
     /// The configurations that were applied, and the one to go back to.
     Revisions(Reply<(Vec<Revision>, Option<u64>)>),
+}
+
+/// What parts of the daemon follow in the plan.
+pub(crate) struct Followed {
+    pub reload: ReloadSettings,
+    /// Where `/metrics` is served.
+    pub listen: Option<String>,
+    /// The digest of the configuration that was last read by itself; 0: none was.
+    pub tried: u64,
 }
 
 /// A request was taken.

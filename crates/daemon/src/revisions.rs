@@ -31,6 +31,8 @@ pub(crate) struct Revisions {
     list: Vec<Revision>,
     /// One that does not run, and why.
     trouble: Option<String>,
+    /// The digest of what was last read by itself; 0: nothing was.
+    pub tried: u64,
 }
 
 impl Revisions {

@@ -24,6 +24,7 @@ use crate::metrics::{self, Metrics, ProbeTally};
 use crate::plan_store::{PlanError, read_plan};
 use crate::probes::Probes;
 use crate::shelf::{self, Shelf};
+use crate::watching::{self, ConfigSource};
 use crate::{api, plan_writer, welcome};
 
 /// So many wakes become one transaction at the most.
@@ -44,7 +45,7 @@ const QUEUED_PAUSE: Duration = Duration::from_millis(1);
 const BLOCKING_THREADS: usize = 8;
 
 /// What `mainstay daemon` is started with.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Args {
     /// The stack's name.
     pub stack: String,
@@ -52,6 +53,8 @@ pub struct Args {
     pub dirs: Dirs,
     /// [`mainstay_sys::container::Root::guard_argument`] of its keeper.
     pub guard: String,
+    /// Where its configuration comes from, if it can be read again.
+    pub source: Option<Box<dyn ConfigSource>>,
 }
 
 /// Why a daemon ends before its time. The keeper makes another one.
@@ -83,7 +86,7 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> DaemonError {
 ///
 /// # Errors
 /// See [`DaemonError`]; they go into the daemon's log.
-pub fn run(args: &Args) -> Result<(), DaemonError> {
+pub fn run(mut args: Args) -> Result<(), DaemonError> {
     let link = link::from_stdio().map_err(system("the link to the keeper"))?;
     // The keeper sends standard error to the stack's own log. Environments are never written there.
     tracing_subscriber::fmt()
@@ -95,7 +98,7 @@ pub fn run(args: &Args) -> Result<(), DaemonError> {
     let guard = Guard::from_argument(&args.guard).map_err(system("the guard"))?;
     let mut mux = Mux::new().map_err(system("the driver's queue"))?;
     mux.set_link(Some(link));
-    let mut daemon = Daemon::begin(args, mux)?;
+    let mut daemon = Daemon::begin(&mut args, mux)?;
     match daemon.drive()? {
         End::Down => info!("the stack is down"),
         End::LinkClosed => daemon.lost_link(&guard)?,
@@ -117,7 +120,7 @@ struct Daemon {
 
 impl Daemon {
     /// From the hello to everything in its place.
-    fn begin(args: &Args, mut mux: Mux<ToDriver>) -> Result<Daemon, DaemonError> {
+    fn begin(args: &mut Args, mut mux: Mux<ToDriver>) -> Result<Daemon, DaemonError> {
         let (welcome, first) = say_hello(&mut mux)?;
         let mut stored = read_plan(&args.dirs.state)?;
         for service in stored.plan.services.values_mut() {
@@ -146,7 +149,6 @@ impl Daemon {
         shelf::start(args.dirs.log.clone(), shelf.clone()).map_err(system("the thread for old logs"))?;
         let facts = facts(args, &welcome, restored.config.clone(), started);
         let tally = ProbeTally::default();
-        let listen = restored.core.plan().metrics.listen.clone();
         let mut driver = Driver::new(Parts {
             core: restored.core,
             probes,
@@ -173,7 +175,7 @@ impl Daemon {
             probes: tally,
         };
         let metrics = metrics::start(of, sender.clone()).map_err(system("the thread for metrics"))?;
-        let io = Io { sender, seen_revision, plan_changes, live, facts, metrics, listen };
+        let io = Io { sender, seen_revision, plan_changes, live, facts, metrics, source: args.source.take() };
         io.start(args, runtime).map_err(system("the I/O thread"))?;
         info!("pid {} is the daemon of {}", std::process::id(), args.stack);
         let needed = driver.core.plan().open_files_needed();
@@ -259,7 +261,7 @@ struct Io {
     live: tokio::sync::broadcast::Sender<crate::events_log::Line>,
     facts: Facts,
     metrics: Metrics,
-    listen: Option<String>,
+    source: Option<Box<dyn ConfigSource>>,
 }
 
 impl Io {
@@ -278,10 +280,12 @@ impl Io {
         let address = endpoint::address(&args.dirs, &args.stack);
         std::thread::Builder::new().name("io".to_owned()).spawn(move || {
             runtime.block_on(async {
-                tokio::spawn(plan_writer::run(Arc::clone(&context), self.plan_changes, written));
-                if let Some(listen) = self.listen {
-                    tokio::spawn(metrics::serve::serve(listen, Arc::clone(&context)));
+                let changes = self.plan_changes;
+                tokio::spawn(metrics::serve::follow(Arc::clone(&context), changes.clone()));
+                if let Some(source) = self.source {
+                    tokio::spawn(watching::run(Arc::clone(&context), changes.clone(), source));
                 }
+                tokio::spawn(plan_writer::run(Arc::clone(&context), changes, written));
                 api::serve(address, context).await;
             });
         })?;

@@ -39,6 +39,30 @@ pub(crate) static RELOAD: Section = Section {
         )
         .default("`\"1s\"`")
         .also(&["min_ready"]),
+        Key::new(
+            "watch",
+            Form::Truth,
+            "true",
+            "Whether a change of the configuration's files, and of what they name, is applied by itself.",
+        )
+        .default("`false`: with `mainstay apply`")
+        .also(&["auto", "on_change"]),
+        Key::new(
+            "quiet",
+            Form::Duration,
+            "\"500ms\"",
+            "With `watch`: the files have to stay as they are for so long before they are read.",
+        )
+        .default("`\"500ms\"`")
+        .also(&["debounce"]),
+        Key::new(
+            "longest_wait",
+            Form::Duration,
+            "\"10s\"",
+            "With `watch`: they are read after this time, however often they change.",
+        )
+        .default("`\"10s\"`")
+        .also(&["max_wait"]),
     ],
 };
 
@@ -58,6 +82,17 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> ReloadSettings {
     if let Some(settle) = reader.get("settle") {
         let times = Duration::ZERO..=duration::MAX;
         settings.settle = cx.duration(settle, times).unwrap_or(settings.settle);
+    }
+    if let Some(watch) = reader.get("watch") {
+        settings.watch = super::check::truth(cx, watch).unwrap_or_default();
+    }
+    if let Some(quiet) = reader.get("quiet") {
+        let times = Duration::ZERO..=duration::MAX;
+        settings.quiet = cx.duration(quiet, times).unwrap_or(settings.quiet);
+    }
+    if let Some(longest) = reader.get("longest_wait") {
+        let times = duration::SHORTEST..=duration::MAX;
+        settings.longest_wait = cx.duration(longest, times).unwrap_or(settings.longest_wait);
     }
     reader.finish();
     settings

@@ -51,7 +51,11 @@ pub(super) async fn rollback(
     reload(&context, who(peer, &format!("rollback to {number}")), plan, false).await
 }
 
-async fn reload(
+/// Brings the stack to another plan; told by its status.
+///
+/// # Errors
+/// It cannot be applied: now (409, 503), or as it is (400, 413).
+pub(crate) async fn reload(
     context: &Context,
     by: String,
     mut plan: Plan,

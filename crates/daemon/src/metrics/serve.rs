@@ -12,7 +12,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use mainstay_metrics::text::Form;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tracing::{debug, info, warn};
 
 use super::page::page;
@@ -27,8 +27,31 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 /// A connection is closed after this time, whatever it does.
 const LONGEST: Duration = Duration::from_secs(300);
 
+/// Serves where the plan says, until the daemon ends.
+pub(crate) async fn follow(context: Arc<Context>, mut changes: watch::Receiver<u64>) {
+    let mut serving: Option<(String, tokio::task::JoinHandle<()>)> = None;
+    loop {
+        changes.borrow_and_update();
+        let Ok(settings) = context.ask(Ask::Settings).await else {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            continue;
+        };
+        if serving.as_ref().map(|(listen, _)| listen) != settings.listen.as_ref() {
+            if let Some((_, task)) = serving.take() {
+                task.abort();
+            }
+            serving = settings
+                .listen
+                .map(|listen| (listen.clone(), tokio::spawn(serve(listen, Arc::clone(&context)))));
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 /// Serves for ever. An address that can't be had is told, and tried for again.
-pub(crate) async fn serve(listen: String, context: Arc<Context>) {
+async fn serve(listen: String, context: Arc<Context>) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let listener = bind(&listen, &context).await;
     loop {

@@ -71,8 +71,8 @@ fn main() -> ExitCode {
 
 fn daemon(arguments: &[String]) -> ExitCode {
     let [_, stack, base, _, guard] = arguments else { panic!("{arguments:?}") };
-    let args = Args { stack: stack.clone(), dirs: dirs(base.into()), guard: guard.clone() };
-    match mainstay_daemon::run(&args) {
+    let args = Args { stack: stack.clone(), dirs: dirs(base.into()), guard: guard.clone(), source: None };
+    match mainstay_daemon::run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

@@ -1,0 +1,99 @@
+//! Many changes that follow each other are one.
+
+use crate::Time;
+use crate::reload::ReloadSettings;
+
+/// What was seen of something that may change, by a mark that is another one after each change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Debounce {
+    /// The mark of what was taken last; none before the first look.
+    taken: Option<u64>,
+    /// What is there now, and when it was first and last another one.
+    open: Option<Open>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Open {
+    mark: u64,
+    first: Time,
+    last: Time,
+}
+
+impl Debounce {
+    /// What is there at the beginning is no change.
+    pub fn new(mark: u64) -> Debounce {
+        Debounce { taken: Some(mark), open: None }
+    }
+
+    /// Somebody has looked. True: it is time to read what is there. A change that was undone meanwhile is none.
+    pub fn look(&mut self, now: Time, mark: u64, settings: &ReloadSettings) -> bool {
+        let open = match self.open {
+            _ if self.taken == Some(mark) => {
+                self.open = None;
+                return false;
+            }
+            Some(open) if open.mark == mark => open,
+            Some(open) => Open { mark, last: now, ..open },
+            None => Open { mark, first: now, last: now },
+        };
+        let due = open.last.after(settings.quiet).min(open.first.after(settings.longest_wait)) <= now;
+        (self.taken, self.open) = if due { (Some(mark), None) } else { (self.taken, Some(open)) };
+        due
+    }
+
+    /// What was there last could not be used yet: it counts as a change again.
+    pub fn again(&mut self) {
+        self.taken = None;
+    }
+
+    /// Whether a change waits for its time.
+    pub const fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(millis: u64) -> Time {
+        Time::ZERO.after(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn a_burst_is_one_change() {
+        let (settings, mut seen) = (ReloadSettings::default(), Debounce::new(1));
+        assert!(!seen.look(at(0), 1, &settings) && !seen.is_open());
+        for (time, mark) in [(100, 2), (300, 3), (500, 4), (900, 4)] {
+            assert!(!seen.look(at(time), mark, &settings), "{time}");
+            assert!(seen.is_open());
+        }
+        assert!(seen.look(at(1_000), 4, &settings));
+        assert!(!seen.look(at(1_100), 4, &settings) && !seen.is_open());
+    }
+
+    #[test]
+    fn what_never_rests_is_read_after_the_longest_wait() {
+        let (settings, mut seen) = (ReloadSettings::default(), Debounce::new(0));
+        let read = (1..200).find(|turn| seen.look(at(turn * 100), *turn, &settings));
+        assert_eq!(read, Some(101), "10 s after the first change");
+    }
+
+    #[test]
+    fn a_change_that_is_undone_is_none() {
+        let (settings, mut seen) = (ReloadSettings::default(), Debounce::new(1));
+        assert!(!seen.look(at(0), 2, &settings));
+        assert!(!seen.look(at(400), 1, &settings) && !seen.is_open());
+        assert!(!seen.look(at(9_000), 1, &settings));
+    }
+
+    #[test]
+    fn what_could_not_be_used_is_taken_again() {
+        let (settings, mut seen) = (ReloadSettings::default(), Debounce::new(1));
+        assert!(!seen.look(at(0), 2, &settings) && seen.look(at(500), 2, &settings));
+        seen.again();
+        assert!(!seen.look(at(600), 2, &settings) && seen.look(at(1_100), 2, &settings));
+    }
+}
