@@ -43,12 +43,29 @@ fn what_cannot_be_read_is_told() {
 
     let directory = load(dir.path(), &env);
     let message = directory.diagnostics.iter().map(|d| d.message.as_str()).collect::<String>();
-    assert!(message.contains("it is a directory"), "{message}");
+    assert!(message.contains("there is no configuration in"), "{message}");
 
     let large = dir.path().join("large.toml");
     fs::File::create(&large).unwrap().set_len(MAX_FILE + 1).unwrap();
     let large = load(&large, &env).diagnostics.to_string();
     assert!(large.contains("larger than 16 MiB"), "{large}");
+}
+
+/// All files of a directory, by their names; overlays and hidden files only as everywhere.
+#[test]
+fn a_directory_is_all_its_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+    write("10-a.toml", "name = 'parts'\n[service.a]\ncommand = ['a']\n");
+    write("20-b.yaml", "service: { b: { command: [b] }, a: { description: over } }\n");
+    write("10-a.prod.toml", "[service.overlay]\ncommand = ['x']\n");
+    write(".hidden.toml", "[service.hidden]\ncommand = ['x']\n");
+    write("notes.txt", "nothing");
+    let loaded = load(dir.path(), &env);
+    let plan = loaded.plan.unwrap_or_else(|| panic!("{}", loaded.diagnostics));
+    assert_eq!(plan.services.keys().map(|name| name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(plan.services.values().next().unwrap().description.as_deref(), Some("over"));
+    assert_eq!(loaded.files.len(), 2);
 }
 
 /// A message about a file of variables names it as the configuration file is named: as seen by who asked.

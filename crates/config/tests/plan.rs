@@ -184,6 +184,9 @@ fn kitchen_sink() -> Plan {
             at_once: 3,
             timeout: secs(120),
             settle: Duration::ZERO,
+            watch: true,
+            quiet: Duration::from_millis(200),
+            longest_wait: Duration::from_secs(5),
         },
     }
 }
