@@ -5,9 +5,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    api, apply, completions, config, continue_, debug, down, edit, events, explain, export, get, history, install,
-    list, logs, man, metrics, notify, pause, plan, restart, rm, rollback, run, set, signal, start, status, stop,
-    uninstall, up, upgrade, version, wait,
+    api, apply, completions, config, continue_, debug, down, edit, events, explain, export, get, history,
+    install, list, logs, man, metrics, notify, pause, plan, restart, rm, rollback, run, set, signal, start,
+    status, stop, uninstall, up, upgrade, version, wait,
 };
 use crate::output::style::Choice;
 

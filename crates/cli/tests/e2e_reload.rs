@@ -156,7 +156,9 @@ fn a_file_that_changes_is_applied_however_it_is_written() {
 
     // A file of variables is a change of the services that use it.
     std::fs::write(home.work().join("api.env"), "A=2\n").expect("written");
-    until("a restart", || Some(()).filter(|()| pid_of("api") != api));
+    until("a restart", || {
+        home.service("watched", "api")["pid"].as_u64().filter(|now| *now != u64::from(api))
+    });
     assert_eq!(pid_of("other"), other);
     home.ok(&["down", "-s", "watched"]);
 }
@@ -184,4 +186,106 @@ fn a_directory_is_a_configuration_of_all_its_files() {
     until("another service", || Some(()).filter(|()| names() == ["a", "c"]));
     assert_eq!(pid(&home.service("parts", "a")["pid"]), a);
     home.ok(&["down", "-s", "parts"]);
+}
+
+/// Restarts its two services one after the other, each with two seconds in which it has to hold; `more` is behind them.
+fn slow(value: &str, more: &str) -> String {
+    let service = |name: &str| {
+        format!(
+            "[service.{name}]\ncommand = [@fixture@, \"sleep\"]\nenvironment = {{ VALUE = \"{value}\" }}\n"
+        )
+    };
+    format!(
+        "name = \"slow\"\nreload = {{ settle = \"2s\", timeout = \"60s\" }}\n{}{}{more}",
+        service("a"),
+        service("b")
+    )
+}
+
+/// Kills the daemon as soon as it applies something, and waits until its successor has come to an end with that.
+fn killed_meanwhile(home: &Home) {
+    home.ok(&["apply", "-s", "slow", "--no-wait"]);
+    let stack = home.stack("slow").expect("it is up");
+    // On a very slow machine it may be over by now; what follows has to hold all the same.
+    kill(pid(&stack["daemon"]["pid"]));
+    until("an end of it by another daemon", || {
+        let now = home.stack("slow").filter(|now| now["daemon"]["pid"] != stack["daemon"]["pid"])?;
+        now["configuration"]["applying"].is_null().then_some(())
+    });
+}
+
+#[test]
+fn a_daemon_that_is_killed_in_the_middle_finishes_or_takes_back() {
+    let home = Home::new();
+    home.config(&slow("one", ""));
+    home.ok(&["up", "-d", "--wait"]);
+    let run = |name: &str| home.service("slow", name)["run"].as_u64().expect("a run");
+    let before = (run("a"), run("b"));
+
+    home.config(&slow("two", ""));
+    killed_meanwhile(&home);
+    let after = (run("a"), run("b"));
+    assert!(after.0 > before.0 && after.1 > before.1, "{before:?} {after:?}");
+    let text = home.ok(&["history", "-s", "slow"]);
+    assert!(text.lines().any(|line| line.trim_start().starts_with("2 ") && line.contains("runs")), "{text}");
+
+    let bad = "[service.c]\ncommand = [@fixture@, \"exit\", \"3\"]\nrestart = \"never\"\n\
+               ready = { tcp = \"127.0.0.1:1\" }\ndepends_on = { b = \"started\" }\n";
+    home.config(&slow("three", bad));
+    killed_meanwhile(&home);
+    let text = home.ok(&["status", "-s", "slow"]);
+    assert!(text.contains("running revision 2; revision 3 taken back: c failed: exit code 3"), "{text}");
+    assert_eq!(home.stack("slow").expect("it is up")["services"].as_array().map(Vec::len), Some(2));
+    assert!(run("a") > after.0 && run("b") > after.1);
+    home.ok(&["down", "-s", "slow"]);
+}
+
+/// Kubernetes mounts a config map as links into a directory that is itself behind a link, which is swapped.
+#[cfg(unix)]
+#[test]
+fn a_config_map_that_is_swapped_is_a_change() {
+    use std::os::unix::fs::symlink;
+    let home = Home::new();
+    let work = home.work();
+    let version = |name: &str, about: &str| {
+        std::fs::create_dir(work.join(name)).expect("made");
+        home.config(&watched(about, ""));
+        std::fs::rename(work.join("mainstay.toml"), work.join(name).join("mainstay.toml")).expect("moved");
+        std::fs::write(work.join(name).join("api.env"), "A=1\n").expect("written");
+    };
+    version("..1", "first");
+    symlink("..1", work.join("..data")).expect("linked");
+    symlink("..data/mainstay.toml", work.join("linked.toml")).expect("linked");
+    symlink("..data/api.env", work.join("api.env")).expect("linked");
+    home.ok(&["up", "-d", "--wait", "-f", "linked.toml"]);
+    let api = pid(&home.service("watched", "api")["pid"]);
+    version("..2", "second");
+    symlink("..2", work.join("..data_tmp")).expect("linked");
+    std::fs::rename(work.join("..data_tmp"), work.join("..data")).expect("swapped");
+    described(&home, "second");
+    assert_eq!(pid(&home.service("watched", "api")["pid"]), api);
+    home.ok(&["down", "-s", "watched"]);
+}
+
+#[test]
+fn metrics_move_to_another_port() {
+    let home = Home::new();
+    let free = || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.local_addr().expect("an address").port()
+    };
+    let config = |port: u16| {
+        format!(
+            "name = \"moved\"\nmetrics = {{ listen = {port} }}\n[service.a]\ncommand = [@fixture@, \"sleep\"]\n"
+        )
+    };
+    let answers = |port: u16| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+    let (first, second) = (free(), free());
+    home.config(&config(first));
+    home.ok(&["up", "-d", "--wait"]);
+    until("metrics", || answers(first).then_some(()));
+    home.config(&config(second));
+    home.ok(&["apply"]);
+    until("metrics elsewhere", || (answers(second) && !answers(first)).then_some(()));
+    home.ok(&["down", "-s", "moved"]);
 }

@@ -14,6 +14,7 @@ mod basics;
 mod end;
 mod fake;
 mod probes;
+mod reload;
 mod replaced;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,6 +52,10 @@ const TESTS: &[(&str, fn())] = &[
     ("a_command_is_asked_through_the_keeper", probes::a_command_is_asked_through_the_keeper),
     ("a_log_probe_that_has_seen_its_line_remembers", probes::a_log_probe_that_has_seen_its_line_remembers),
     ("http_and_tcp_make_ready", probes::http_and_tcp_make_ready),
+    (
+        "what_changes_while_it_runs_is_told_to_the_keeper",
+        reload::what_changes_while_it_runs_is_told_to_the_keeper,
+    ),
     ("a_dead_keeper_takes_everything_with_it", end::a_dead_keeper_takes_everything_with_it),
     ("a_keeper_that_lives_is_left_alone", end::a_keeper_that_lives_is_left_alone),
     ("a_missing_plan_is_no_daemon", end::a_missing_plan_is_no_daemon),
