@@ -16,7 +16,7 @@ use crate::http::{self, Answer, Connector, Failure, Outgoing};
 use crate::types::{
     Accepted, Action, AddService, Apply, Changes, EventsQuery, History, HistoryQuery, LogsQuery, Notify,
     Problem, Record, Recording, RefusedConfiguration, Reloading, Revision, Rollback, Service, Signal,
-    Signalled, Stack, StackUsage, Upgrade, UsageQuery, Version,
+    Signalled, Stack, StackUsage, TakeOver, Upgrade, UsageQuery, Version,
 };
 use crate::{ClientError, Events, Logs, routes};
 
@@ -164,6 +164,22 @@ impl Client {
     /// See [`ClientError`].
     pub async fn down(&self) -> Result<Accepted, ClientError> {
         self.post(routes::DOWN.to_owned(), &(), true).await
+    }
+
+    /// Stops every service, also what is to be left running, then ends the stack.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn down_all(&self) -> Result<Accepted, ClientError> {
+        self.post(format!("{}?all=true", routes::DOWN), &(), true).await
+    }
+
+    /// Brings a stack up again that is down but for what was left running. The daemon that answers is replaced.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; [`ClientError::Lost`] if it was replaced before it could answer.
+    pub async fn take_over(&self, take_over: &TakeOver) -> Result<Accepted, ClientError> {
+        self.post(routes::TAKE_OVER.to_owned(), take_over, false).await
     }
 
     /// What happened, oldest first. It goes on over replacements of the daemon without a gap.

@@ -128,8 +128,10 @@ endpoints! {
     changes: Changes = Get(routes::CHANGES), types::Changes, () => types::Stack;
     /// What the services use.
     usage: Usage = Get(routes::USAGE), types::UsageQuery, () => types::StackUsage;
-    /// Stops every service in order, then ends the stack.
-    down: Down = Post(routes::DOWN), (), () => types::Accepted;
+    /// Stops every service in order, but those that are to be left running, then ends the stack.
+    down: Down = Post(routes::DOWN), types::DownQuery, () => types::Accepted;
+    /// Brings a stack up again, with another plan, that is down but for services that were left running.
+    take_over: TakeOver = Post(routes::TAKE_OVER), (), types::TakeOver => types::Accepted;
     /// Puts a service into the stack and starts it, unless its plan says otherwise.
     add: Add = Post(routes::SERVICES), (), types::AddService => types::Accepted;
     /// One service.

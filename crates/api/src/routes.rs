@@ -15,8 +15,10 @@ pub const STACK: &str = "/v1/stack";
 pub const CHANGES: &str = "/v1/changes";
 /// `GET` with a [`UsageQuery`]: a [`StackUsage`](crate::types::StackUsage).
 pub const USAGE: &str = "/v1/usage";
-/// `POST` without a body: every service is stopped, then the stack ends.
+/// `POST` without a body, with a [`DownQuery`](crate::types::DownQuery): every service is stopped, then the stack ends.
 pub const DOWN: &str = "/v1/down";
+/// `POST` of a [`TakeOver`](crate::types::TakeOver).
+pub const TAKE_OVER: &str = "/v1/take-over";
 /// `POST` of an [`AddService`](crate::types::AddService).
 pub const SERVICES: &str = "/v1/services";
 /// `GET`: a [`Service`](crate::types::Service). The pattern for the server's router; see [`service`].

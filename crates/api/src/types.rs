@@ -4,7 +4,7 @@
 use mainstay_core::reload::ReloadPlan;
 use mainstay_core::{
     Applying, EventKind, Exit, LimitHits, NotEnforced, Plan, ProbeKind, RunId, ServiceName, ServicePlan,
-    StateName,
+    StateName, WhenMainstayStops,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,9 @@ pub struct Stack {
     pub containment: String,
     /// Whether the stack is going down.
     pub going_down: bool,
+    /// Whether it is down but for services that were left running.
+    #[serde(default)]
+    pub resting: bool,
     /// Rises with every change; see [`Changes`].
     pub revision: u64,
     /// Which configuration runs.
@@ -170,6 +173,12 @@ pub struct Service {
     pub probes: Vec<Probe>,
     /// Bytes of its output that could not be written.
     pub log_dropped_bytes: u64,
+    /// What becomes of it when the stack goes down.
+    #[serde(default)]
+    pub when_mainstay_stops: WhenMainstayStops,
+    /// Whether it was left running when the stack went down: nobody probes or restarts it.
+    #[serde(default)]
+    pub left: bool,
     /// Limits that do not hold on this machine.
     #[serde(default)]
     pub not_enforced: Vec<NotEnforced>,
@@ -248,6 +257,26 @@ pub struct Usage {
     pub read_bytes: Option<u64>,
     /// Bytes written, likewise.
     pub written_bytes: Option<u64>,
+}
+
+/// What to stop. `POST /v1/down?all=true`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DownQuery {
+    /// Also what is to be left running, or was.
+    #[serde(default)]
+    pub all: bool,
+}
+
+/// Brings a stack up again that is down but for what was left running. `POST /v1/take-over`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TakeOver {
+    /// The file in the stack's state directory that has the plan.
+    pub offer: String,
+    /// The program that the next daemon is made from, absolute.
+    pub exe: String,
+    /// The process whose end takes the stack down; none if it stays up.
+    #[serde(default)]
+    pub leash: Option<u32>,
 }
 
 /// How old an answer about usage may be.

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::event_text;
 use crate::failure::{ExitStatus, Failure, Outcome};
 use crate::feed::{self, News};
-use crate::launch::{self, Leash, Started};
+use crate::launch::{self, Hold, Leash, Started};
 use crate::output::{Output, words};
 use crate::runtime::block_on;
 use crate::stack::Place;
@@ -47,7 +47,7 @@ pub fn run(place: &Place, stored: &StoredPlan, output: &mut Output) -> Outcome {
         }
     }
     let begin = jiff::Timestamp::now();
-    let leash = match launch::start(place, stored)? {
+    let leash = match launch::start(place, stored, Hold::Foreground)? {
         Started::New(leash) => leash,
         Started::AlreadyUp(failure) => return Err(failure),
     };
@@ -70,6 +70,8 @@ struct Screen<'a> {
 enum End {
     /// The stack is down.
     Down,
+    /// The stack is down but for what was left running; said in words.
+    Rests(String),
     /// A person wants it down at once.
     Impatient,
 }
@@ -89,6 +91,7 @@ impl Screen<'_> {
         let end = self.watch(&client, &mut signals).await;
         let gone = match end {
             Ok(End::Down) => self.until_gone(&client, Patience::Long).await,
+            Ok(End::Rests(_)) => Ok(()),
             Ok(End::Impatient) => {
                 if let Some(leash) = self.leash.take() {
                     leash.kill();
@@ -105,6 +108,11 @@ impl Screen<'_> {
             End::Impatient => {
                 self.output.note(&format!("{}: killed what was left", self.place.name));
                 Ok(ExitStatus::Failed)
+            }
+            End::Rests(words) => {
+                self.output.note(&format!("{}: {words}", self.place.name));
+                self.output.note("`mainstay up` takes over what was left, `mainstay down --all` stops it");
+                Ok(ExitStatus::Done)
             }
             // A keeper that ends by itself takes its file away.
             End::Down if self.place.keeper().is_some() => Err(self.keeper_lost()),
@@ -136,7 +144,12 @@ impl Screen<'_> {
         loop {
             tokio::select! {
                 item = news.recv() => match item {
-                    Some(News::Event(event)) => self.tell(&event)?,
+                    Some(News::Event(event)) => {
+                        self.tell(&event)?;
+                        if let Some(words) = self.rests(&event) {
+                            return Ok(End::Rests(words));
+                        }
+                    }
                     Some(News::Silence(error)) => {
                         self.output.warning(&format!("no news from the daemon, the services go on: {error}"));
                     }
@@ -166,6 +179,16 @@ impl Screen<'_> {
                 }
             }
         }
+    }
+
+    /// What is said if the stack is down but for what was left running. What was so before is over.
+    fn rests(&self, record: &EventRecord) -> Option<String> {
+        let EventBody::Own { message } = &record.event else { return None };
+        let now = record.at.parse::<jiff::Timestamp>().is_ok_and(|at| at >= self.begin);
+        message
+            .strip_prefix("the stack is ")
+            .filter(|words| now && words.contains("left running"))
+            .map(str::to_owned)
     }
 
     /// Waits for the keeper to end. One that does not is killed if patience is short; its daemon, or the system,
@@ -219,7 +242,7 @@ impl Screen<'_> {
                 self.output.line(&format!("{prefix} {text}"))?;
             }
             // Said at the very end, when nothing more is to come.
-            EventBody::Own { message } if message == "the stack is down" => return Ok(()),
+            EventBody::Own { message } if message.starts_with("the stack is down") => return Ok(()),
             EventBody::Own { message } => {
                 self.tails.pump(self.output)?;
                 self.output.line(&format!("* {}", words::printable(message)))?;

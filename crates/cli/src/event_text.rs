@@ -35,6 +35,8 @@ pub fn words(event: &Event) -> String {
         }
         EventKind::NotEnforced { limit } => limit.words(),
         EventKind::LimitHit { hits } => hits.words(),
+        EventKind::Left => "left running, nobody looks after it".to_owned(),
+        EventKind::TakenOver => "taken over, it was left running".to_owned(),
         EventKind::Refused { reason } => format!("refused: {reason}"),
         EventKind::Reload { revision, stage, detail } => {
             let stage = match stage {
@@ -132,6 +134,8 @@ pub fn brief(event: &Event) -> Option<String> {
         | EventKind::NotEnforced { .. }
         | EventKind::LimitHit { .. }
         | EventKind::Reload { .. }
+        | EventKind::Left
+        | EventKind::TakenOver
         | EventKind::Refused { .. } => return Some(words(event)),
     };
     Some(words::printable(&text))
@@ -192,6 +196,8 @@ mod tests {
                     processes: Some(ProcessesHit { limit: 100, refused: 7 }),
                 },
             },
+            EventKind::Left,
+            EventKind::TakenOver,
             EventKind::Refused { reason: "the stack is going down".to_owned() },
         ]
     }

@@ -42,6 +42,7 @@ pub fn of_service(service: &Service) -> Facts {
         log_lost: service.log_dropped_bytes,
         not_enforced: service.not_enforced.clone(),
         hits: service.limit_hits.clone(),
+        left: service.left,
         ..Facts::new("", service.name.as_str(), service.state)
     }
 }

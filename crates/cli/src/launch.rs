@@ -1,5 +1,7 @@
 //! Starting a keeper, and the leash that holds it while `mainstay up` is in the foreground.
 
+mod take_over;
+
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -28,9 +30,21 @@ pub enum Started {
     AlreadyUp(Failure),
 }
 
-/// The link to a keeper of ours. When it closes, however that comes, the stack goes down.
-pub struct Leash {
-    link: Link,
+/// Whether the stack is up for as long as this process.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// It is.
+    Foreground,
+    /// It stays up.
+    Background,
+}
+
+/// What holds a stack that we have started. When it is gone, however that comes, the stack goes down.
+pub enum Leash {
+    /// The link to a keeper of ours.
+    Link(Link),
+    /// This process, for a keeper that was there for what was left running.
+    Process,
 }
 
 impl Leash {
@@ -38,16 +52,18 @@ impl Leash {
     ///
     /// # Errors
     /// The keeper is gone.
-    pub fn detach(mut self) -> Result<(), Failure> {
-        self.link
-            .write_all(b"detached\n")
-            .map_err(|e| Failure::failed(format!("the keeper is gone already: {e}")))
+    pub fn detach(self) -> Result<(), Failure> {
+        // The keeper that was there was told at once who stays.
+        let Leash::Link(mut link) = self else { return Ok(()) };
+        link.write_all(b"detached\n").map_err(|e| Failure::failed(format!("the keeper is gone already: {e}")))
     }
 
     /// Ends everything at once. What comes of it is seen by the keeper's end.
-    pub fn kill(mut self) {
-        // A keeper that is gone already has nothing left to kill.
-        let _ = self.link.write_all(b"kill\n");
+    pub fn kill(self) {
+        // A keeper that is gone already has nothing left to kill. One that was there is killed itself, if need be.
+        if let Leash::Link(mut link) = self {
+            let _ = link.write_all(b"kill\n");
+        }
     }
 }
 
@@ -57,17 +73,22 @@ const KILLED_WITHIN: Duration = Duration::from_millis(500);
 /// A keeper that has the lock has told who it is in this time.
 const SAYS_SO_WITHIN: Duration = Duration::from_secs(2);
 
-/// Starts the keeper of `place` with this plan and waits until it is ready.
+/// Starts the keeper of `place` with this plan and waits until it is ready. One that is there for nothing but what was left
+/// running gets the plan.
 ///
 /// # Errors
 /// Its directories can't be written, or it does not come up.
-pub fn start(place: &Place, plan: &StoredPlan) -> Result<Started, Failure> {
+pub fn start(place: &Place, plan: &StoredPlan, hold: Hold) -> Result<Started, Failure> {
     for dir in [&place.dirs.run, &place.dirs.state, &place.dirs.log] {
         dirs::create_private(dir).map_err(|e| Failure::io("make the directory", dir.display(), &e))?;
     }
     // A keeper that was just killed holds its lock a moment longer.
     let until = Instant::now() + KILLED_WITHIN;
     while place.is_up() {
+        if let Some(resting) = take_over::resting(place)? {
+            take_over::with(place, plan, hold, &resting)?;
+            return Ok(Started::New(Leash::Process));
+        }
         if Instant::now() > until {
             return Ok(Started::AlreadyUp(already_up(place)));
         }
@@ -89,7 +110,7 @@ fn try_keepers(place: &Place, plan: &StoredPlan, offer: &Path) -> Result<Started
             link::pair().map_err(|e| Failure::failed(format!("cannot make a pipe: {e}")))?;
         spawn(place, plan, offer, child)?;
         let why = match link.read_line(PATIENCE) {
-            Ok(Some(line)) if line == "ready" => return Ok(Started::New(Leash { link })),
+            Ok(Some(line)) if line == "ready" => return Ok(Started::New(Leash::Link(link))),
             Ok(Some(line)) => line.strip_prefix("error: ").unwrap_or(&line).to_owned(),
             Ok(None) => "it ended at once".to_owned(),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {

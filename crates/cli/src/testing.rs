@@ -24,6 +24,8 @@ pub fn service(name: &str, state: StateName) -> Service {
         says: None,
         probes: Vec::new(),
         log_dropped_bytes: 0,
+        when_mainstay_stops: mainstay_core::WhenMainstayStops::default(),
+        left: false,
         not_enforced: Vec::new(),
         limit_hits: mainstay_core::LimitHits::default(),
     }
@@ -63,6 +65,7 @@ pub fn stack(name: &str, services: Vec<Service>) -> Stack {
         daemon_reason: String::new(),
         containment: "cgroup".to_owned(),
         going_down: false,
+        resting: false,
         revision: 42,
         configuration: mainstay_api::types::Configuration::default(),
         services,

@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 use mainstay_api::types::{Configuration, Service, Stack};
-use mainstay_core::StateName;
+use mainstay_core::{StateName, WhenMainstayStops};
 
 use crate::output::style::{self, Paint};
 use crate::output::table::{Cell, Column, Table};
@@ -30,7 +30,7 @@ pub fn is_well(service: &Service) -> bool {
         StateName::Stopped => service.reason.is_empty() || service.last_exit.is_none(),
         _ => false,
     };
-    state_is_fine && !service.crash_loop && service.log_dropped_bytes == 0
+    state_is_fine && !service.left && !service.crash_loop && service.log_dropped_bytes == 0
 }
 
 /// A stack: a line about itself, a table of its services, and below each that is not well the reason.
@@ -84,7 +84,11 @@ fn configuration(of: &Configuration) -> Option<String> {
 }
 
 fn headline(stack: &Stack, paint: Paint, width: Option<usize>) -> String {
-    let state = if stack.going_down { "going down" } else { "up" };
+    let state = match (stack.resting, stack.going_down) {
+        (true, _) => "down but for what was left running, kept",
+        (false, true) => "going down",
+        (false, false) => "up",
+    };
     let mut line =
         format!(": {state} {}, keeper {}", words::uptime(stack.keeper.uptime_ms), stack.keeper.pid);
     if let Some(config) = &stack.config {
@@ -151,6 +155,9 @@ pub fn service(stack: &str, service: &Service, log: &str, paint: Paint) -> Strin
     lines.push(("restarts", service.restarts.to_string()));
     if let Some(exit) = &service.last_exit_text {
         lines.push(("last exit", words::printable(exit)));
+    }
+    if service.when_mainstay_stops == WhenMainstayStops::Leave {
+        lines.push(("on down", "left running".to_owned()));
     }
     for limit in &service.not_enforced {
         lines.push(("limits", words::printable(&limit.words())));

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_core::{Condition, ExitAction, RestartPolicy, ServiceName, ServicePlan, StartMode};
+use mainstay_core::{
+    Condition, ExitAction, RestartPolicy, ServiceName, ServicePlan, StartMode, WhenMainstayStops,
+};
 
 use crate::context::Context;
 use crate::elements::depends_on::Dependency;
@@ -28,7 +30,8 @@ pub(crate) fn check(
                     cx.error(dependency.span, format!("`{name}` depends on itself")).hint("leave it out");
                 }
                 Some(other) => {
-                    can_come_about(cx, &dependency.on, dependency.condition, dependency.span, other)
+                    can_come_about(cx, &dependency.on, dependency.condition, dependency.span, other);
+                    stays_with_it(cx, dependency, draft, other);
                 }
                 None if inactive.contains_key(&dependency.on) => {
                     let profiles = &inactive[&dependency.on];
@@ -60,6 +63,19 @@ pub(crate) fn check(
     for draft in drafts.values_mut() {
         draft.plan.depends_on =
             draft.depends_on.iter().map(|dependency| (dependency.on.clone(), dependency.condition)).collect();
+    }
+}
+
+/// Says so if a service is left running without one that it needs.
+fn stays_with_it(cx: &mut Context<'_>, dependency: &Dependency, draft: &Draft, other: &Draft) {
+    let leaves = |draft: &Draft| draft.plan.when_mainstay_stops == WhenMainstayStops::Leave;
+    if leaves(draft) && !leaves(other) && dependency.condition != Condition::Completed {
+        let on = &dependency.on;
+        cx.warning(
+            dependency.span,
+            format!("it is left running when the stack goes down, and `{on}` is not"),
+        )
+        .hint(format!("give `{on}` `when_mainstay_stops = \"leave\"`, too, if it cannot do without"));
     }
 }
 

@@ -11,7 +11,7 @@ use mainstay_config::System;
 use mainstay_core::{
     Check, Compress, Condition, ExitAction, Hook, Hooks, Launch, LeakAction, Limits, LogEncoding, LogFormat,
     LogPlan, OnFull, Plan, ProbePlan, RestartPlan, RestartPolicy, Rlimit, ServiceName, ServicePlan, Settings,
-    StartLimit, StartMode, StopAction, StopPlan, StopStep,
+    StartLimit, StartMode, StopAction, StopPlan, StopStep, WhenMainstayStops,
 };
 
 const KITCHEN_SINK: &str = include_str!("good.toml");
@@ -117,6 +117,7 @@ fn api() -> ServicePlan {
             encoding: LogEncoding::Auto,
         },
         leak: LeakAction::Restart,
+        when_mainstay_stops: WhenMainstayStops::Stop,
     }
 }
 
@@ -131,6 +132,7 @@ fn hook(command: &[&str], timeout: u64) -> Hook {
 fn kitchen_sink() -> Plan {
     let step = |action, wait| StopStep { action, wait: secs(wait) };
     let db = ServicePlan {
+        when_mainstay_stops: WhenMainstayStops::Leave,
         launch: launch(strings(["etcd", "--data-dir", "data"])),
         ready: Some(probe(Check::Http("http://127.0.0.1:2379/health".into()), secs(2), 3)),
         ..ServicePlan::default()

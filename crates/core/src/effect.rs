@@ -101,4 +101,6 @@ pub enum Effect {
     Tell(Event),
     /// Every service is down, as [`Request::Down`](crate::Request::Down) wanted.
     StackDown,
+    /// Every service is down but those that are left running.
+    StackRests,
 }

@@ -112,6 +112,10 @@ pub enum EventKind {
         /// Which, with figures.
         hits: LimitHits,
     },
+    /// The stack goes down, and it is left running; nobody looks after it.
+    Left,
+    /// It was left running, and is looked after again.
+    TakenOver,
     /// A request was refused.
     Refused {
         /// Why.

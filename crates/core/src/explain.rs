@@ -68,6 +68,8 @@ pub struct Facts {
     pub not_enforced: Vec<NotEnforced>,
     /// Limits that its last run came up against.
     pub hits: LimitHits,
+    /// Whether it was left running when the stack went down.
+    pub left: bool,
     /// Whether the stack goes down.
     pub going_down: bool,
     /// Whether the stack is up at all.
@@ -100,6 +102,7 @@ impl Facts {
             log_lost: 0,
             not_enforced: Vec::new(),
             hits: LimitHits::default(),
+            left: false,
             going_down: false,
             up: true,
         }
@@ -348,6 +351,7 @@ fn headline(facts: &Facts) -> String {
 /// The state in a sentence.
 fn state_words(facts: &Facts) -> &'static str {
     match facts.state {
+        _ if facts.left => "The stack is down, and it was left running: nobody probes or restarts it.",
         StateName::Stopped if !facts.up => "The stack is not up.",
         StateName::Stopped => "It is down, and nothing wants it up.",
         StateName::Starting if !facts.waits.is_empty() => "It is to start, and waits for others.",
@@ -400,7 +404,7 @@ fn because(facts: &Facts) -> Vec<String> {
     if facts.log_lost > 0 {
         all.push(format!("{} bytes of its output could not be written to its log.", facts.log_lost));
     }
-    if facts.going_down {
+    if facts.going_down && !facts.left {
         all.push("The stack is going down.".to_owned());
     }
     all
@@ -486,6 +490,10 @@ fn to_do(facts: &Facts, findings: &[Finding], trouble: bool) -> Vec<ToDo> {
     if !facts.up {
         say("start the stack", Some("mainstay up".to_owned()));
     }
+    if facts.left {
+        say("start the stack, which takes it over", Some("mainstay up".to_owned()));
+        say("stop it, too", Some(format!("mainstay down --all --stack {stack}")));
+    }
     for finding in findings {
         say(&finding.hint, None);
     }
@@ -515,7 +523,7 @@ fn to_do(facts: &Facts, findings: &[Finding], trouble: bool) -> Vec<ToDo> {
         StateName::Failed => say("start it again when the reason is gone", on("start")),
         StateName::Stopped | StateName::Completed if facts.up => say("start it", on("start")),
         StateName::Backoff => say("start it now, without waiting", on("start")),
-        StateName::Paused => say("let it go on", on("continue")),
+        StateName::Paused if !facts.left => say("let it go on", on("continue")),
         _ => {}
     }
     if trouble || facts.state == StateName::Failed {

@@ -142,8 +142,11 @@ pub enum Request {
     /// Start every service with `start = "auto"` that is stopped or failed, and what these depend on.
     Up,
     /// Stop every service in reverse order of dependency; [`Effect::StackDown`](crate::Effect::StackDown) when all
-    /// are down. Nothing starts afterwards.
+    /// are down. Nothing starts afterwards. What is up and to be left goes on: then
+    /// [`Effect::StackRests`](crate::Effect::StackRests) is all that comes, and [`Request::Up`] opens the stack again.
     Down,
+    /// As [`Request::Down`], and what was left or is to be left is stopped, too.
+    DownAll,
     /// Start a service and what it depends on.
     Start(ServiceName),
     /// Stop a service, its dependents first; not those that only need it to have completed.

@@ -59,7 +59,7 @@ pub use limits::{LimitHits, Limits, MemoryHit, NotEnforced, ProcessesHit, bytes}
 pub use plan::{
     Compress, Condition, ExitAction, Launch, LeakAction, LogEncoding, LogFormat, LogPlan, MetricsPlan,
     OnFull, Plan, ProbePlan, RestartPlan, RestartPolicy, ServicePlan, StartLimit, StartMode, StopAction,
-    StopPlan, StopStep,
+    StopPlan, StopStep, WhenMainstayStops,
 };
 pub use refusal::{Refusal, RefusalKind};
 pub use settings::{Rlimit, Settings};

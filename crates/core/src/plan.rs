@@ -83,6 +83,9 @@ pub struct ServicePlan {
     pub log: LogPlan,
     /// What follows when what it uses grows without end.
     pub leak: LeakAction,
+    /// What becomes of it when the stack goes down.
+    #[serde(skip_serializing_if = "WhenMainstayStops::is_stop")]
+    pub when_mainstay_stops: WhenMainstayStops,
 }
 
 impl Default for ServicePlan {
@@ -101,6 +104,7 @@ impl Default for ServicePlan {
             hooks: Hooks::default(),
             log: LogPlan::default(),
             leak: LeakAction::default(),
+            when_mainstay_stops: WhenMainstayStops::default(),
         }
     }
 }
@@ -158,6 +162,24 @@ pub enum LeakAction {
     Tell,
     /// It is told, and the service restarted at once.
     Restart,
+}
+
+/// What becomes of a service when the stack goes down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenMainstayStops {
+    /// It is stopped.
+    #[default]
+    Stop,
+    /// If it is up it goes on, and is taken over by the next `up`; nobody restarts or probes it until then. Only
+    /// [`Request::DownAll`](crate::Request::DownAll) stops it.
+    Leave,
+}
+
+impl WhenMainstayStops {
+    fn is_stop(&self) -> bool {
+        *self == WhenMainstayStops::Stop
+    }
 }
 
 /// What a dependency must have reached before the dependent starts.

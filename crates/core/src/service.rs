@@ -16,6 +16,7 @@
 //! ```
 
 mod end;
+mod leave;
 mod pause;
 mod phase;
 mod probing;
@@ -30,7 +31,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use phase::{On, Phase};
+pub(crate) use phase::{After, On, Phase};
 
 use crate::backoff::Tally;
 use crate::{Effect, Event, EventKind, Exit, RunId, ServiceName, ServicePlan, StateName, Time};
@@ -53,6 +54,9 @@ pub(crate) struct Service {
     /// Whether it leaves the stack as soon as it is down.
     #[serde(default)]
     pub removing: bool,
+    /// Whether it was left running when the stack went down.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left: bool,
 }
 
 impl Service {
@@ -65,6 +69,7 @@ impl Service {
             tally: Tally::default(),
             last_exit: None,
             removing: false,
+            left: false,
         }
     }
 
@@ -76,6 +81,7 @@ impl Service {
     /// When it wants to be looked at next, and what for.
     pub(crate) fn deadline(&self, plan: &ServicePlan) -> Option<(Time, &'static str)> {
         match &self.phase {
+            _ if self.left => None,
             Phase::Startup(run) | Phase::Running(run) | Phase::Ready(run) => {
                 let healthy = run
                     .healthy_since

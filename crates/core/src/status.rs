@@ -124,6 +124,9 @@ pub struct ServiceStatus {
     pub says: Option<String>,
     /// What its probes saw last.
     pub probes: Vec<ProbeStatus>,
+    /// Whether it was left running when the stack went down, and nobody looks after it.
+    #[serde(default)]
+    pub left: bool,
 }
 
 /// What a probe saw last.

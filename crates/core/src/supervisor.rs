@@ -46,6 +46,10 @@ pub struct Supervisor {
     going_down: bool,
     /// Whether [`Effect::StackDown`] was given.
     told_down: bool,
+    /// Whether [`Effect::StackRests`] was given, and no request to come up since.
+    told_rests: bool,
+    /// How many services are left running.
+    left: usize,
     /// How many services are not down.
     not_down: usize,
     /// Services whose snapshots changed, and those that went.
@@ -92,6 +96,8 @@ impl Supervisor {
             last_run: 0,
             going_down: false,
             told_down: false,
+            told_rests: false,
+            left: 0,
             not_down: 0,
             dirty,
             dirty_stack: true,
@@ -190,6 +196,11 @@ impl Supervisor {
         self.going_down
     }
 
+    /// Whether everything is down but what is left running, and stays so until somebody asks for something.
+    pub fn is_resting(&self) -> bool {
+        self.going_down && self.left > 0 && self.left == self.not_down
+    }
+
     /// Makes new runs' numbers rise above `last_run`.
     pub fn reserve_runs(&mut self, last_run: u64) {
         if last_run > self.last_run {
@@ -220,6 +231,7 @@ impl Supervisor {
         if let Change::Grows(growth) = change
             && up
             && restarts
+            && !self.going_down
         {
             self.restart(name, growth.to_string());
         }
@@ -257,6 +269,11 @@ impl Supervisor {
             self.dirty_stack = true;
             self.effects.push_back(Effect::StackDown);
         }
+        if self.is_resting() && !self.told_rests {
+            self.told_rests = true;
+            self.dirty_stack = true;
+            self.effects.push_back(Effect::StackRests);
+        }
     }
 
     fn drain(&mut self) {
@@ -270,6 +287,7 @@ impl Supervisor {
         let node = self.nodes.get_mut(name)?;
         let plan = self.plan.services.get(name)?;
         let before = Standing::of(&node.service, plan);
+        let was_left = node.service.left;
         let last_run = self.last_run;
         let result = act(&mut Machine {
             now: self.now,
@@ -286,6 +304,9 @@ impl Supervisor {
             effects: &mut self.effects,
         });
         let after = Standing::of(&node.service, plan);
+        // What is asked to end, or has ended, is not left any more.
+        node.service.left &= after.state.is_started() || after.state == crate::StateName::Paused;
+        self.left = self.left + usize::from(node.service.left) - usize::from(was_left);
         self.dirty_stack |= self.last_run != last_run;
         self.touch(name);
         self.spread(name, before, after);

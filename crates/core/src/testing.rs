@@ -115,6 +115,7 @@ impl Bench {
                     format!("ask {service} {probe}")
                 }
                 Effect::StackDown => "stack down".to_owned(),
+                Effect::StackRests => "stack rests".to_owned(),
                 Effect::Tell(event) => {
                     self.told.push(event.kind.clone());
                     continue;

@@ -46,6 +46,12 @@ impl Driver {
                 self.out.command(Command::Replace { exe });
                 self.reply_later(reply);
             }
+            Ask::TakeOver { by, plan, exe, leash, reply } => {
+                match self.come_up_again(by, *plan, exe, leash) {
+                    Ok(()) => self.reply_later(reply),
+                    Err(refused) => answer(reply, Err(refused)),
+                }
+            }
             Ask::Record { on, reply } => answer(reply, self.record(on)),
             Ask::Plan(reply) => {
                 // On disk there is never more than the keeper has.
@@ -108,6 +114,9 @@ impl Driver {
     }
 
     fn request(&mut self, by: String, mut request: Request) {
+        if request == Request::Down {
+            request = self.down(false);
+        }
         if let Request::Add(_, plan) = &mut request {
             plan.stop.fit(mainstay_sys::IS_WINDOWS);
         }
@@ -165,7 +174,15 @@ impl Driver {
         let known = self.limits.get(&status.name).cloned().unwrap_or_default();
         let not_enforced = if is_limited { known.not_enforced } else { Vec::new() };
         let log_dropped = self.dropped.get(status.name.as_str()).copied().unwrap_or(0);
-        ServiceView { status, description, log_dropped, not_enforced, limit_hits: known.hits }
+        let when_mainstay_stops = plan.map(|plan| plan.when_mainstay_stops).unwrap_or_default();
+        ServiceView {
+            status,
+            description,
+            when_mainstay_stops,
+            log_dropped,
+            not_enforced,
+            limit_hits: known.hits,
+        }
     }
 
     fn stack(&self) -> StackView {
@@ -173,6 +190,7 @@ impl Driver {
             revision: *self.watched.revision.borrow(),
             going_down: self.core.is_going_down(),
             configuration: self.revisions.configuration(&self.core),
+            resting: self.core.is_resting(),
             services: self.core.status().into_iter().map(|status| self.view(status)).collect(),
         }
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use mainstay_core::{
-    Effect, Input, Plan, ProbeKind, Request, RunId, ServiceName, ServicePlan, StateName, Supervisor, Time,
+    Effect, Input, Plan, ProbeKind, RunId, ServiceName, ServicePlan, StateName, Supervisor, Time,
 };
 use mainstay_link::{Command, Event, LogPos, ToDaemon, ToKeeper};
 use tokio::sync::watch;
@@ -254,7 +254,10 @@ impl Driver {
                 self.changed = true;
             }
             Event::LogNote { name, text } => self.events.stage_own(format!("{name}'s log: {text}")),
-            Event::DownWanted { by } => self.input(Input::Request { by, request: Request::Down }),
+            Event::DownWanted { by, all } => {
+                let request = self.down(all);
+                self.input(Input::Request { by, request });
+            }
             Event::ReplaceFailed { error } => {
                 warn!("the upgrade failed: {error}");
                 self.events.stage_own(format!("the upgrade failed, the old program is back: {error}"));

@@ -62,6 +62,7 @@ impl Driver {
                 }
                 self.events.stage(EventBody::Core(event));
             }
+            Effect::StackRests => self.rest(),
             Effect::StackDown => {
                 // The last hooks still have their time.
                 self.is_down = true;

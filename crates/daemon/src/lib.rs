@@ -25,6 +25,7 @@ mod revisions;
 mod run;
 mod sending;
 mod shelf;
+mod take_over;
 mod watching;
 mod welcome;
 

@@ -4,7 +4,7 @@ use mainstay_api::types::{Configuration, Problem, Revision};
 use mainstay_core::reload::{ReloadPlan, ReloadSettings};
 use mainstay_core::{
     LimitHits, NotEnforced, Plan, Refusal, RefusalKind, Request, RunId, ServiceName, ServiceStatus,
-    StopAction,
+    StopAction, WhenMainstayStops,
 };
 use mainstay_link::Whom;
 use tokio::sync::oneshot;
@@ -46,6 +46,8 @@ pub(crate) enum Ask {
     Send { by: String, service: ServiceName, action: StopAction, whom: Whom, reply: Reply<u32> },
     /// Another program is to be the daemon.
     Upgrade { by: String, exe: String, reply: Reply<Taken> },
+    /// A stack that is down, but for what was left running, is to come up with this plan.
+    TakeOver { by: String, plan: Box<StoredPlan>, exe: String, leash: Option<u32>, reply: Reply<Taken> },
     /// The recording of inputs goes on or off.
     Record { on: bool, reply: Reply<mainstay_api::types::Recording> },
     /// The plan as it is, for its file, with its count of changes; and the list of configurations.
@@ -89,6 +91,7 @@ pub(crate) struct StackView {
     pub revision: u64,
     pub going_down: bool,
     pub configuration: Configuration,
+    pub resting: bool,
     pub services: Vec<ServiceView>,
 }
 
@@ -96,6 +99,7 @@ pub(crate) struct StackView {
 pub(crate) struct ServiceView {
     pub status: ServiceStatus,
     pub description: Option<String>,
+    pub when_mainstay_stops: WhenMainstayStops,
     pub log_dropped: u64,
     /// Limits that do not hold here.
     pub not_enforced: Vec<NotEnforced>,

@@ -27,6 +27,9 @@ pub(crate) const REVISIONS_KEY: &str = "daemon/revisions";
 /// A change of the plan that may not be in its file yet; the service's name follows.
 pub(crate) const PLAN_KEY: &str = "daemon/plan/";
 
+/// The plan that a stack which was down, but for what was left running, is to come up with.
+pub(crate) const TAKE_OVER_KEY: &str = "daemon/take-over";
+
 /// What the next frame says.
 #[derive(Default)]
 pub(crate) struct Outbox {

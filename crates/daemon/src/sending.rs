@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_api::types::EventBody;
 use mainstay_core::{Event, EventKind, ServiceName, StopAction};
-use mainstay_link::{CTRL_BREAK, Command, SEND, Whom};
+use mainstay_link::{CTRL_BREAK, Command, REST, SEND, Whom};
 
 use crate::driver::{Driver, now};
 use crate::message::{Refused, Reply};
@@ -32,6 +32,11 @@ impl Knows {
     /// Whether it knows this word.
     pub fn has(&self, word: &str) -> bool {
         self.0.contains(word)
+    }
+
+    /// Whether the keeper stays for what is left running.
+    pub fn rest(&self) -> bool {
+        self.0.contains(REST)
     }
 
     /// The action that does the nearest to it. An old keeper would not read a word that it does not know, nor the frame

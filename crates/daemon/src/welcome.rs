@@ -21,6 +21,7 @@ use crate::outbox::{
 use crate::plan_store::{Source, StoredPlan};
 use crate::revisions::Revisions;
 use crate::sending::Knows;
+use crate::take_over::TakeOver;
 
 /// What a welcome and the plan's file make, before there are threads.
 pub(crate) struct Restored {
@@ -42,25 +43,43 @@ pub(crate) struct Beginning {
     first: bool,
     /// What the core was restored with.
     takeover: Takeover,
+    /// The plan that a stack comes up with again, if that is so.
+    take_over: Option<TakeOver>,
 }
 
 /// Makes the core as the one before left it, or a new one.
 pub(crate) fn restore(welcome: &Welcome, stored: StoredPlan, state_dir: &Path, now: Time) -> Restored {
     let state = &welcome.state;
-    let revisions = match state.get(REVISIONS_KEY).and_then(|text| serde_json::from_str(text).ok()) {
-        Some(revisions) => revisions,
-        None => Revisions::begin(state_dir, &stored),
+    let take_over = TakeOver::read(state);
+    let kept = state.get(REVISIONS_KEY).and_then(|text| serde_json::from_str(text).ok());
+    let (stored, revisions) = match (&take_over, kept) {
+        (Some(take_over), _) => (take_over.plan(), Revisions::begin(state_dir, take_over.wanted())),
+        (None, Some(revisions)) => (stored, revisions),
+        (None, None) => {
+            let revisions = Revisions::begin(state_dir, &stored);
+            (stored, revisions)
+        }
     };
     let StoredPlan { mut plan, config, source } = stored;
-    let changed = overlay(&mut plan, state);
     let top = state.get(TOP_KEY).and_then(|text| serde_json::from_str::<Plan>(text).ok());
-    let changed_top = top.is_some();
-    if let Some(top) = top {
-        plan = Plan { services: plan.services, ..top };
-    }
+    let changed_top = top.is_some() || take_over.is_some();
+    let changed = match &take_over {
+        Some(_) => all_changed(&plan, state),
+        None => {
+            let changed = overlay(&mut plan, state);
+            if let Some(top) = top {
+                plan = Plan { services: plan.services, ..top };
+            }
+            changed
+        }
+    };
     let snapshots: BTreeMap<String, String> = state
         .iter()
         .filter(|(key, _)| !key.starts_with(OWN_KEYS))
+        .filter(|(key, _)| {
+            let service = key.strip_prefix("svc/");
+            take_over.as_ref().zip(service).is_none_or(|(take_over, name)| take_over.keeps(name))
+        })
         .map(|(key, text)| (key.clone(), text.clone()))
         .collect();
     let seed = state.get(SEED_KEY).and_then(|text| text.parse().ok()).unwrap_or_else(new_seed);
@@ -73,7 +92,7 @@ pub(crate) fn restore(welcome: &Welcome, stored: StoredPlan, state_dir: &Path, n
     core.reserve_runs(welcome.last_run);
     let events = EventsLog::open(state_dir, state.get(EVENTS_KEY).map(String::as_str));
     let takeover = Takeover { before: 0, at: now, last_run: welcome.last_run };
-    let beginning = Beginning { changed, changed_top, first, takeover };
+    let beginning = Beginning { changed, changed_top, first, takeover, take_over };
     Restored { core, events, config, source, revisions, beginning }
 }
 
@@ -100,6 +119,13 @@ fn overlay(plan: &mut Plan, state: &BTreeMap<String, String>) -> Vec<ServiceName
     changed
 }
 
+/// All services of another plan, and those of which the keeper holds something else.
+fn all_changed(plan: &Plan, state: &BTreeMap<String, String>) -> Vec<ServiceName> {
+    let held = state.keys().filter_map(|key| ServiceName::new(key.strip_prefix(PLAN_KEY)?).ok());
+    let names: BTreeSet<ServiceName> = plan.services.keys().cloned().chain(held).collect();
+    names.into_iter().collect()
+}
+
 /// A number that nobody foresees. It spreads the waits of stacks that fail together.
 fn new_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
@@ -114,7 +140,9 @@ pub(crate) fn begin(driver: &mut Driver, welcome: &Welcome, beginning: Beginning
     driver.limits = read(state, LIMITS_KEY);
     driver.knows = Knows::new(&welcome.knows);
     driver.probes.restore_seen(read(state, SEEN_KEY));
-    if let Some(saved) = state.get(RECORD_KEY) {
+    // A recording is of one plan.
+    let recorded = state.get(RECORD_KEY).filter(|_| beginning.take_over.is_none());
+    if let Some(saved) = recorded {
         driver.recorder.resume(saved, beginning.takeover);
     }
     if welcome.predecessors > 0 {
@@ -147,6 +175,9 @@ pub(crate) fn begin(driver: &mut Driver, welcome: &Welcome, beginning: Beginning
         driver.input(Input::Request { by: "mainstay up".to_owned(), request: Request::Up });
     } else {
         lost_runs(driver, welcome);
+    }
+    if let Some(take_over) = beginning.take_over {
+        take_over.begin(driver);
     }
 }
 

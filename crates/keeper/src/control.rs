@@ -4,6 +4,7 @@ mod commands;
 mod daemon;
 mod ending;
 mod freezer;
+mod leash;
 mod limited;
 mod trees;
 
@@ -25,7 +26,7 @@ use crate::journal::Journal;
 use crate::life::Life;
 use crate::own_log::OwnLog;
 use crate::start::{self, Started};
-use crate::state::State;
+use crate::state::{Left, State};
 use crate::{Args, Error};
 use freezer::Freezer;
 use trees::Leaving;
@@ -35,8 +36,8 @@ use trees::Leaving;
 enum Message {
     /// The capture thread.
     Capture(Told),
-    /// The leash is gone.
-    LeashClosed,
+    /// The leash of this number is gone.
+    LeashClosed(u32),
     /// Whoever holds the leash wants everything ended at once.
     KillWanted,
     /// The system, or a person with `kill`, asks us to end.
@@ -104,6 +105,10 @@ pub(crate) struct Keeper {
     started: Time,
     /// Until it was told that we are ready.
     leash: Option<Link>,
+    /// Which leash holds the stack now. The end of an earlier one means nothing.
+    leash_number: u32,
+    /// Whether everything is down but what was left running.
+    rests: bool,
     ready: bool,
     /// When the service manager hears of us next, if there is one.
     next_beat: Option<Time>,
@@ -213,6 +218,8 @@ impl Keeper {
             lock,
             started,
             leash: None,
+            leash_number: 0,
+            rests: false,
             ready: false,
             daemon: None,
             greeted: false,
@@ -273,15 +280,16 @@ impl Keeper {
             Wake::Message(Message::Capture(told)) => self.captured(told),
             Wake::Message(Message::Answer { run, event }) => self.state.answered(run, event),
             Wake::LinkClosed => self.link_closed(),
-            Wake::Message(Message::LeashClosed) => {
-                self.want_down("mainstay up, which is gone");
+            Wake::Message(Message::LeashClosed(number)) if number == self.leash_number => {
+                self.want_down("mainstay up, which is gone", Left::GoesOn);
             }
+            Wake::Message(Message::LeashClosed(_)) => {}
             Wake::Message(Message::KillWanted) => {
                 self.end = Some(End::Forced("mainstay up was told so twice".to_owned()));
             }
             Wake::Message(Message::Terminate(name)) => self.terminated(name),
             // It has patience of its own, and no impatience that we would have to hear.
-            Wake::Message(Message::StopWanted(by)) => self.want_down(by),
+            Wake::Message(Message::StopWanted(by)) => self.want_down(by, Left::IsStopped),
             Wake::Timeout => {}
         }
         self.flush();
@@ -330,15 +338,19 @@ impl Keeper {
             Some(since) if now().since(since) >= IMPATIENT_AFTER => {
                 self.end = Some(End::Forced(format!("{name} came again")));
             }
-            _ => self.want_down(name),
+            _ => {
+                // Whoever ends the system ends what is left, too; so it had better be ended in order.
+                let all = self.rests || self.args.host.is_some() || ["shutdown", "logoff"].contains(&name);
+                self.want_down(name, if all { Left::IsStopped } else { Left::GoesOn });
+            }
         }
     }
 
-    fn want_down(&mut self, by: &str) {
+    fn want_down(&mut self, by: &str, left: Left) {
         if self.down_since.is_none() {
             self.log.say(format_args!("the stack is to go down: {by}"));
             self.down_since = Some(now());
-            self.state.want_down(by);
+            self.state.want_down(by, left);
             if let Some(host) = &self.args.host {
                 host.stopping();
             }

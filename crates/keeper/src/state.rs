@@ -56,6 +56,15 @@ pub(crate) enum Begin {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Broken(pub(crate) String);
 
+/// What becomes of services that are to be left running when the stack goes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// They go on.
+    GoesOn,
+    /// They are stopped like all others.
+    IsStopped,
+}
+
 /// All of it.
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -320,11 +329,16 @@ impl State {
     }
 
     /// The stack is to go down; told once.
-    pub(crate) fn want_down(&mut self, by: &str) {
+    pub(crate) fn want_down(&mut self, by: &str, left: Left) {
         if !self.down_wanted {
             self.down_wanted = true;
-            self.queue.push(Event::DownWanted { by: by.to_owned() });
+            self.queue.push(Event::DownWanted { by: by.to_owned(), all: left == Left::IsStopped });
         }
+    }
+
+    /// It is down but for what is left running; the next wish is told again.
+    pub(crate) fn rests(&mut self) {
+        self.down_wanted = false;
     }
 
     /// A signal was sent by hand, or not.

@@ -75,7 +75,7 @@ fn a_closed_leash_is_a_wish_to_go_down() {
     let home = Home::new();
     let (mut keeper, mut daemon) = home.ready();
     drop(keeper.leash.take());
-    let Event::DownWanted { by } = daemon.event() else { panic!("not told") };
+    let Event::DownWanted { by, .. } = daemon.event() else { panic!("not told") };
     assert!(by.contains("mainstay up"), "{by}");
     daemon.exit(&keeper);
 }
@@ -109,7 +109,7 @@ fn the_daemon_is_told_of_a_wish_to_end_and_a_second_one_later_is_impatience() {
         assert!(status.unwrap().success());
     };
     terminate();
-    assert_eq!(daemon.event(), Event::DownWanted { by: "SIGTERM".into() });
+    assert_eq!(daemon.event(), Event::DownWanted { by: "SIGTERM".into(), all: false });
     // At once, as by a second sender of the same wish: nothing new.
     terminate();
     daemon.command(Command::Freeze { run: RunId(1) });

@@ -24,7 +24,7 @@ pub const VERSION: u32 = 1;
 
 /// What a keeper of this version knows beyond the first one's [`Command`]s; goes into [`Welcome::knows`]. A daemon asks
 /// for nothing else: a frame with a word that an old keeper does not know would be lost whole.
-pub const KNOWS: [&str; 4] = [CTRL_BREAK, SEND, SET_LIMITS, SET_LOG];
+pub const KNOWS: [&str; 5] = [CTRL_BREAK, SEND, SET_LIMITS, SET_LOG, REST];
 
 /// The keeper can send `ctrl_break`.
 pub const CTRL_BREAK: &str = "ctrl_break";
@@ -37,6 +37,9 @@ pub const SET_LIMITS: &str = "set_limits";
 
 /// The keeper takes [`Command::SetLog`].
 pub const SET_LOG: &str = "set_log";
+
+/// The keeper takes [`Command::Rest`] and [`Command::WakeUp`].
+pub const REST: &str = "rest";
 
 /// The longest frame accepted, in bytes; a longer one is a broken peer.
 pub const MAX_FRAME: usize = 64 << 20;
@@ -129,6 +132,13 @@ pub enum Command {
     },
     /// The log of this name is kept like this from now on. Only for keepers that know [`SET_LOG`].
     SetLog(Log),
+    /// Everything is down but what is left running: whoever wanted the stack down has what they wanted.
+    Rest,
+    /// A stack that rested comes up again.
+    WakeUp {
+        /// The process that stays with it: when that ends, the stack goes down.
+        leash: Option<u32>,
+    },
     /// Everything is down: the keeper ends its daemon and itself.
     Exit,
 }
@@ -382,6 +392,9 @@ pub enum Event {
     DownWanted {
         /// Who or what wants it.
         by: String,
+        /// Whether nothing is to be left running.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        all: bool,
     },
     /// The daemon that [`Command::Replace`] wanted did not come up; the old program is in charge again.
     ReplaceFailed {

@@ -106,6 +106,10 @@ fn finish(world: &mut World, history: &History) -> Result<(), Violation> {
     }
     if !is_going_down(world) {
         world.request(Request::Down)?;
+        world.run_for(Duration::from_secs(5))?;
+    }
+    if !world.over {
+        world.request(Request::DownAll)?;
     }
     let patience = world.now().after(patience_for(world.plan()));
     world.run_until(patience, |_| false)?;

@@ -124,7 +124,8 @@ impl Maker {
             62..=70 => Request::Pause(name),
             71..=80 => Request::Continue(name),
             81..=85 => Request::Up,
-            86..=87 => Request::Down,
+            86 => Request::Down,
+            87 => self.rng.pick(&[Request::Down, Request::DownAll]).clone(),
             88..=93 => {
                 // Mostly a new one, sometimes one that is there, sometimes one that is not there to be depended on.
                 let number = self.names.len();

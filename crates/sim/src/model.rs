@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_core::{
     Check, Condition, Effect, EventKind, Exit, ExitAction, Input, ProbeKind, Request, RestartPolicy, RunId,
-    ServiceName, ServicePlan, StartMode, StateName, Time,
+    ServiceName, ServicePlan, StartMode, StateName, Time, WhenMainstayStops,
 };
 
 use crate::invariants::{Facts, Rule, Verdict, plan_of};
@@ -34,6 +34,8 @@ struct Expected {
     start_after: bool,
     /// Whether it leaves the stack after that end.
     removing: bool,
+    /// Whether it was left running and nobody looks after it since.
+    left: bool,
     /// Whether requests crossed each other in a way that leaves a choice.
     unsure: bool,
     /// What its probes say.
@@ -51,6 +53,7 @@ impl Default for Expected {
             end_requested: false,
             start_after: false,
             removing: false,
+            left: false,
             unsure: false,
             health: Health::default(),
             restarts: Vec::new(),
@@ -89,6 +92,7 @@ impl Rule for Model {
                 let Some(expected) = self.services.get_mut(service) else { return Ok(()) };
                 expected.end_requested = false;
                 expected.start_after = false;
+                expected.left = false;
                 expected.unsure = false;
                 expected.health = Health::default();
                 Ok(())
@@ -156,6 +160,7 @@ impl Model {
     fn request(&mut self, facts: &Facts, request: &Request) {
         match request {
             Request::Up => {
+                self.services.values_mut().for_each(|expected| expected.left = false);
                 let auto = facts.plan.services.iter().filter(|(_, plan)| plan.start == StartMode::Auto);
                 let auto: Vec<&ServiceName> = auto.map(|(name, _)| name).collect();
                 self.perhaps(facts, &auto);
@@ -192,7 +197,8 @@ impl Model {
                 expected.stop();
                 expected.removing = true;
             }
-            Request::Down => self.services.values_mut().for_each(Expected::stop),
+            Request::Down => self.services.iter_mut().for_each(|(name, expected)| expected.down(facts, name)),
+            Request::DownAll => self.services.values_mut().for_each(Expected::stop),
             Request::Pause(_) | Request::Continue(_) => {}
         }
     }
@@ -252,6 +258,9 @@ impl Model {
     fn may_end(&self, facts: &Facts, run: RunId) -> Verdict {
         let Some(run) = facts.runs.get(&run) else { return Ok(()) };
         let Some(expected) = self.services.get(&run.service) else { return Ok(()) };
+        if expected.left && !expected.end_requested && run.main_is_there() {
+            return Err(format!("{} is left alone, but asked to end", run.service));
+        }
         if expected.end_requested
             || !run.main_is_there()
             || expected.health.is_lost()
@@ -293,6 +302,19 @@ impl Expected {
         }
     }
 
+    /// The stack goes down: what is up and to be left is left.
+    fn down(&mut self, facts: &Facts, name: &ServiceName) {
+        let leaves =
+            facts.service(name).is_some_and(|plan| plan.when_mainstay_stops == WhenMainstayStops::Leave);
+        let up = matches!(facts.state(name), StateName::Running | StateName::Ready | StateName::Paused);
+        if leaves && up {
+            self.left = true;
+            self.health.pause();
+        } else {
+            self.stop();
+        }
+    }
+
     fn stop(&mut self) {
         self.end_requested = true;
         self.start_after = false;
@@ -319,6 +341,11 @@ impl Expected {
                 // It counts as a failure, whatever the exit code says; unless the plan names the code.
                 after.extend(self.follows(plan, Exit::Unknown, at));
             }
+        }
+        if std::mem::take(&mut self.left) {
+            // Nothing starts while the stack is down.
+            after.retain(|state| state.is_down());
+            after.insert(StateName::Stopped);
         }
         if after.contains(&StateName::Backoff) {
             self.restarts.push(at);

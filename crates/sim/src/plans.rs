@@ -7,6 +7,7 @@ use std::time::Duration;
 use mainstay_core::{
     Check, Condition, ExitAction, Hook, HookMoment, Hooks, Launch, Plan, ProbePlan, RestartPlan,
     RestartPolicy, ServiceName, ServicePlan, StartLimit, StartMode, StopAction, StopPlan, StopStep,
+    WhenMainstayStops,
 };
 
 use crate::rng::Rng;
@@ -78,6 +79,7 @@ pub fn service(rng: &mut Rng, known: &[ServiceName]) -> ServicePlan {
         hooks: hooks(rng),
         log: mainstay_core::LogPlan::default(),
         leak: mainstay_core::LeakAction::default(),
+        when_mainstay_stops: *rng.weighted(&[(75, WhenMainstayStops::Stop), (25, WhenMainstayStops::Leave)]),
     }
 }
 

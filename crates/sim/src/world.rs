@@ -197,7 +197,7 @@ impl World {
     /// The rule that is broken.
     pub fn after_all(&mut self) -> Moved {
         self.over = false;
-        for request in [Request::Up, Request::Down] {
+        for request in [Request::Up, Request::Down, Request::DownAll] {
             self.request(request)?;
         }
         self.spurious_tick()
@@ -479,7 +479,7 @@ impl World {
             Effect::Thaw { run } => self.os.thaw(*run),
             Effect::Forget { run } => self.os.forget(*run),
             Effect::Probe { service, run, probe, seq } => self.ask(service, *run, *probe, *seq),
-            Effect::Tell(_) => {}
+            Effect::Tell(_) | Effect::StackRests => {}
             Effect::StackDown => {
                 let left = self.os.runs().find(|run| self.os.is_there(*run));
                 if let Some(run) = left {

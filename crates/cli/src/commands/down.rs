@@ -19,6 +19,10 @@ pub struct Down {
     #[command(flatten)]
     select: Select,
 
+    /// Stop also what `when_mainstay_stops = "leave"` leaves running, or has left
+    #[arg(short, long)]
+    all: bool,
+
     #[command(flatten)]
     waiting: Waiting,
 }
@@ -32,7 +36,8 @@ pub fn run(args: Down, output: &mut Output) -> Outcome {
     let limit = args.waiting.timeout.unwrap_or_else(|| time_for(&place));
     block_on(async {
         let client = place.client();
-        match client.down().await {
+        let asked = if args.all { client.down_all().await } else { client.down().await };
+        match asked {
             Ok(_) => {}
             Err(error @ ClientError::NoAnswer { .. }) => ask_keeper(&place, error, output)?,
             Err(error) => return Err(Failure::api(error, &place.name)),
@@ -40,8 +45,10 @@ pub fn run(args: Down, output: &mut Output) -> Outcome {
         if args.waiting.no_wait {
             return say(&place, "asked to go down", output);
         }
-        wait_until_down(&place, &client, limit, output).await?;
-        say(&place, "down", output)
+        match wait_until_down(&place, &client, limit, output).await? {
+            Some(stack) => say_left(&stack, output),
+            None => say(&place, "down", output),
+        }
     })
 }
 
@@ -72,13 +79,33 @@ fn say(place: &Place, what: &str, output: &mut Output) -> Outcome {
     Ok(ExitStatus::Done)
 }
 
-/// Waits for the keeper's end, and shows what is still there.
+/// The stack is down but for what was left running.
+fn say_left(stack: &Stack, output: &mut Output) -> Outcome {
+    let left = stack.services.iter().filter(|service| service.left);
+    if output.json {
+        let left: Vec<&str> = left.map(|service| service.name.as_str()).collect();
+        output.json(&serde_json::json!({ "stack": stack.name, "state": "down", "left": left }))?;
+        return Ok(ExitStatus::Done);
+    }
+    let left: Vec<String> = left
+        .map(|service| match service.pid {
+            Some(pid) => format!("{} (pid {pid})", service.name),
+            None => service.name.to_string(),
+        })
+        .collect();
+    output.line(&format!("{}: down, left running: {}", stack.name, left.join(", ")))?;
+    output.note("`mainstay up` takes over what was left, `mainstay down --all` stops it");
+    Ok(ExitStatus::Done)
+}
+
+/// Waits for the keeper's end, and shows what is still there. If services are left running the keeper stays; then how
+/// the stack is.
 async fn wait_until_down(
     place: &Place,
     client: &Client,
     limit: Duration,
     output: &Output,
-) -> Result<(), Failure> {
+) -> Result<Option<Stack>, Failure> {
     let mut progress = Progress::new(output.json || output.quiet);
     let begin = Instant::now();
     let mut revision = 0;
@@ -89,6 +116,7 @@ async fn wait_until_down(
             return Err(late(place, limit, last.as_ref()));
         }
         match client.changes(revision, Duration::from_millis(500).min(left)).await {
+            Ok(stack) if stack.resting => return Ok(Some(stack)),
             Ok(stack) => {
                 let all = stack.services.len();
                 let down = stack.services.iter().filter(|service| service.state.is_down()).count();
@@ -104,7 +132,7 @@ async fn wait_until_down(
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    Ok(())
+    Ok(None)
 }
 
 fn still_there(stack: &Stack) -> String {

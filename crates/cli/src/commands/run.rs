@@ -12,7 +12,7 @@ use mainstay_daemon::StoredPlan;
 
 use crate::act::watch;
 use crate::failure::{ExitStatus, Failure, Outcome};
-use crate::launch::{self, Started};
+use crate::launch::{self, Hold, Started};
 use crate::output::Output;
 use crate::runtime::block_on;
 use crate::stack::{JOBS, Place};
@@ -158,7 +158,7 @@ fn begin(place: &Place) -> Result<(), Failure> {
             ..StoredPlan::default()
         },
     };
-    match launch::start(place, &plan)? {
+    match launch::start(place, &plan, Hold::Background)? {
         Started::New(leash) => leash.detach(),
         Started::AlreadyUp(_) => Ok(()),
     }

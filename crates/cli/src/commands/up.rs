@@ -11,7 +11,7 @@ use crate::act::watch;
 use crate::args::{self, Over};
 use crate::attached;
 use crate::failure::{ExitStatus, Failure, Outcome};
-use crate::launch::{self, Leash, Started};
+use crate::launch::{self, Hold, Leash, Started};
 use crate::output::Output;
 use crate::output::words;
 use crate::runtime::block_on;
@@ -63,7 +63,7 @@ pub fn run(args: Up, output: &mut Output) -> Outcome {
     if !args.detach {
         return attached::run(&place, &stored, output);
     }
-    match launch::start(&place, &stored)? {
+    match launch::start(&place, &stored, Hold::Background)? {
         Started::New(leash) => detached(&args, &place, &stored, leash, output),
         Started::AlreadyUp(failure) => Err(failure),
     }

@@ -185,7 +185,7 @@ impl Drop for Home {
     fn drop(&mut self) {
         for stack in fs::read_dir(self.dir.path().join("home")).into_iter().flatten().flatten() {
             let name = stack.file_name().to_string_lossy().into_owned();
-            let down = self.run(&["down", "-s", &name, "--timeout", "30"]);
+            let down = self.run(&["down", "--all", "-s", &name, "--timeout", "30"]);
             if down.code != Some(0) && down.code != Some(3) {
                 eprintln!("{name} does not go down: {down:#?}");
                 if let Some(keeper) = keeper_pid(&stack.path()) {

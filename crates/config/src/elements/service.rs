@@ -1,6 +1,6 @@
 //! `[service.NAME]`: one service.
 
-use mainstay_core::{Launch, LeakAction, ProbeKind, ServicePlan, StartMode};
+use mainstay_core::{Launch, LeakAction, ProbeKind, ServicePlan, StartMode, WhenMainstayStops};
 
 use super::depends_on::{self, Dependency};
 use super::{command, environment, hooks, limits, log, path, probe, process, restart, rlimits, stop, user};
@@ -17,6 +17,9 @@ const START_MODES: &[(&str, StartMode)] =
     &[("auto", StartMode::Auto), ("manual", StartMode::Manual), ("disabled", StartMode::Disabled)];
 
 const LEAK_ACTIONS: &[(&str, LeakAction)] = &[("tell", LeakAction::Tell), ("restart", LeakAction::Restart)];
+
+const WHEN_MAINSTAY_STOPS: &[(&str, WhenMainstayStops)] =
+    &[("stop", WhenMainstayStops::Stop), ("leave", WhenMainstayStops::Leave)];
 
 pub(crate) static SERVICE: Section = Section {
     id: "service",
@@ -161,6 +164,16 @@ pub(crate) static SERVICE: Section = Section {
         Key::new("stop", stop::FORM, "{ timeout = \"30s\" }", "How its process is ended.")
             .also(&["shutdown", "stop_timeout", "stopsignal", "stop_signal"]),
         Key::new(
+            "when_mainstay_stops",
+            Form::Choice(&["stop", "leave"]),
+            "\"leave\"",
+            "What becomes of it when the stack goes down. `leave`: if it is up then it goes on, with its output \
+             captured, but nobody probes or restarts it; the next `mainstay up` takes it over, `mainstay down --all` \
+             stops it. A service manager ends everything all the same.",
+        )
+        .default("`\"stop\"`")
+        .also(&["on_mainstay_stop", "on_supervisor_exit", "detach", "keep_running", "leave_running"]),
+        Key::new(
             "startup",
             probe::FORM,
             "{ tcp = \"127.0.0.1:8080\" }",
@@ -298,6 +311,9 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, name_span: Span) -> D
     }
     if let Some(action) = reader.get("leak") {
         plan.leak = cx.choice(action, LEAK_ACTIONS).unwrap_or_default();
+    }
+    if let Some(what) = reader.get("when_mainstay_stops") {
+        plan.when_mainstay_stops = cx.choice(what, WHEN_MAINSTAY_STOPS).unwrap_or_default();
     }
     if let Some(bounds) = reader.get("limits") {
         plan.launch.limits = limits::read(cx, bounds, &plan.launch.settings);

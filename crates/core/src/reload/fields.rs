@@ -70,6 +70,12 @@ pub const FIELDS: &[Field] = &[
     private("live", "live", Class::Probe(ProbeKind::Live), PROBE),
     private("hooks", "hooks", Class::Nothing, "counts for the next moment of each"),
     field("leak", "leak", Class::Nothing, "counts for what grows from now on"),
+    field(
+        "when_mainstay_stops",
+        "when_mainstay_stops",
+        Class::Nothing,
+        "counts for the next time that the stack goes down",
+    ),
     // Its process.
     field("launch.command", "command", Class::Restart, PROCESS),
     field("launch.working_dir", "working_dir", Class::Restart, PROCESS),

@@ -62,6 +62,7 @@ fn full() -> ServicePlan {
         live: Some(probe()),
         hooks: Hooks { before_start: hook(), after_ready: hook(), after_exit: hook(), on_failure: hook() },
         leak: LeakAction::Restart,
+        when_mainstay_stops: crate::WhenMainstayStops::Leave,
         log: LogPlan {
             rotate_size: 1,
             rotate_age: Some(secs(1)),

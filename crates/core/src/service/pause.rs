@@ -84,7 +84,7 @@ impl Machine<'_> {
     }
 
     /// Back to the state before the pause. The probes' next questions come after their intervals.
-    fn resume(&mut self, mut run: Box<Run>, reason: String) -> Phase {
+    pub(super) fn resume(&mut self, mut run: Box<Run>, reason: String) -> Phase {
         run.probes.resume(self.now, self.plan);
         self.running_or_ready(run, reason)
     }

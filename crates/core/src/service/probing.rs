@@ -200,6 +200,10 @@ impl Probes {
     /// of the initial delay still holds, and a question from before has its time.
     pub(super) fn resume(&mut self, now: Time, plan: &ServicePlan) {
         for kind in [ProbeKind::Ready, ProbeKind::Live] {
+            // The plan may be another one than that which the run was made by.
+            if plan.probe(kind).is_some() && self.get(kind).is_none() {
+                self.list.push(Probe::new(kind));
+            }
             if let (Some(plan), Some(probe)) = (plan.probe(kind), self.get(kind)) {
                 (probe.successes, probe.failures) = (0, 0);
                 let (first, interval) = (probe.first.unwrap_or(now), plan.interval.max(SHORTEST));
@@ -413,7 +417,9 @@ impl Machine<'_> {
                 _ => continue,
             };
             for kind in kinds {
-                if let Some(plan) = self.plan.probe(*kind).filter(|plan| plan.check == Check::Notify)
+                // What is left alone is not ended, whatever it says.
+                let heard = !(self.service.left && *kind == ProbeKind::Live);
+                if let Some(plan) = self.plan.probe(*kind).filter(|plan| heard && plan.check == Check::Notify)
                     && let Some(probe) = run.probes.get(*kind)
                 {
                     // The next silence is counted from here.

@@ -41,7 +41,8 @@ impl Supervisor {
         use crate::service::Phase;
         for (name, node) in &self.nodes {
             let phase = &node.service.phase;
-            assert!(!self.going_down || phase.stays_down(), "{name} is {phase:?} in a stack that goes down");
+            let comes_down = phase.stays_down() || node.service.left;
+            assert!(!self.going_down || comes_down, "{name} is {phase:?} in a stack that goes down");
             assert!(!(node.service.removing && phase.state().is_down()), "{name} was to be removed");
             match phase {
                 Phase::Waiting(waiting) => {
@@ -54,6 +55,9 @@ impl Supervisor {
                 _ => {}
             }
         }
+        let left = self.nodes.values().filter(|node| node.service.left).count();
+        assert_eq!(self.left, left);
+        assert!(left == 0 || self.going_down, "something is left alone in a stack that is up");
         assert!(!self.told_down || self.not_down == 0);
     }
 

@@ -12,8 +12,9 @@ impl Supervisor {
     /// Why not.
     pub fn check(&self, request: &Request) -> Result<(), Refusal> {
         match request {
+            Request::Up if self.is_resting() => Ok(()),
             Request::Up => self.open(),
-            Request::Down => Ok(()),
+            Request::Down | Request::DownAll => Ok(()),
             Request::Start(name) => self.can_start(name),
             Request::Stop(name) => self.known(name).map(drop),
             Request::Restart(name) => self.can_restart(name),
@@ -25,6 +26,11 @@ impl Supervisor {
     }
 
     pub(super) fn open(&self) -> Result<(), Refusal> {
+        if self.is_resting() {
+            let refusal =
+                Refusal::new(RefusalKind::GoingDown, "the stack is down, but for what was left running");
+            return Err(refusal.hint("`mainstay up` starts it again"));
+        }
         if self.going_down {
             return Err(Refusal::new(
                 RefusalKind::GoingDown,
@@ -87,7 +93,17 @@ impl Supervisor {
         Ok(())
     }
 
+    /// What is left running is left alone.
+    fn looked_after(&self, name: &ServiceName) -> Result<(), Refusal> {
+        if self.nodes.get(name).is_some_and(|node| node.service.left) {
+            let refusal = Refusal::new(RefusalKind::GoingDown, format!("{name} is left running by itself"));
+            return Err(refusal.hint("`mainstay up` looks after it again"));
+        }
+        Ok(())
+    }
+
     fn can_pause(&self, name: &ServiceName) -> Result<(), Refusal> {
+        self.looked_after(name)?;
         let why = match self.known(name)? {
             StateName::Running
             | StateName::Ready
@@ -103,6 +119,7 @@ impl Supervisor {
     }
 
     fn can_continue(&self, name: &ServiceName) -> Result<(), Refusal> {
+        self.looked_after(name)?;
         match self.known(name)? {
             StateName::Running
             | StateName::Ready

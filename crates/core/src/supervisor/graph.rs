@@ -115,6 +115,7 @@ impl Supervisor {
         for name in &names {
             if let Some(standing) = self.standing(name) {
                 self.not_down += usize::from(!standing.state.is_down());
+                self.left += self.nodes.get(name).map_or(0, |node| usize::from(node.service.left));
                 if let Some(run) = standing.run {
                     self.runs.insert(run, name.clone());
                 }

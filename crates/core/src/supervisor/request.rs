@@ -13,6 +13,7 @@ impl Request {
         match self {
             Request::Up => "up",
             Request::Down => "down",
+            Request::DownAll => "down --all",
             Request::Start(_) => "start",
             Request::Stop(_) => "stop",
             Request::Restart(_) => "restart",
@@ -26,7 +27,7 @@ impl Request {
     /// The service that it is about; none for the stack as a whole.
     pub const fn service(&self) -> Option<&ServiceName> {
         match self {
-            Request::Up | Request::Down => None,
+            Request::Up | Request::Down | Request::DownAll => None,
             Request::Start(name)
             | Request::Stop(name)
             | Request::Restart(name)
@@ -36,6 +37,13 @@ impl Request {
             | Request::Remove(name) => Some(name),
         }
     }
+}
+
+/// What becomes of services that are to be left running.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    GoesOn,
+    IsStopped,
 }
 
 impl Supervisor {
@@ -51,7 +59,8 @@ impl Supervisor {
         self.tell(service, EventKind::Requested { by, what: request.as_str().to_owned() });
         match request {
             Request::Up => self.up(&why),
-            Request::Down => self.down(&why),
+            Request::Down => self.down(&why, Left::GoesOn),
+            Request::DownAll => self.down(&why, Left::IsStopped),
             Request::Start(name) => self.start(name, why),
             Request::Stop(name) => self.stop(name, why),
             Request::Restart(name) => self.restart(name, why),
@@ -72,6 +81,9 @@ impl Supervisor {
     }
 
     fn up(&mut self, why: &str) {
+        if self.going_down {
+            self.take_over(why);
+        }
         let order = self.in_order();
         let cannot = self.cut_off(&order);
         // From the dependents to the dependencies, so that what is needed is known before it is looked at. What is
@@ -150,12 +162,24 @@ impl Supervisor {
         cut_off
     }
 
-    fn down(&mut self, why: &str) {
+    /// From rest to being open again, with what was left.
+    fn take_over(&mut self, why: &str) {
+        (self.going_down, self.told_rests) = (false, false);
+        self.dirty_stack = true;
+        let left = self.nodes.iter().filter(|(_, node)| node.service.left).map(|(name, _)| name.clone());
+        for name in left.collect::<Vec<_>>() {
+            self.with(&name, |machine| machine.take_over(why));
+        }
+    }
+
+    fn down(&mut self, why: &str, left: Left) {
         self.going_down = true;
         self.dirty_stack = true;
         let why = format!("the stack goes down, {why}");
         for name in self.in_order().into_iter().rev() {
-            if self.nodes.get(&name).is_some_and(|node| !node.service.state().is_down()) {
+            let stays =
+                left == Left::GoesOn && self.with(&name, |machine| machine.leave(&why)).unwrap_or_default();
+            if !stays && self.nodes.get(&name).is_some_and(|node| !node.service.state().is_down()) {
                 self.queue.push_back((name, On::Stop(why.clone())));
             }
         }

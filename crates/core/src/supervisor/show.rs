@@ -57,6 +57,7 @@ impl Supervisor {
             waiting_for: self.waiting_for(name, node),
             says: run.and_then(|run| run.probes.says()).map(str::to_owned),
             probes: run.map(|run| run.probes.status(self.plan.services.get(name))).unwrap_or_default(),
+            left: service.left,
         }
     }
 

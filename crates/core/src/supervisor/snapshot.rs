@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Node, Supervisor};
-use crate::service::{On, Phase, Service};
+use crate::service::{After, On, Phase, Service};
 use crate::{Effect, EventKind, Plan, RunId, ServiceName, StateName, Time, json};
 
 const STACK: &str = "stack";
@@ -23,6 +23,7 @@ struct Stack {
     last_run: u64,
     going_down: bool,
     told_down: bool,
+    told_rests: bool,
 }
 
 impl Supervisor {
@@ -36,9 +37,10 @@ impl Supervisor {
         supervisor.plan = plan;
         let stack = snapshots.get(STACK).map(|text| serde_json::from_str::<Stack>(text));
         let stack_is_known = matches!(stack, Some(Ok(_)));
-        let Stack { last_run, going_down, told_down } = stack.and_then(Result::ok).unwrap_or_default();
-        (supervisor.last_run, supervisor.going_down, supervisor.told_down) =
-            (last_run, going_down, told_down);
+        let Stack { last_run, going_down, told_down, told_rests } =
+            stack.and_then(Result::ok).unwrap_or_default();
+        (supervisor.last_run, supervisor.going_down) = (last_run, going_down);
+        (supervisor.told_down, supervisor.told_rests) = (told_down, told_rests);
         supervisor.dirty_stack = !stack_is_known;
         let names: Vec<ServiceName> = supervisor.plan.services.keys().cloned().collect();
         for name in &names {
@@ -119,7 +121,11 @@ impl Supervisor {
         }
         let Some(node) = self.nodes.get(name) else { return };
         let on = match &node.service.phase {
-            phase if self.going_down && !phase.stays_down() => Some(On::Stop("the stack goes down".into())),
+            // What was left running and ends: its policy is asked, and starts nothing now.
+            Phase::Stopping(stopping) if matches!(stopping.wish.after, After::Policy(_)) => None,
+            phase if self.going_down && !node.service.left && !phase.stays_down() => {
+                Some(On::Stop("the stack goes down".into()))
+            }
             Phase::Waiting(_) if node.links.unmet == 0 => Some(On::Unblocked),
             Phase::Holding(_) if !node.links.has_dependents(self.going_down) => Some(On::DependentsDown),
             _ => None,
@@ -161,8 +167,8 @@ impl Supervisor {
     }
 
     fn stack_snapshot(&self) -> String {
-        let Supervisor { last_run, going_down, told_down, .. } = *self;
-        json::to_string(&Stack { last_run, going_down, told_down })
+        let Supervisor { last_run, going_down, told_down, told_rests, .. } = *self;
+        json::to_string(&Stack { last_run, going_down, told_down, told_rests })
     }
 }
 

@@ -258,6 +258,7 @@ fn does(effect: &Effect) -> Option<String> {
         Effect::Probe { probe, .. } => format!("ask the {probe} probe"),
         Effect::Tell(_) => return None,
         Effect::StackDown => "stack down".into(),
+        Effect::StackRests => "stack rests".into(),
     })
 }
 

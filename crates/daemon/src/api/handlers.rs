@@ -12,8 +12,8 @@ use axum::{Json, Router};
 use http_body_util::{BodyExt, Limited};
 use mainstay_api::endpoints::{Endpoint, Table, op};
 use mainstay_api::types::{
-    Accepted, Action, AddService, Changes, EventRecord, EventsQuery, HistoryQuery, LogRecord, LogsQuery,
-    Notify, Record, Signal, Signalled, Upgrade, UsageQuery, Version,
+    Accepted, Action, AddService, Changes, DownQuery, EventRecord, EventsQuery, HistoryQuery, LogRecord,
+    LogsQuery, Notify, Record, Signal, Signalled, TakeOver, Upgrade, UsageQuery, Version,
 };
 use mainstay_core::{Request, RunId, ServiceName, StopAction};
 use mainstay_link::Whom;
@@ -24,6 +24,7 @@ use super::stream::{self, Form};
 use super::{Context, events, logs, reload, view};
 use crate::driver::now;
 use crate::message::{Ask, Refused, Taken};
+use crate::plan_store::read_plan_from;
 
 /// The longest plan of a service, in bytes.
 const MAX_ADD: usize = 1 << 20;
@@ -50,6 +51,7 @@ pub(super) fn router(context: Arc<Context>) -> Router {
         changes: serve(changes),
         usage: serve(usage),
         down: serve(down),
+        take_over: serve(take_over),
         add: serve(add),
         service: serve(service),
         action: serve(action),
@@ -182,8 +184,35 @@ async fn service(State(context): Shared, Path(name): Path<String>) -> Answer<op:
     Ok(Json(view::service(seen, now())))
 }
 
-async fn down(State(context): Shared, Extension(peer): Extension<Peer>) -> Answer<op::Down> {
-    request(&context, peer, Request::Down).await.map(accepted)
+async fn down(
+    State(context): Shared,
+    Extension(peer): Extension<Peer>,
+    query: Result<Query<DownQuery>, QueryRejection>,
+) -> Answer<op::Down> {
+    let wanted = if read_query(query)?.all { Request::DownAll } else { Request::Down };
+    request(&context, peer, wanted).await.map(accepted)
+}
+
+async fn take_over(
+    State(context): Shared,
+    Extension(peer): Extension<Peer>,
+    body: HttpRequest,
+) -> Answer<op::TakeOver> {
+    let TakeOver { offer, exe, leash } = read_body::<op::TakeOver>(body, MAX_BODY).await?;
+    let (offer, program) = (std::path::PathBuf::from(offer), std::path::Path::new(&exe));
+    if offer.parent() != Some(context.state_dir.as_path()) || !program.is_absolute() {
+        return Err(Refused::new(
+            400,
+            "the plan has to be in the stack's state directory, the program absolute",
+        ));
+    }
+    let plan = tokio::task::spawn_blocking(move || read_plan_from(offer)).await;
+    let plan = match plan {
+        Ok(Ok(plan)) => Box::new(plan),
+        Ok(Err(error)) => return Err(Refused::new(400, error.to_string())),
+        Err(_) => return Err(Refused::new(503, "the daemon is ending")),
+    };
+    context.ask(|reply| Ask::TakeOver { by: peer.0, plan, exe, leash, reply }).await.map(accepted)
 }
 
 async fn action(

@@ -12,7 +12,8 @@ fn millis(from: Time, to: Time) -> u64 {
 
 /// One service.
 pub(super) fn service(view: ServiceView, now: Time) -> Service {
-    let ServiceView { status, description, log_dropped, not_enforced, limit_hits } = view;
+    let ServiceView { status, description, when_mainstay_stops, log_dropped, not_enforced, limit_hits } =
+        view;
     Service {
         name: status.name,
         description,
@@ -46,6 +47,8 @@ pub(super) fn service(view: ServiceView, now: Time) -> Service {
             .collect(),
         log_dropped_bytes: log_dropped,
         not_enforced,
+        when_mainstay_stops,
+        left: status.left,
         limit_hits,
     }
 }
@@ -61,6 +64,7 @@ pub(super) fn stack(facts: &Facts, view: StackView, now: Time) -> Stack {
         daemon_reason: facts.daemon_reason.clone(),
         containment: facts.containment.clone(),
         going_down: view.going_down,
+        resting: view.resting,
         revision: view.revision,
         configuration: view.configuration,
         services: view.services.into_iter().map(|view| service(view, now)).collect(),

@@ -76,7 +76,7 @@ pub fn a_ping_is_answered() {
 pub fn down_is_wanted_by_the_keeper() {
     let mut keeper = Keeper::started(plan(&["db", "api:db"]));
     keeper.wait_state("api", StateName::Running);
-    keeper.happens(Event::DownWanted { by: "a test".into() });
+    keeper.happens(Event::DownWanted { by: "a test".into(), all: false });
     keeper.until("the end", |keeper| {
         keeper.obey_except_exit();
         keeper.commands.contains(&Command::Exit)

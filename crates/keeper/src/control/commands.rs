@@ -77,6 +77,8 @@ impl Keeper {
                 let settings = log_settings(&log);
                 self.capture.order(Order::Settings { log: log.name, settings });
             }
+            Command::Rest => self.rest(),
+            Command::WakeUp { leash } => self.wake_up(leash),
             Command::Exit => self.end = Some(End::Down),
         }
     }

@@ -1,13 +1,13 @@
 //! The daemon: starting, hearing, telling, ending it.
 
 use std::ffi::OsString;
+use std::io;
 use std::time::Duration;
-use std::{io, thread};
 
-use mainstay_link::{Command, KNOWS, ToDaemon, ToKeeper, VERSION, Welcome};
+use mainstay_link::{Command, ToDaemon, ToKeeper, VERSION, Welcome};
 use mainstay_sys as sys;
-use mainstay_sys::link::{self, Link};
-use mainstay_sys::mux::{Sender, Wake};
+use mainstay_sys::link;
+use mainstay_sys::mux::Wake;
 use mainstay_sys::{own, process};
 
 use super::{End, Keeper, Message, line, now};
@@ -172,7 +172,7 @@ impl Keeper {
             predecessors: self.life.predecessors(),
             reason: self.life.reason().to_owned(),
             containment: containment(self.root.kind()).to_owned(),
-            knows: KNOWS.map(str::to_owned).to_vec(),
+            knows: self.knows(),
             ..Welcome::default()
         });
         self.log.say(format_args!("a daemon, version {build}, is in charge of {} runs", welcome.runs.len()));
@@ -185,14 +185,6 @@ impl Keeper {
                 let _ = leash.write_all(line("ready", "").as_bytes());
                 self.watch_leash(leash);
             }
-        }
-    }
-
-    fn watch_leash(&mut self, leash: Link) {
-        let sender = self.mux.sender();
-        let watch = move || hold_leash(leash, &sender);
-        if let Err(error) = thread::Builder::new().name("leash".into()).spawn(watch) {
-            self.end = Some(End::Failed(format!("cannot start a thread: {error}")));
         }
     }
 
@@ -220,23 +212,5 @@ impl Keeper {
             }
             Err(error) => self.give_up_daemon(format!("it cannot be told anything: {error}")),
         }
-    }
-}
-
-/// The leash thread: ends with `detached`, or with the leash. `kill` is a second Ctrl+C: no more patience.
-fn hold_leash(mut leash: Link, sender: &Sender<Message>) {
-    loop {
-        match leash.read_line(Duration::from_secs(3600)) {
-            Ok(Some(text)) if text == "detached" => return,
-            Ok(Some(text)) if text == "kill" => {
-                sender.send(Message::KillWanted);
-            }
-            Ok(Some(_)) => {}
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
-            Ok(None) | Err(_) => break,
-        }
-    }
-    while !sender.send(Message::LeashClosed) {
-        thread::sleep(Duration::from_millis(100));
     }
 }

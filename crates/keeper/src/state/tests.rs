@@ -128,9 +128,12 @@ fn output_that_was_closed_early_is_told_after_the_exit() {
 #[test]
 fn going_down_is_told_once() {
     let mut state = State::default();
-    state.want_down("SIGTERM");
-    state.want_down("the terminal of `mainstay up` is gone");
-    assert_eq!(events(&mut state), [Event::DownWanted { by: "SIGTERM".into() }]);
+    state.want_down("SIGTERM", super::Left::GoesOn);
+    state.want_down("the terminal of `mainstay up` is gone", super::Left::GoesOn);
+    assert_eq!(events(&mut state), [Event::DownWanted { by: "SIGTERM".into(), all: false }]);
+    state.rests();
+    state.want_down("SIGTERM", super::Left::IsStopped);
+    assert_eq!(events(&mut state), [Event::DownWanted { by: "SIGTERM".into(), all: true }]);
 }
 
 /// What happens on the machine, in an order that is possible.

@@ -30,6 +30,8 @@ pub struct Facts {
     pub prepared: BTreeSet<ServiceName>,
     /// Whose preparation the present input says to have failed.
     pub not_prepared: Option<ServiceName>,
+    /// Those that were left running, and are still up.
+    pub left: BTreeSet<ServiceName>,
     /// The next deadline before the present input.
     pub deadline: Option<Time>,
     /// Who depends on whom, the other way round.
@@ -102,6 +104,7 @@ impl Facts {
             preparing: BTreeMap::new(),
             prepared: BTreeSet::new(),
             not_prepared: None,
+            left: BTreeSet::new(),
             deadline: None,
             dependents: BTreeMap::new(),
         };
@@ -279,6 +282,29 @@ impl Facts {
         true
     }
 
+    fn told(&mut self, name: &ServiceName, kind: &EventKind) {
+        match kind {
+            EventKind::State { to, .. } => {
+                self.states.insert(name.clone(), *to);
+                if !matches!(to, StateName::Running | StateName::Ready | StateName::Paused) {
+                    self.left.remove(name);
+                }
+            }
+            EventKind::Left => {
+                self.left.insert(name.clone());
+                // It is asked nothing any more; the answer to a question from before comes too late.
+                let run = self.newest.get(name).and_then(|run| self.runs.get_mut(run));
+                if let Some(run) = run {
+                    run.probes_before_pause.append(&mut run.probes);
+                }
+            }
+            EventKind::TakenOver => {
+                self.left.remove(name);
+            }
+            _ => {}
+        }
+    }
+
     /// Takes in what the supervisor wants done.
     pub fn effect(&mut self, at: Time, effect: &Effect) {
         match effect {
@@ -299,11 +325,11 @@ impl Facts {
                 self.runs.insert(*run, Run::new(service.clone(), at));
             }
             Effect::Tell(event) => {
-                if let (Some(name), EventKind::State { to, .. }) = (&event.service, &event.kind) {
-                    self.states.insert(name.clone(), *to);
+                if let Some(name) = &event.service {
+                    self.told(name, &event.kind);
                 }
             }
-            Effect::StackDown => {}
+            Effect::StackDown | Effect::StackRests => {}
             Effect::Signal { run, .. }
             | Effect::StopStep { run, .. }
             | Effect::Kill { run }
@@ -361,7 +387,8 @@ impl Run {
             | Effect::Hook { .. }
             | Effect::Spawn { .. }
             | Effect::Tell(_)
-            | Effect::StackDown => {}
+            | Effect::StackDown
+            | Effect::StackRests => {}
         }
     }
 }
@@ -383,7 +410,7 @@ fn closure<'a>(
 /// The service that a request is about, if it is about one.
 pub const fn subject(request: &Request) -> Option<&ServiceName> {
     match request {
-        Request::Up | Request::Down => None,
+        Request::Up | Request::Down | Request::DownAll => None,
         Request::Start(name)
         | Request::Stop(name)
         | Request::Restart(name)

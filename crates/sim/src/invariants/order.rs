@@ -31,11 +31,15 @@ impl Rule for Order {
         match request {
             Request::Stop(name) if facts.state(name).is_down() => {}
             Request::Stop(name) => self.stopping.extend(facts.with_users(name)),
-            Request::Down => {
+            Request::Down | Request::DownAll => {
                 self.stopping.extend(facts.plan.services.keys().cloned());
                 self.going_down = true;
             }
-            Request::Up | Request::Add(..) => self.stopping.clear(),
+            Request::Up => {
+                self.stopping.clear();
+                self.going_down = false;
+            }
+            Request::Add(..) => self.stopping.clear(),
             Request::Start(name) | Request::Restart(name) => {
                 for name in facts.with_dependencies([name]) {
                     self.stopping.remove(&name);
@@ -108,7 +112,8 @@ impl Order {
     }
 
     fn may_stop(&self, facts: &Facts, service: &ServiceName) -> Verdict {
-        let there = |dependent: &&ServiceName| facts.run_of(dependent).is_some();
+        let there =
+            |dependent: &&ServiceName| facts.run_of(dependent).is_some() && !facts.left.contains(*dependent);
         let found = if self.going_down {
             facts.dependents(service).find(there)
         } else {

@@ -101,7 +101,7 @@ impl Rule for OneInstance {
                 Some(_) => return Err(format!("run {run} is forgotten before it is over")),
                 None => return Err(format!("run {run}, which never was, is forgotten")),
             },
-            Effect::Tell(_) | Effect::StackDown => {}
+            Effect::Tell(_) | Effect::StackDown | Effect::StackRests => {}
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ pub(super) struct Wishes {
     wanted: BTreeSet<ServiceName>,
     going_down: bool,
     down: bool,
+    rests: bool,
 }
 
 impl Rule for Wishes {
@@ -29,6 +30,10 @@ impl Rule for Wishes {
         }
         match request {
             Request::Up => {
+                // What is down but for what was left comes up again.
+                if std::mem::take(&mut self.rests) {
+                    self.going_down = false;
+                }
                 let auto = facts.plan.services.iter().filter(|(_, plan)| plan.start == StartMode::Auto);
                 self.wanted.extend(facts.with_dependencies(auto.map(|(name, _)| name)));
             }
@@ -50,13 +55,15 @@ impl Rule for Wishes {
             Request::Remove(name) => {
                 self.wanted.remove(name);
             }
-            Request::Down => {
+            Request::Down | Request::DownAll => {
                 self.wanted.clear();
                 self.going_down = true;
             }
             Request::Pause(_) | Request::Continue(_) => {}
         }
-        if self.going_down && !matches!(request, Request::Down | Request::Stop(_) | Request::Remove(_)) {
+        if self.going_down
+            && !matches!(request, Request::Down | Request::DownAll | Request::Stop(_) | Request::Remove(_))
+        {
             let harmless = matches!(request, Request::Pause(_) | Request::Continue(_));
             if !harmless {
                 return Err(format!("{request:?} is accepted while the stack goes down"));
@@ -80,6 +87,17 @@ impl Rule for Wishes {
                     self.wanted.remove(name);
                 }
             }
+            Effect::StackRests => {
+                if !self.going_down || std::mem::replace(&mut self.rests, true) {
+                    return Err("the stack is said to rest, which is not so or is known".to_owned());
+                }
+                if let Some(name) = still_up(facts).find(|name| !facts.left.contains(*name)) {
+                    return Err(format!("the stack is said to rest, but {name} doesn't"));
+                }
+            }
+            Effect::Probe { service, .. } if facts.left.contains(service) => {
+                return Err(format!("{service} is left alone, but is asked something"));
+            }
             Effect::StackDown => {
                 if !self.going_down {
                     return Err("the stack is said to be down, which nobody asked for".to_owned());
@@ -87,7 +105,7 @@ impl Rule for Wishes {
                 if std::mem::replace(&mut self.down, true) {
                     return Err("the stack is said to be down twice".to_owned());
                 }
-                if let Some(name) = still_up(facts) {
+                if let Some(name) = still_up(facts).next() {
                     return Err(format!("the stack is said to be down, but {name} isn't"));
                 }
             }
@@ -97,13 +115,22 @@ impl Rule for Wishes {
     }
 
     fn after(&mut self, facts: &Facts, _step: &Step) -> Verdict {
-        if self.going_down && !self.down && still_up(facts).is_none() {
+        if self.going_down && !self.down && still_up(facts).next().is_none() {
             return Err("everything is down, but it is not said".to_owned());
+        }
+        let rests = !facts.left.is_empty() && still_up(facts).all(|name| facts.left.contains(name));
+        if self.going_down && !self.rests && rests {
+            return Err("everything is down but what is left, but it is not said".to_owned());
+        }
+        if !self.going_down
+            && let Some(name) = facts.left.first()
+        {
+            return Err(format!("{name} is left alone, but the stack is up"));
         }
         Ok(())
     }
 }
 
-fn still_up(facts: &Facts) -> Option<&ServiceName> {
-    facts.plan.services.keys().find(|name| facts.run_of(name).is_some() || !facts.state(name).is_down())
+fn still_up(facts: &Facts) -> impl Iterator<Item = &ServiceName> {
+    facts.plan.services.keys().filter(|name| facts.run_of(name).is_some() || !facts.state(name).is_down())
 }

@@ -234,5 +234,6 @@ pub fn status(service: &str, state: StateName) -> ServiceStatus {
         waiting_for: Vec::new(),
         says: None,
         probes: Vec::new(),
+        left: false,
     }
 }

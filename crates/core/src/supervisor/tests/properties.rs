@@ -239,6 +239,7 @@ impl Trace {
                     assert!(from != to && !reason.is_empty());
                 }
             }
+            Effect::StackRests => unreachable!("nothing in these plans is left running"),
             Effect::StackDown => {
                 assert!(!std::mem::replace(&mut self.down, true), "down twice");
                 assert!(self.runs.is_empty(), "down with {:?}", self.runs);
