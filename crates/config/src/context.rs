@@ -107,6 +107,8 @@ pub(crate) struct Context<'a> {
     pub scope: Scope,
     /// The number that `${INSTANCE}` means, while a service with instances is read.
     pub instance: Option<u32>,
+    /// What is read.
+    pub subject: Subject,
     /// What the strings have become, if somebody wants to know.
     recorded: Option<Recorded>,
     /// The service that is read.
@@ -125,6 +127,15 @@ pub(crate) struct Context<'a> {
     dotenv: Option<Option<BTreeMap<String, String>>>,
 }
 
+/// What is read by the keys of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// A service: it has all that it needs.
+    Service,
+    /// A template that nothing extends: what it lacks, a service might add.
+    Template,
+}
+
 impl<'a> Context<'a> {
     pub fn new(around: &'a Surroundings<'a>) -> Self {
         let nowhere = Span { source: 0, start: 0, end: 0 };
@@ -132,6 +143,7 @@ impl<'a> Context<'a> {
             around,
             scope: Scope::default(),
             instance: None,
+            subject: Subject::Service,
             recorded: None,
             service: String::new(),
             sources: Vec::new(),
@@ -239,9 +251,10 @@ impl<'a> Context<'a> {
     fn report(&mut self, severity: Severity, span: Span, message: String) -> &mut Problem {
         let class = usize::from(severity == Severity::Warning);
         let problem = Problem { severity, span, message, hint: None, related: Vec::new() };
-        // What is wrong with one instance is told once.
+        // What is wrong with one instance is told once, and what is wrong with a template that another one extends.
         let again = |other: &Problem| other.span == span && other.message == problem.message;
-        if self.instance.is_some_and(|number| number > 1) && self.problems.iter().any(again) {
+        let twice = self.instance.is_some_and(|number| number > 1) || self.subject == Subject::Template;
+        if twice && self.problems.iter().any(again) {
             self.surplus = problem;
             return &mut self.surplus;
         }
@@ -349,6 +362,11 @@ impl<'a> Context<'a> {
     /// Reports the problems of an expansion. None if there are any.
     pub fn take_expansion(&mut self, text: &Text, whole: Span, expansion: Expansion) -> Option<String> {
         for problem in expansion.problems {
+            let unset = matches!(problem.kind, Kind::Unset(_) | Kind::Demanded(..));
+            if unset && self.subject == Subject::Template {
+                // A service that extends it may have it.
+                continue;
+            }
             if self.is_full() {
                 self.omitted[0] += 1;
                 continue;

@@ -1,6 +1,6 @@
 //! Reads one table of the file by its [`Section`].
 
-use crate::context::{Context, Field, Str};
+use crate::context::{Context, Field, Str, Subject};
 use crate::elements::stack::STACK;
 use crate::keys::{Key, Section, walk};
 use crate::nearest::{list, nearest};
@@ -47,7 +47,8 @@ impl<'n> Reader<'n> {
         let mut there = self.entries.iter().filter(|entry| names.contains(&entry.key.as_str()));
         let Some(first) = there.next() else {
             // One that is misspelt has been told already.
-            if self.entries.iter().all(|entry| self.section.key(&entry.key).is_some()) {
+            let known = self.entries.iter().all(|entry| self.section.key(&entry.key).is_some());
+            if known && cx.subject == Subject::Service {
                 cx.error(self.span, format!("{} needs a key that says what it is", self.section.title))
                     .hint(format!("give it one of {}", list(names.iter().copied(), "or")));
             }
@@ -94,7 +95,7 @@ impl<'n> Reader<'n> {
                     && meant(self.section, &entry.key).is_some_and(|key| key.name == name)
             })
         };
-        if field.is_none() && !misspelt() {
+        if field.is_none() && cx.subject == Subject::Service && !misspelt() {
             let example = self.section.key(name).map_or("…", |key| key.example);
             cx.error(place, format!("{} needs `{name}`", self.section.title))
                 .hint(format!("write {name} = {example}"));

@@ -17,8 +17,16 @@ const MAX_COPIED: usize = 16_000_000;
 
 static FORM: Form = Form::Section(&SERVICE);
 
-/// The services with what they take from their templates, each under its own keys.
-pub(crate) fn apply(cx: &mut Context<'_>, services: &Node, templates: Option<Field<'_>>) -> Node {
+/// Services and templates with what they take from templates.
+pub(crate) struct Applied {
+    /// The services, each under its own keys.
+    pub services: Node,
+    /// The templates that no service extends.
+    pub unused: Vec<Entry>,
+}
+
+/// Puts templates into what extends them.
+pub(crate) fn apply(cx: &mut Context<'_>, services: &Node, templates: Option<Field<'_>>) -> Applied {
     let entries: &[Entry] = match templates.map(|field| (field, &field.node.value)) {
         None => &[],
         Some((_, Value::Table(entries))) => entries,
@@ -42,12 +50,18 @@ pub(crate) fn apply(cx: &mut Context<'_>, services: &Node, templates: Option<Fie
             }
         }
     }
-    let Resolver { cx, used, .. } = resolver;
+    let used = std::mem::take(&mut resolver.used);
+    let mut unused = Vec::new();
     for entry in entries.iter().filter(|entry| !used.contains(entry.key.as_str())) {
-        cx.warning(entry.key_span, format!("no service extends the template `{}`", entry.key))
-            .hint("write extends = \"NAME\" in a service; what is in the template is not checked until then");
+        resolver
+            .cx
+            .warning(entry.key_span, format!("no service extends the template `{}`", entry.key))
+            .hint("write extends = \"NAME\" in a service");
+        if let Some(value) = resolver.template(&entry.key, entry.key_span, &mut Vec::new()) {
+            unused.push(Entry { value, ..entry.clone() });
+        }
     }
-    services
+    Applied { services, unused }
 }
 
 struct Resolver<'c, 'a, 'n> {

@@ -83,6 +83,26 @@ fn wrong_templates_are_told() {
 }
 
 #[test]
+fn a_template_that_nothing_extends_is_checked_for_all_but_what_a_service_may_add() {
+    let text = r#"
+[template.base]
+restart = { delay = "9 parsecs" }
+[template.unused]
+extends = "base"
+command = ["java", "${NAME_OF_JAR}", "${INSTANCE}"]
+ready = { intervall = "9s" }
+live = { interval = "9s" }
+stop = { timeout = true }
+[template.good]
+ready = { interval = "1s" }
+environment = { A = "${B:?B is needed}" }
+[service.a]
+command = "a"
+"#;
+    insta::assert_snapshot!(parse_in(text, &[], &[]).diagnostics.to_string());
+}
+
+#[test]
 fn instances_are_services_of_their_own() {
     let plan = good(
         r#"

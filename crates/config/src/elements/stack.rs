@@ -6,12 +6,13 @@ use mainstay_core::{Plan, ServiceName};
 
 use super::reload::{self, RELOAD};
 use super::service::{self, Draft, SERVICE};
-use crate::context::{Context, Field};
+use crate::context::{Context, Field, Subject};
 use crate::effective::Writer;
 use crate::graph;
 use crate::keys::{Form, Key, MapKey, Section};
 use crate::reader::Reader;
 use crate::source::Span;
+use crate::templates::Applied;
 use crate::value::{Entry, Node, Value};
 use crate::{Asked, Effective, System, profiles, templates};
 
@@ -93,7 +94,8 @@ pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &Asked) -> Option<(
     let mut broken = BTreeSet::new();
     let applied = services.map(|services| templates::apply(cx, services.node, templates));
     match services.zip(applied.as_ref()) {
-        Some((services, node)) => {
+        Some((services, Applied { services: node, unused })) => {
+            read_unused(cx, unused);
             read_services(cx, Field { node, ..services }, &mut drafts, &mut broken);
         }
         None if root_is_guessed(root) => {}
@@ -105,7 +107,8 @@ pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &Asked) -> Option<(
     graph::check(cx, &mut drafts, &broken, &inactive);
     let stack = stack?;
     let mut values = Vec::new();
-    if let (true, Some(Node { value: Value::Table(entries), .. })) = (asked.effective, &applied) {
+    let applied = applied.map(|applied| applied.services.value);
+    if let (true, Some(Value::Table(entries))) = (asked.effective, &applied) {
         let mut writer = Writer::new(cx);
         writer.name(&stack, named.map(|field| field.node));
         if let Some(field) = measured {
@@ -123,6 +126,19 @@ pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &Asked) -> Option<(
     }
     let services = drafts.into_iter().map(|(name, draft)| (name, draft.plan)).collect();
     Some((Plan { stack, services, metrics, reload }, Effective { values }))
+}
+
+/// Checks templates that no service extends; whoever extends one later need not look for old mistakes in it.
+fn read_unused(cx: &mut Context<'_>, templates: &[Entry]) {
+    cx.subject = Subject::Template;
+    for entry in templates {
+        let counted =
+            matches!(&entry.value.value, Value::Table(keys) if keys.iter().any(|e| e.key == "instances"));
+        cx.reading(&entry.key, counted.then_some(1));
+        service::read(cx, Field { key: &entry.key, node: &entry.value }, entry.key_span);
+    }
+    cx.subject = Subject::Service;
+    cx.instance = None;
 }
 
 /// Whether something at the top was meant to be the services, and is told of already.
