@@ -60,6 +60,11 @@ impl OwnFile {
     /// # Errors
     /// It cannot be read.
     pub fn read(&self, file: &Path) -> Result<String, Failure> {
+        if file.is_dir() {
+            let message =
+                format!("{} is a directory, whose files are the configuration together", file.display());
+            return Err(Failure::usage(message).hint("`--in FILE` names the one in it that is to be changed"));
+        }
         std::fs::read_to_string(file).map_err(|error| Failure::io("read", file.display(), &error))
     }
 
@@ -127,9 +132,9 @@ impl OwnFile {
             return None;
         }
         let runs = self.place.plan().ok()?.plan;
-        (runs != loaded.plan).then(|| match &self.installed {
-            Some(_) => format!("`mainstay restart {}` takes it", self.place.name),
-            None => "the next `mainstay up` takes it".to_owned(),
+        (runs != loaded.plan).then(|| match runs.reload.watch {
+            true => "it is applied in a moment; `mainstay status` tells".to_owned(),
+            false => format!("`mainstay apply -s {}` takes it", self.place.name),
         })
     }
 

@@ -188,7 +188,7 @@ fn a_directory_is_a_configuration_of_all_its_files() {
     home.ok(&["down", "-s", "parts"]);
 }
 
-/// Restarts its two services one after the other, each with two seconds in which it has to hold; `more` is behind them.
+/// Restarts its two services one after the other, each with a second in which it has to hold; `more` is behind them.
 fn slow(value: &str, more: &str) -> String {
     let service = |name: &str| {
         format!(
@@ -196,7 +196,7 @@ fn slow(value: &str, more: &str) -> String {
         )
     };
     format!(
-        "name = \"slow\"\nreload = {{ settle = \"2s\", timeout = \"60s\" }}\n{}{}{more}",
+        "name = \"slow\"\nreload = {{ settle = \"1s\", timeout = \"60s\" }}\n{}{}{more}",
         service("a"),
         service("b")
     )
