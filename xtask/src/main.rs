@@ -24,6 +24,8 @@ cargo xtask <chore>
   schema            write the generated files (JSON schema, OpenAPI document, state table) anew
   windows [ARGS]    only the Windows tests, under Wine; ARGS go to cargo test
   bench [NAMES]     the figures: ratios measured side by side in one run
+  bench peers-windows --nssm NSSM.EXE --shawl SHAWL.EXE
+                    the same under Wine, beside other wrappers of services
 ";
 
 fn main() -> ExitCode {
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         ["lint"] => lint::run(),
         ["schema"] => schema::run(),
         ["windows", rest @ ..] => test::windows(rest),
+        ["bench", "peers-windows", rest @ ..] => bench::peers_windows(rest),
         ["bench", rest @ ..] => bench::run(rest),
         ["wine-run", exe, rest @ ..] => return wine::runner(exe, rest),
         _ => {

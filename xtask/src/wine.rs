@@ -143,7 +143,7 @@ fn prefix(wine: &Wine) -> PathBuf {
 }
 
 /// One of Wine's programs with our prefix, in the current directory.
-fn command(wine: &Wine, program: &str, args: &[&str]) -> Command {
+pub fn command(wine: &Wine, program: &str, args: &[&str]) -> Command {
     let mut command = match wine {
         Wine::System(path) if path.is_absolute() && program == "wine" => Command::new(path),
         Wine::System(path) if path.is_absolute() && program == "wineserver" => {

@@ -1,8 +1,10 @@
 //! The keeper under a service manager: what its loop tells, and what the manager asks.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use mainstay_keeper::Host;
+use mainstay_core::Control;
+use mainstay_keeper::{Ask, Host};
 use mainstay_service::{Event, Reason, Running};
 
 /// The service manager that started the keeper.
@@ -31,28 +33,40 @@ impl Host for Manager {
 
     fn beat(&self) {
         self.running.beat();
+        // What is asked has been passed on already; here it only stops waiting.
+        while matches!(self.running.next(Duration::ZERO), Some(event) if !matches!(event, Event::Stop(_))) {}
     }
 
-    fn on_stop(&self, down: Box<dyn Fn(&'static str) + Send + Sync>) {
-        let told = AtomicBool::new(false);
-        let told = move |reason: Reason| {
-            if !told.swap(true, Ordering::AcqRel) {
-                down(match reason {
-                    Reason::Asked => "the service manager",
-                    Reason::Shutdown => "the machine, which shuts down",
-                });
+    fn paused(&self) {
+        self.running.paused();
+    }
+
+    fn continued(&self) {
+        self.running.continued();
+    }
+
+    fn on_ask(&self, ask: Box<dyn Fn(Ask) + Send + Sync>) {
+        let down = AtomicBool::new(false);
+        let pass_on = move |event: Event| match event {
+            Event::Stop(reason) => {
+                if !down.swap(true, Ordering::AcqRel) {
+                    ask(Ask::Down(match reason {
+                        Reason::Asked => "the service manager",
+                        Reason::Shutdown => "the machine, which shuts down",
+                    }));
+                }
             }
+            Event::Pause => ask(Ask::Control(Control::Pause)),
+            Event::Continue => ask(Ask::Control(Control::Continue)),
+            Event::Custom(code) => ask(Ask::Control(Control::Code(code))),
+            Event::Reload => {}
         };
-        let again = std::sync::Arc::new(told);
-        let first = std::sync::Arc::clone(&again);
-        self.running.on_event(move |event| {
-            if let Event::Stop(reason) = event {
-                again(reason);
-            }
-        });
+        let pass_on = std::sync::Arc::new(pass_on);
+        let early = std::sync::Arc::clone(&pass_on);
+        self.running.on_event(move |event| pass_on(event));
         // A stop that came before anybody listened.
         if self.running.is_stopping() {
-            first(Reason::Asked);
+            early(Event::Stop(Reason::Asked));
         }
     }
 }

@@ -40,7 +40,7 @@ fn keeper_as_service(arguments: &[OsString]) -> ExitCode {
     };
     let arguments = arguments.to_vec();
     // Signals are the keeper's own, and so are the signs of life: its loop gives them, or nobody does.
-    Service::new(&stack).without_signals().manual_beats().run(move |running| {
+    Service::new(&stack).pausable().custom_controls().without_signals().manual_beats().run(move |running| {
         let failed = |status: ExitStatus, text: String| Failure::new(u32::from(status as u8), text);
         let (plan, config) =
             plan_at_start(&stack, &running).map_err(|text| failed(ExitStatus::Usage, text))?;
@@ -51,6 +51,7 @@ fn keeper_as_service(arguments: &[OsString]) -> ExitCode {
         mainstay_keeper::run(args).map_err(|error| {
             let status = match &error {
                 mainstay_keeper::Error::AlreadyUp(_) => ExitStatus::AlreadyUp,
+                mainstay_keeper::Error::Stack(_) => ExitStatus::Never,
                 mainstay_keeper::Error::Failed(_) => ExitStatus::Failed,
             };
             failed(status, error.to_string())

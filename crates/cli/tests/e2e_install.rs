@@ -1,10 +1,12 @@
 //! Stacks that the system's own service manager starts and stops.
 //!
-//! On Linux the keeper is started as systemd starts it; on Windows the real SCM does it.
+//! On Linux the keeper is started as systemd starts it; e2e_scm.rs has the real SCM of Windows.
 
 mod common;
 
-use common::{Home, mainstay, until};
+#[cfg(unix)]
+use common::until;
+use common::{Home, mainstay};
 
 #[cfg(unix)]
 const API: &str = r#"
@@ -147,124 +149,5 @@ mod unix {
         home.ok(&["up", "-d"]);
         assert_eq!(code(&home), Some(4), "it is up already");
         home.ok(&["down"]);
-    }
-}
-
-#[cfg(windows)]
-mod windows {
-    use std::process::{Command, Stdio};
-    use std::time::Duration;
-
-    use super::*;
-    use common::{Done, fixture};
-
-    /// An installed stack. Not in a home of its own: Wine does not pass on the environment of a service.
-    struct Stack {
-        name: String,
-        home: Home,
-    }
-
-    impl Stack {
-        fn new(what: &str) -> Stack {
-            let home = Home::new();
-            let work = home.work();
-            let unique = work.parent().and_then(|dir| dir.file_name()).unwrap_or_default().to_string_lossy();
-            let name = format!("test-{what}-{}", unique.rsplit('-').next().unwrap_or_default());
-            Stack { name, home }
-        }
-
-        fn run(&self, arguments: &[&str]) -> Done {
-            let mut command = Command::new(mainstay());
-            command
-                .args(arguments)
-                .current_dir(self.home.work())
-                .env_remove("MAINSTAY_HOME")
-                .stdin(Stdio::null());
-            command.output().expect("mainstay runs").into()
-        }
-
-        fn ok(&self, arguments: &[&str]) -> String {
-            let done = self.run(arguments);
-            assert_eq!(done.code, Some(0), "mainstay {arguments:?}: {done:#?}");
-            done.stdout
-        }
-
-        /// `sc query`, whose words Wine's own tool lacks: the state by the API of Mainstay.
-        fn native(&self) -> String {
-            let list: serde_json::Value = serde_json::from_str(&self.ok(&["list", "--json"])).expect("JSON");
-            let stacks = list["stacks"].as_array().expect("a list").clone();
-            let own = stacks.iter().find(|stack| stack["stack"] == self.name.as_str());
-            own.map(|own| own["native"].as_str().unwrap_or("-").to_owned()).unwrap_or_default()
-        }
-
-        fn sc(&self, verb: &str) -> Done {
-            let done = Command::new("sc").args([verb, &self.name]).stdin(Stdio::null()).output();
-            done.expect("sc runs").into()
-        }
-    }
-
-    impl Drop for Stack {
-        fn drop(&mut self) {
-            let _ = self.run(&["uninstall", "--purge", &self.name]);
-        }
-    }
-
-    #[test]
-    fn the_scm_starts_and_stops_an_installed_program() {
-        let stack = Stack::new("api");
-        let name = stack.name.as_str();
-        let fixture = fixture();
-        let program = fixture.to_str().expect("text");
-        let said = stack.ok(&["install", name, program, "web", "--port", "0"]);
-        assert!(said.contains("create the service"), "{said}");
-        assert_eq!(stack.native(), "stopped");
-        assert!(stack.ok(&["install", name, program, "web", "--port", "0"]).contains("change the service"));
-        stack.ok(&["start", name]);
-        assert_eq!(stack.native(), "running");
-        let status: serde_json::Value =
-            serde_json::from_str(&stack.ok(&["status", "-s", name, "--json"])).expect("JSON");
-        let api = &status["stacks"][0];
-        assert_eq!(api["services"][0]["state"], "running", "{status}");
-        let pid = common::pid(&api["services"][0]["pid"]);
-        stack.ok(&["start", name]);
-
-        // The daemon is killed, and the SCM is answered all the same.
-        common::kill(common::pid(&api["daemon"]["pid"]));
-        assert_eq!(stack.native(), "running");
-        let done = stack.sc("stop");
-        assert_eq!(done.code, Some(0), "{done:?}");
-        until("the stop", || (stack.native() == "stopped").then_some(()));
-        assert!(!common::is_alive(pid), "no service outlives its stack");
-        stack.ok(&["stop", name]);
-
-        // Gone without a trace, twice.
-        stack.ok(&["start", name]);
-        let said = stack.ok(&["uninstall", name]);
-        assert!(said.contains("delete the service"), "{said}");
-        assert!(stack.ok(&["uninstall", name]).contains("is not installed"));
-    }
-
-    #[test]
-    fn a_stubborn_service_is_stopped_with_signs_of_life() {
-        let stack = Stack::new("stubborn");
-        let name = stack.name.as_str();
-        stack.home.config(&format!(
-            "name = \"{name}\"\n[service.a]\ncommand = [@fixture@, \"ignore-signals\"]\n\
-             stop = {{ steps = [{{ ctrl_c = \"3s\" }}, {{ kill = \"2s\" }}], timeout = \"10s\" }}\n"
-        ));
-        stack.ok(&["install", "-f", "mainstay.toml"]);
-        std::fs::remove_file(stack.home.file("mainstay.toml")).expect("it was there");
-        let done = stack.run(&["start", name]);
-        assert_eq!(done.code, Some(1), "its configuration is gone, and it never ran: {done:?}");
-        assert!(done.stderr.contains("code 2"), "{done:?}");
-        stack.home.config(&format!(
-            "name = \"{name}\"\n[service.a]\ncommand = [@fixture@, \"ignore-signals\"]\n\
-             stop = {{ steps = [{{ ctrl_c = \"3s\" }}, {{ kill = \"2s\" }}], timeout = \"10s\" }}\n"
-        ));
-        stack.ok(&["start", "--timeout", "60s", name]);
-        let begin = std::time::Instant::now();
-        stack.sc("stop");
-        assert!(begin.elapsed() < Duration::from_secs(30));
-        until("the stop", || (stack.native() == "stopped").then_some(()));
     }
 }

@@ -80,6 +80,7 @@ pub(crate) enum MapKey {
     Name,
     Variable,
     ExitCode,
+    Control,
     Header,
 }
 

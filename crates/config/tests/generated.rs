@@ -141,6 +141,10 @@ fn wrap(place: &str, example: &str) -> String {
         "service.NAME.hooks.before_start" if !example.starts_with("command") => {
             service(&format!("hooks.before_start = {{ command = [\"x\"], {example} }}"))
         }
+        "service.NAME.controls.NAME" => {
+            let with = if example.starts_with("timeout") { "command = [\"x\"], " } else { "" };
+            service(&format!("controls = {{ 128 = {{ {with}{example} }} }}"))
+        }
         "service.NAME.startup" => {
             // Beside what it belongs to.
             let check = match example.split(' ').next().unwrap() {

@@ -9,9 +9,10 @@ use std::time::Duration;
 use common::{World, base_dir, parse_for, parse_in};
 use mainstay_config::System;
 use mainstay_core::{
-    Check, Compress, Condition, ExitAction, Hook, Hooks, Launch, LeakAction, Limits, LogEncoding, LogFormat,
-    LogPlan, OnFull, Plan, ProbePlan, RestartPlan, RestartPolicy, Rlimit, ServiceName, ServicePlan, Settings,
-    StartLimit, StartMode, StopAction, StopPlan, StopStep, WhenMainstayStops,
+    Check, Compress, Condition, ControlAction, ExitAction, Hook, Hooks, Launch, LeakAction, Limits,
+    LogEncoding, LogFormat, LogPlan, OnFull, Plan, ProbePlan, RestartPlan, RestartPolicy, Rlimit,
+    ServiceName, ServicePlan, Settings, StartLimit, StartMode, StopAction, StopPlan, StopStep,
+    WhenMainstayStops,
 };
 
 const KITCHEN_SINK: &str = include_str!("good.toml");
@@ -103,6 +104,11 @@ fn api() -> ServicePlan {
             on_failure: Some(hook(&["./alarm", "api"], 10)),
             ..Hooks::default()
         },
+        controls: BTreeMap::from([
+            (128, ControlAction::Rotate),
+            (129, ControlAction::Signal(StopAction::Signal(1))),
+            (130, ControlAction::Command(hook(&["./api", "dump"], 10))),
+        ]),
         log: LogPlan {
             rotate_size: 1 << 20,
             rotate_age: Some(secs(86_400)),

@@ -97,6 +97,17 @@ pub enum Effect {
         /// Goes into the answer.
         seq: u64,
     },
+    /// A service manager has sent a code that means something to this service: do that. Not answered.
+    Control {
+        /// Which service, whose plan says what it means.
+        service: ServiceName,
+        /// Its run, if it has a process.
+        run: Option<RunId>,
+        /// The code.
+        code: u8,
+        /// What a command is told.
+        facts: HookFacts,
+    },
     /// Something worth telling.
     Tell(Event),
     /// Every service is down, as [`Request::Down`](crate::Request::Down) wanted.

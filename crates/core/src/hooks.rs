@@ -21,10 +21,12 @@ pub enum HookMoment {
     /// After an end that was no success and that nobody asked for: a crash, a failed probe, a start that did not come
     /// about.
     OnFailure,
+    /// When a service manager sends a code that means a command; which is in the service's `controls`, not in [`Hooks`].
+    OnControl,
 }
 
 impl HookMoment {
-    /// All of them, in the order of a life.
+    /// Those of [`Hooks`], in the order of a life.
     pub const ALL: [HookMoment; 4] =
         [HookMoment::BeforeStart, HookMoment::AfterReady, HookMoment::AfterExit, HookMoment::OnFailure];
 
@@ -35,6 +37,7 @@ impl HookMoment {
             HookMoment::AfterReady => "after_ready",
             HookMoment::AfterExit => "after_exit",
             HookMoment::OnFailure => "on_failure",
+            HookMoment::OnControl => "on_control",
         }
     }
 }
@@ -71,16 +74,18 @@ impl Hooks {
             HookMoment::AfterReady => self.after_ready.as_ref(),
             HookMoment::AfterExit => self.after_exit.as_ref(),
             HookMoment::OnFailure => self.on_failure.as_ref(),
+            HookMoment::OnControl => None,
         }
     }
 
-    /// The place of a moment's command.
-    pub const fn at_mut(&mut self, moment: HookMoment) -> &mut Option<Hook> {
+    /// Sets the command of a moment; [`HookMoment::OnControl`] has no place here.
+    pub fn set(&mut self, moment: HookMoment, hook: Option<Hook>) {
         match moment {
-            HookMoment::BeforeStart => &mut self.before_start,
-            HookMoment::AfterReady => &mut self.after_ready,
-            HookMoment::AfterExit => &mut self.after_exit,
-            HookMoment::OnFailure => &mut self.on_failure,
+            HookMoment::BeforeStart => self.before_start = hook,
+            HookMoment::AfterReady => self.after_ready = hook,
+            HookMoment::AfterExit => self.after_exit = hook,
+            HookMoment::OnFailure => self.on_failure = hook,
+            HookMoment::OnControl => {}
         }
     }
 
@@ -127,4 +132,7 @@ pub struct HookFacts {
     pub restarts: u32,
     /// Of these, in a row without a healthy run between them.
     pub in_a_row: u32,
+    /// The code of a control, where one was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<u8>,
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Plan, ServicePlan};
-use crate::{HookMoment, RunId, ServiceName};
+use crate::{Control, HookMoment, RunId, ServiceName};
 
 /// Something that happened. Handled by [`Supervisor::handle`](crate::Supervisor::handle) together with its time.
 ///
@@ -161,6 +161,8 @@ pub enum Request {
     Add(ServiceName, Box<ServicePlan>),
     /// Take a service out of the stack, stopping it first. Refused while another one depends on it.
     Remove(ServiceName),
+    /// What a service manager asks of all services together.
+    Control(Control),
 }
 
 /// How a process ended.

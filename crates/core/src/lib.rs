@@ -27,6 +27,7 @@
 
 mod backoff;
 mod check;
+mod controls;
 mod effect;
 mod event;
 pub mod explain;
@@ -50,6 +51,7 @@ mod time;
 mod words;
 
 pub use check::{Check, GrpcCheck, HttpCheck, Tls};
+pub use controls::{Control, ControlAction, Frost, Over};
 pub use effect::Effect;
 pub use event::{Event, EventKind, ReloadStage};
 pub use hooks::{Hook, HookFacts, HookMoment, Hooks};

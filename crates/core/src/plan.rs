@@ -10,7 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::reload::ReloadSettings;
-use crate::{Check, Hooks, Limits, ProbeKind, ServiceName, Settings, signal_name, signal_number};
+use crate::{
+    Check, ControlAction, Hooks, Limits, ProbeKind, ServiceName, Settings, signal_name, signal_number,
+};
 
 /// All services of a stack.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -79,6 +81,10 @@ pub struct ServicePlan {
     /// What is run at the moments of its life.
     #[serde(skip_serializing_if = "Hooks::is_none")]
     pub hooks: Hooks,
+    /// What codes of the service manager mean to it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, ControlAction>")]
+    pub controls: BTreeMap<u8, ControlAction>,
     /// Where its output goes.
     pub log: LogPlan,
     /// What follows when what it uses grows without end.
@@ -102,6 +108,7 @@ impl Default for ServicePlan {
             ready: None,
             live: None,
             hooks: Hooks::default(),
+            controls: BTreeMap::new(),
             log: LogPlan::default(),
             leak: LeakAction::default(),
             when_mainstay_stops: WhenMainstayStops::default(),

@@ -114,6 +114,7 @@ impl Bench {
                     self.asked.insert((*run, *probe), *seq);
                     format!("ask {service} {probe}")
                 }
+                Effect::Control { service, code, .. } => format!("control {code} {service}"),
                 Effect::StackDown => "stack down".to_owned(),
                 Effect::StackRests => "stack rests".to_owned(),
                 Effect::Tell(event) => {

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use mainstay_core::{
-    Effect, Input, Plan, ProbeKind, RunId, ServiceName, ServicePlan, StateName, Supervisor, Time,
+    Effect, Frost, Input, Plan, ProbeKind, Request, RunId, ServiceName, ServicePlan, StateName, Supervisor,
+    Time,
 };
 use mainstay_link::{Command, Event, LogPos, ToDaemon, ToKeeper};
 use tokio::sync::watch;
@@ -85,6 +86,10 @@ pub(crate) struct Driver {
     pub(crate) changed: bool,
     /// Whether the keeper knows that every service has come up or failed to.
     settled: bool,
+    /// What the keeper knows of pausing.
+    frost: Option<Frost>,
+    /// Whether the keeper knows that the stack has come to its end by itself.
+    over: bool,
 }
 
 /// What the I/O thread watches.
@@ -163,6 +168,8 @@ impl Driver {
             events_held: true,
             changed: false,
             settled: false,
+            frost: None,
+            over: false,
         };
         driver.take_effects();
         driver
@@ -257,6 +264,9 @@ impl Driver {
             Event::DownWanted { by, all } => {
                 let request = self.down(all);
                 self.input(Input::Request { by, request });
+            }
+            Event::Control { by, control } => {
+                self.input(Input::Request { by, request: Request::Control(control) });
             }
             Event::ReplaceFailed { error } => {
                 warn!("the upgrade failed: {error}");
@@ -367,10 +377,7 @@ impl Driver {
             self.changed = true;
             self.out.put(key, text);
         }
-        if !self.settled && self.core.is_settled() {
-            self.settled = true;
-            self.out.settled();
-        }
+        self.tell_of_the_whole();
         if let Some(saved) = self.recorder.flush() {
             self.out.put(RECORD_KEY, saved);
         }
@@ -385,6 +392,25 @@ impl Driver {
             self.watched.revision.send_modify(|revision| *revision += 1);
         }
         self.out.take()
+    }
+
+    /// What a service manager wants to know of the stack as a whole.
+    fn tell_of_the_whole(&mut self) {
+        if !self.settled && self.core.is_settled() {
+            self.settled = true;
+            self.out.settled();
+        }
+        let frost = self.core.frost();
+        if self.frost != Some(frost) {
+            self.frost = Some(frost);
+            self.out.frost(frost);
+        }
+        // The hooks of the end come first.
+        let over = self.core.over().filter(|_| self.hooks.is_idle());
+        if over.is_some() != self.over {
+            self.over = over.is_some();
+            over.into_iter().for_each(|over| self.out.over(over));
+        }
     }
 
     /// The frame that was taken last is on its way (or there was none).

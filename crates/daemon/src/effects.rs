@@ -1,8 +1,11 @@
 //! Doing what the core wants.
 
 use mainstay_api::types::EventBody;
-use mainstay_core::{Check, Effect, EventKind, HookMoment, OnFull, RunId, ServiceName, ServicePlan};
-use mainstay_link::{Command, Log, Spawn};
+use mainstay_core::{
+    Check, ControlAction, Effect, EventKind, HookFacts, HookMoment, OnFull, RunId, ServiceName, ServicePlan,
+    StopAction,
+};
+use mainstay_link::{Command, Log, ROTATE, Spawn};
 use tracing::error;
 
 use crate::driver::{Driver, now};
@@ -21,14 +24,7 @@ impl Driver {
                 Some(plan) => self.out.command(Command::Spawn(Box::new(spawn(&service, run, plan)))),
                 None => error!("{service} is to be started, but is not in the plan"),
             },
-            Effect::Signal { run, action } => {
-                let nearest = self.knows.nearest(action.clone());
-                if nearest != action {
-                    self.events
-                        .stage_own(format!("the keeper is too old to send {action}; it sends {nearest}"));
-                }
-                self.out.command(Command::Signal { run, action: nearest });
-            }
+            Effect::Signal { run, action } => self.signal(run, action),
             Effect::StopStep { service, run, step, action, timeout } => {
                 if let Some(plan) = self.core.plan().services.get(&service) {
                     let taken = Step { service: &service, plan, run, step };
@@ -55,6 +51,7 @@ impl Driver {
                     self.probes.ask(now(), &Question { service, plan, run, probe, seq, log_start });
                 }
             }
+            Effect::Control { service, run, code, facts } => self.control(&service, run, code, facts),
             Effect::Tell(event) => {
                 if let EventKind::Reload { revision, stage, detail } = &event.kind {
                     self.revisions.stage(*revision, *stage, detail);
@@ -67,6 +64,44 @@ impl Driver {
                 // The last hooks still have their time.
                 self.is_down = true;
             }
+        }
+    }
+}
+
+impl Driver {
+    fn signal(&mut self, run: RunId, action: StopAction) {
+        let nearest = self.knows.nearest(action.clone());
+        if nearest != action {
+            self.events.stage_own(format!("the keeper is too old to send {action}; it sends {nearest}"));
+        }
+        self.out.command(Command::Signal { run, action: nearest });
+    }
+
+    /// Does what a code of the service manager means to a service.
+    fn control(&mut self, service: &ServiceName, run: Option<RunId>, code: u8, facts: HookFacts) {
+        let Some(plan) = self.core.plan().services.get(service) else { return };
+        match (plan.controls.get(&code), run) {
+            (Some(ControlAction::Rotate), _) if self.knows.has(ROTATE) => {
+                let log = log_of(service, plan);
+                for log in std::iter::once(log.name).chain(log.stderr) {
+                    self.out.command(Command::Rotate { log });
+                }
+            }
+            (Some(ControlAction::Rotate), _) => {
+                self.events.stage_own(format!("the keeper is too old to rotate the log of {service}"));
+            }
+            (Some(ControlAction::Signal(action)), Some(run)) => {
+                let action = action.clone();
+                self.signal(run, action);
+            }
+            (Some(ControlAction::Command(_)), Some(run)) => {
+                self.hooks.want(service, run, HookMoment::OnControl, facts);
+            }
+            (Some(_), None) => {
+                self.events
+                    .stage_own(format!("control {code} means nothing to {service} now: it does not run"));
+            }
+            (None, _) => {}
         }
     }
 }

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use mainstay_core::{
-    Exit, Hook, HookFacts, HookMoment, Input, Plan, ProbeOutcome, RunId, ServiceName, ServicePlan, Time,
-    signal_name,
+    ControlAction, Exit, Hook, HookFacts, HookMoment, Input, Plan, ProbeOutcome, RunId, ServiceName,
+    ServicePlan, Time, signal_name,
 };
 
 use crate::probes::Exec;
@@ -71,7 +71,8 @@ impl Hooks {
     pub fn ended(&mut self, service: &ServiceName, seq: u64, outcome: ProbeOutcome, plan: &Plan) {
         let Some(queue) = self.queues.get_mut(service) else { return };
         let Some(job) = queue.pop_front_if(|job| job.started == Some(seq)) else { return };
-        let required = hook_of(plan.services.get(service), job.moment).is_none_or(|hook| hook.required);
+        let required =
+            plan.services.get(service).and_then(|plan| job.hook(plan)).is_none_or(|hook| hook.required);
         let ProbeOutcome { ok, detail } = outcome;
         if job.moment == HookMoment::BeforeStart {
             let error = (!ok && required).then(|| format!("{}: {detail}", job.moment));
@@ -87,7 +88,7 @@ impl Hooks {
         for (service, queue) in &mut self.queues {
             while let Some(job) = queue.front_mut().filter(|job| job.started.is_none()) {
                 let there = plan.services.get(service);
-                if let (Some(there), Some(hook)) = (there, hook_of(there, job.moment)) {
+                if let Some((there, hook)) = there.and_then(|there| Some((there, job.hook(there)?))) {
                     self.seq += 1;
                     job.started = Some(self.seq);
                     let variables = job.variables(&plan.stack, service);
@@ -117,9 +118,17 @@ impl Job {
         Input::HookDone { service: service.clone(), run: self.run, moment: self.moment, ok, detail }
     }
 
+    /// Its command.
+    fn hook<'a>(&self, plan: &'a ServicePlan) -> Option<&'a Hook> {
+        match self.facts.control.and_then(|code| plan.controls.get(&code)) {
+            Some(ControlAction::Command(hook)) => Some(hook),
+            _ => plan.hooks.at(self.moment),
+        }
+    }
+
     /// What the command finds in its environment. `docs/hooks.md` lists them.
     fn variables(&self, stack: &str, service: &ServiceName) -> Vec<(&'static str, String)> {
-        let HookFacts { reason, pid, exit, ran, restarts, in_a_row } = &self.facts;
+        let HookFacts { reason, pid, exit, ran, restarts, in_a_row, control } = &self.facts;
         let mut variables = vec![
             ("MAINSTAY_HOOK", self.moment.to_string()),
             ("MAINSTAY_STACK", stack.to_owned()),
@@ -130,6 +139,7 @@ impl Job {
             ("MAINSTAY_RESTARTS_IN_A_ROW", in_a_row.to_string()),
         ];
         variables.extend(pid.map(|pid| ("MAINSTAY_PID", pid.to_string())));
+        variables.extend(control.map(|code| ("MAINSTAY_CONTROL", code.to_string())));
         variables.extend(ran.map(|ran: Duration| ("MAINSTAY_RAN_MS", ran.as_millis().to_string())));
         match exit {
             Some(Exit::Code(code)) => variables.push(("MAINSTAY_EXIT_CODE", code.to_string())),
@@ -141,10 +151,6 @@ impl Job {
         }
         variables
     }
-}
-
-fn hook_of(plan: Option<&ServicePlan>, moment: HookMoment) -> Option<&Hook> {
-    plan.and_then(|plan| plan.hooks.at(moment))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mainstay_core::{Frost, Over};
 use mainstay_link::{Command, ToKeeper};
 use serde::Serialize;
 use tracing::error;
@@ -38,6 +39,8 @@ pub(crate) struct Outbox {
     state: BTreeMap<String, Option<String>>,
     commands: Vec<Command>,
     settled: bool,
+    frost: Option<Frost>,
+    over: Option<Over>,
 }
 
 impl Outbox {
@@ -72,9 +75,24 @@ impl Outbox {
         self.settled = true;
     }
 
+    /// The keeper learns how far the stack is with pausing.
+    pub fn frost(&mut self, frost: Frost) {
+        self.frost = Some(frost);
+    }
+
+    /// The keeper learns that the stack has come to its end by itself.
+    pub fn over(&mut self, over: Over) {
+        self.over = Some(over);
+    }
+
     /// Whether there is nothing to say.
     pub fn is_empty(&self) -> bool {
-        self.ack == self.acked && self.state.is_empty() && self.commands.is_empty() && !self.settled
+        self.ack == self.acked
+            && self.state.is_empty()
+            && self.commands.is_empty()
+            && !self.settled
+            && self.frost.is_none()
+            && self.over.is_none()
     }
 
     /// The frame; none if there is nothing to say.
@@ -88,6 +106,8 @@ impl Outbox {
             state: std::mem::take(&mut self.state).into_iter().collect(),
             commands: std::mem::take(&mut self.commands),
             settled: std::mem::take(&mut self.settled),
+            frost: self.frost.take(),
+            over: self.over.take(),
         })
     }
 }

@@ -42,6 +42,8 @@ pub(crate) enum Order {
     AddNotify { run: u64, socket: NotifySocket },
     /// A log is kept in another way from now on.
     Settings { log: String, settings: Settings },
+    /// This log goes on in a new segment, if a run writes to it.
+    Rotate { log: String },
     /// Nothing of the run is left: take what is in its pipe and close it.
     Finish { run: u64 },
     /// The same for all runs; then [`Told::Stopped`], and the thread ends.
@@ -202,6 +204,7 @@ impl Worker {
                     }
                 }
                 Ok(Order::Settings { log, settings }) => self.sinks.set(&log, settings),
+                Ok(Order::Rotate { log }) => self.sinks.rotate(&log),
                 Ok(Order::Finish { run }) => self.finish(run),
                 Ok(Order::Stop) | Err(mpsc::TryRecvError::Disconnected) => return None,
                 Err(mpsc::TryRecvError::Empty) => return Some(false),

@@ -1,5 +1,6 @@
 //! The control loop: one thread that waits for everything, and for nothing slow.
 
+mod asked;
 mod commands;
 mod daemon;
 mod ending;
@@ -13,7 +14,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_core::Time;
+use mainstay_core::{Control, Time};
 use mainstay_link::{Command, Event, LogPos, Spawn};
 use mainstay_sys::container::{Container, Root};
 use mainstay_sys::link::{self, Link};
@@ -21,6 +22,7 @@ use mainstay_sys::mux::{Mux, Wake};
 use mainstay_sys::spawn::Process;
 use mainstay_sys::{Exit, clock, own};
 
+use crate::Ask;
 use crate::capture::{Capture, Told};
 use crate::journal::Journal;
 use crate::life::Life;
@@ -42,8 +44,8 @@ enum Message {
     KillWanted,
     /// The system, or a person with `kill`, asks us to end.
     Terminate(&'static str),
-    /// The service manager wants the stack down.
-    StopWanted(&'static str),
+    /// The service manager wants something.
+    Asked(Ask),
     /// A tree was frozen or thawed, or not.
     Answer { run: u64, event: Event },
 }
@@ -114,6 +116,10 @@ pub(crate) struct Keeper {
     next_beat: Option<Time>,
     /// Whether it knows that the stack is up.
     told_ready: bool,
+    /// It waits for a pause, or for the end of one, until then.
+    freezing: Option<(Control, Time)>,
+    /// The stack has come to its end by itself; the services that failed.
+    over: Option<Vec<String>>,
     daemon: Option<Process>,
     /// Whether the daemon has said hello.
     greeted: bool,
@@ -151,13 +157,6 @@ const IMPATIENT_AFTER: Duration = Duration::from_secs(5);
 
 /// When the stack is to go down, a daemon has so long to come up and answer.
 const DOWN_WITHOUT_DAEMON: Duration = Duration::from_secs(30);
-
-/// A service manager hears so often that the loop turns. It takes more than 10 s without a word for a sign of trouble.
-const BEAT: Duration = Duration::from_secs(1);
-
-/// So long a service manager is let wait for services that do not come up: its own patience ends, and what waits for the
-/// stack at boot is better off trying.
-const READY_WITHIN: Duration = Duration::from_secs(120);
 
 /// A container that was not used for so long is taken away.
 const SWEEP_AFTER: Duration = Duration::from_secs(60);
@@ -198,14 +197,16 @@ impl Keeper {
             .map_err(system("capture output"))?;
         if let Some(host) = &args.host {
             let sender = mux.sender();
-            host.on_stop(Box::new(move |by| {
-                sender.send(Message::StopWanted(by));
+            host.on_ask(Box::new(move |ask| {
+                sender.send(Message::Asked(ask));
             }));
         }
         let started = now();
         Ok(Keeper {
             next_beat: args.host.as_ref().map(|_| started),
             told_ready: false,
+            freezing: None,
+            over: None,
             life: Life::new(args.daemon_exe.clone(), started),
             freezer: Freezer::new(mux.sender()),
             args,
@@ -288,8 +289,7 @@ impl Keeper {
                 self.end = Some(End::Forced("mainstay up was told so twice".to_owned()));
             }
             Wake::Message(Message::Terminate(name)) => self.terminated(name),
-            // It has patience of its own, and no impatience that we would have to hear.
-            Wake::Message(Message::StopWanted(by)) => self.want_down(by, Left::IsStopped),
+            Wake::Message(Message::Asked(ask)) => self.asked(ask),
             Wake::Timeout => {}
         }
         self.flush();
@@ -367,30 +367,11 @@ impl Keeper {
             self.next_sweep,
             self.down_deadline(),
             self.next_beat,
+            self.freezing.map(|(_, until)| until),
         ]
         .into_iter()
         .flatten()
         .min()
-    }
-
-    /// Lets the service manager know that the loop turns.
-    fn beat(&mut self, now: Time) {
-        let Some(host) = self.args.host.clone() else { return };
-        if self.next_beat.is_some_and(|due| due <= now) {
-            self.next_beat = Some(now.after(BEAT));
-            host.beat();
-            if self.ready && now.since(self.started) >= READY_WITHIN {
-                self.tell_ready();
-            }
-        }
-    }
-
-    /// The stack is up, as far as a service manager is concerned.
-    pub(crate) fn tell_ready(&mut self) {
-        if let Some(host) = self.args.host.as_ref().filter(|_| !self.told_ready) {
-            host.ready();
-        }
-        self.told_ready = true;
     }
 
     /// When the keeper itself ends everything, because nobody else does.
@@ -420,6 +401,7 @@ impl Keeper {
             self.sweep(now);
         }
         self.beat(now);
+        self.give_up_freezing(now);
         if self.down_deadline().is_some_and(|due| due <= now) {
             let why = format!("no daemon answered for {} s", DOWN_WITHOUT_DAEMON.as_secs());
             self.end = Some(End::Forced(why));

@@ -2,6 +2,17 @@
 
 use std::fmt;
 
+use mainstay_core::Control;
+
+/// What a service manager wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// The stack's end. A name for who wants it.
+    Down(&'static str),
+    /// Something of the stack while it is up.
+    Control(Control),
+}
+
 /// What a service manager is told, and how it asks. Called by the control loop: nothing here may block.
 pub trait Host: fmt::Debug + Send + Sync {
     /// The stack is up, as far as it will be.
@@ -10,6 +21,10 @@ pub trait Host: fmt::Debug + Send + Sync {
     fn stopping(&self);
     /// The loop turns; at least once a second.
     fn beat(&self);
-    /// Calls `down` with a name for who wants it when the stack is to go down; from any thread, at most once.
-    fn on_stop(&self, down: Box<dyn Fn(&'static str) + Send + Sync>);
+    /// All that can be frozen is.
+    fn paused(&self);
+    /// Something runs, or goes on after a pause.
+    fn continued(&self);
+    /// Calls `ask` with whatever the service manager wants; from any thread.
+    fn on_ask(&self, ask: Box<dyn Fn(Ask) + Send + Sync>);
 }

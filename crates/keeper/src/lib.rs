@@ -28,7 +28,7 @@ use mainstay_sys::container::Kind;
 use mainstay_sys::dirs::Dirs;
 
 pub use down_request::ask_down;
-pub use host::Host;
+pub use host::{Ask, Host};
 pub use start::{KeeperFile, plan_offer};
 
 /// Set to `session`, `cgroup` or `job`, it forces that way of holding trees together.
@@ -64,6 +64,8 @@ pub struct Args {
 pub enum Error {
     /// Another keeper holds this stack.
     AlreadyUp(String),
+    /// Its services have failed for good; each with its reason.
+    Stack(Vec<String>),
     /// Anything else, in words.
     Failed(String),
 }
@@ -72,6 +74,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::AlreadyUp(text) | Error::Failed(text) => f.write_str(text),
+            Error::Stack(failed) => write!(f, "the stack has failed: {}", failed.join("; ")),
         }
     }
 }

@@ -5,7 +5,7 @@ mod queue;
 
 use std::collections::BTreeMap;
 
-use mainstay_core::{Exit, RunId, Time};
+use mainstay_core::{Control, Exit, RunId, Time};
 use mainstay_link::{Event, LogPos, Run, Welcome};
 
 pub(crate) use notices::MAX_NOTICE;
@@ -339,6 +339,13 @@ impl State {
     /// It is down but for what is left running; the next wish is told again.
     pub(crate) fn rests(&mut self) {
         self.down_wanted = false;
+    }
+
+    /// The service manager asks something of the stack. When many events wait already one more of these is left out.
+    pub(crate) fn control(&mut self, by: &str, control: Control) {
+        if self.queue.len() <= MANY_EVENTS {
+            self.queue.push(Event::Control { by: by.to_owned(), control });
+        }
     }
 
     /// A signal was sent by hand, or not.

@@ -15,7 +15,8 @@
 use std::collections::BTreeMap;
 
 use mainstay_core::{
-    Exit, LimitHits, Limits, LogEncoding, LogFormat, NotEnforced, RunId, Settings, StopAction, Time,
+    Control, Exit, Frost, LimitHits, Limits, LogEncoding, LogFormat, NotEnforced, Over, RunId, Settings,
+    StopAction, Time,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,7 @@ pub const VERSION: u32 = 1;
 
 /// What a keeper of this version knows beyond the first one's [`Command`]s; goes into [`Welcome::knows`]. A daemon asks
 /// for nothing else: a frame with a word that an old keeper does not know would be lost whole.
-pub const KNOWS: [&str; 5] = [CTRL_BREAK, SEND, SET_LIMITS, SET_LOG, REST];
+pub const KNOWS: [&str; 6] = [CTRL_BREAK, SEND, SET_LIMITS, SET_LOG, REST, ROTATE];
 
 /// The keeper can send `ctrl_break`.
 pub const CTRL_BREAK: &str = "ctrl_break";
@@ -40,6 +41,9 @@ pub const SET_LOG: &str = "set_log";
 
 /// The keeper takes [`Command::Rest`] and [`Command::WakeUp`].
 pub const REST: &str = "rest";
+
+/// The keeper takes [`Command::Rotate`].
+pub const ROTATE: &str = "rotate";
 
 /// The longest frame accepted, in bytes; a longer one is a broken peer.
 pub const MAX_FRAME: usize = 64 << 20;
@@ -58,6 +62,12 @@ pub struct ToKeeper {
     /// is there. Said once by each daemon.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub settled: bool,
+    /// How far the stack is with pausing, when that has changed; also said by each new daemon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frost: Option<Frost>,
+    /// The stack has come to its end by itself; a service manager may be told so. Without one nothing follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over: Option<Over>,
 }
 
 /// What the daemon wants done.
@@ -124,6 +134,11 @@ pub enum Command {
     Forget {
         /// Which run.
         run: RunId,
+    },
+    /// Close the active segment of this log, at the next end of a line. Not answered.
+    Rotate {
+        /// The log's name.
+        log: String,
     },
     /// Replace the daemon by one made from this program; the old one is taken back if the new one does not answer.
     Replace {
@@ -395,6 +410,13 @@ pub enum Event {
         /// Whether nothing is to be left running.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         all: bool,
+    },
+    /// The service manager asks something of the stack.
+    Control {
+        /// Who that is.
+        by: String,
+        /// What it asks.
+        control: Control,
     },
     /// The daemon that [`Command::Replace`] wanted did not come up; the old program is in charge again.
     ReplaceFailed {

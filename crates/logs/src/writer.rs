@@ -226,6 +226,21 @@ impl<F: Files> Writer<F> {
         self.rotate()
     }
 
+    /// Closes the active segment because somebody asks for it; inside a line, at the line's end. An empty one stays.
+    ///
+    /// # Errors
+    /// It could not be closed, or an old one not be deleted.
+    pub fn rotate_now(&mut self) -> Result<(), Trouble> {
+        if self.size == 0 {
+            return Ok(());
+        }
+        if self.open_line {
+            self.rotate_at = self.rotate_at.min(self.size);
+            return Ok(());
+        }
+        self.rotate()
+    }
+
     fn is_aged(&self, now: SystemTime) -> bool {
         let (Some(age), Some(born)) = (self.settings.rotate_age, self.born) else { return false };
         self.size > 0 && now.duration_since(born).is_ok_and(|lasted| lasted >= age)

@@ -20,8 +20,8 @@
 //! ```
 //!
 //! - Events (pause, continue, reload, controls of your own) come from [`Running::next`], or as methods of a [`Handler`].
-//! - In async code await the [`StopToken`]: start your runtime inside the function, `tokio::select!` on the token. The
-//!   library itself needs no runtime.
+//! - An async `main` goes to [`Service::run_async`] with the `block_on` of any runtime, and awaits [`Running::event`] or the
+//!   [`StopToken`]. The library itself needs no runtime.
 //! - [`Manager`](manager::Manager) installs, removes, starts, stops and asks; [`command_line::run`] makes a command line of
 //!   it.
 //! - [`Running::log`] writes to the Event Log, the journal or the terminal.
@@ -66,6 +66,7 @@
 //! Each control is answered at once, whatever the service is busy with. `PRESHUTDOWN` is taken in place of `SHUTDOWN`: it
 //! comes earlier and leaves more time.
 
+mod asynchronous;
 pub mod command_line;
 mod definition;
 mod event;
@@ -81,6 +82,7 @@ mod service;
 mod status;
 mod stop;
 
+pub use asynchronous::{NextEvent, Task};
 pub use definition::{Action, Definition, Dependency, ErrorControl, KillMode, Recovery, Secret, Start};
 pub use event::{Event, Reason};
 pub use handler::Handler;

@@ -65,6 +65,10 @@ pub fn register(name: &str) -> io::Result<()> {
     platform::register(name)
 }
 
+/// Where the Event Log is to find the texts of messages.
+#[cfg(windows)]
+pub(crate) use windows::{registered, source};
+
 /// Takes it back.
 ///
 /// # Errors

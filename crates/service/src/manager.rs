@@ -146,6 +146,16 @@ impl Manager {
         self.0.check_rights()
     }
 
+    /// Whether accounts have passwords for it: on Windows.
+    pub fn wants_passwords(&self) -> bool {
+        cfg!(windows)
+    }
+
+    /// Whether it can be told with which exit codes a service is not started again: systemd can, the SCM cannot.
+    pub fn excepts_exit_codes(&self) -> bool {
+        !cfg!(windows)
+    }
+
     /// Installs a service, or changes the one that is there. Says each thing that was done, or with `dry_run` would be;
     /// nothing if all is so already. What was begun is taken back when it cannot be ended.
     ///

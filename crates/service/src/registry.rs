@@ -5,8 +5,8 @@ use std::io;
 
 use windows_sys::Win32::Foundation::{ERROR_FILE_NOT_FOUND, ERROR_SUCCESS};
 use windows_sys::Win32::System::Registry::{
-    HKEY, KEY_SET_VALUE, REG_OPTION_NON_VOLATILE, RegCloseKey, RegCreateKeyExW, RegDeleteTreeW,
-    RegDeleteValueW, RegSetValueExW,
+    HKEY, KEY_QUERY_VALUE, KEY_SET_VALUE, REG_OPTION_NON_VOLATILE, RegCloseKey, RegCreateKeyExW,
+    RegDeleteTreeW, RegDeleteValueW, RegOpenKeyExW, RegQueryValueExW, RegSetValueExW,
 };
 
 /// With the NUL at its end; one inside ends it.
@@ -46,7 +46,50 @@ pub(crate) fn create(root: HKEY, path: &str) -> io::Result<Key> {
     check(status).map(|()| Key(key))
 }
 
+/// Opens a key to read.
+pub(crate) fn open(root: HKEY, path: &str) -> io::Result<Key> {
+    let path = wide(path);
+    let mut key = std::ptr::null_mut();
+    // SAFETY: the path ends with a NUL; it and the result outlive the call.
+    check(unsafe { RegOpenKeyExW(root, path.as_ptr(), 0, KEY_QUERY_VALUE, &mut key) }).map(|()| Key(key))
+}
+
+/// A value is at most so long.
+const MOST: u32 = 1 << 20;
+
 impl Key {
+    fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+        let name = wide(name);
+        let mut size = 0;
+        let (none, kind) = (std::ptr::null(), std::ptr::null_mut());
+        // SAFETY: the key is open; the name ends with a NUL; without a place for it only the size is told.
+        let told =
+            unsafe { RegQueryValueExW(self.0, name.as_ptr(), none, kind, std::ptr::null_mut(), &mut size) };
+        check(told).ok()?;
+        let mut bytes = vec![0_u8; usize::try_from(size.min(MOST)).ok()?];
+        size = size.min(MOST);
+        // SAFETY: the key is open; the name ends with a NUL; the place is as large as said. All outlive the call.
+        let told =
+            unsafe { RegQueryValueExW(self.0, name.as_ptr(), none, kind, bytes.as_mut_ptr(), &mut size) };
+        check(told).ok()?;
+        bytes.truncate(usize::try_from(size).ok()?);
+        Some(bytes)
+    }
+
+    /// A number.
+    pub(crate) fn number(&self, name: &str) -> Option<u32> {
+        Some(u32::from_le_bytes(self.bytes(name)?.try_into().ok()?))
+    }
+
+    /// One text or several.
+    pub(crate) fn texts(&self, name: &str) -> Option<Vec<String>> {
+        let bytes = self.bytes(name)?;
+        let units: Vec<u16> =
+            bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+        let texts = units.split(|unit| *unit == 0).filter(|text| !text.is_empty());
+        Some(texts.map(String::from_utf16_lossy).collect())
+    }
+
     /// Sets a value.
     pub(crate) fn set(&self, name: &str, kind: u32, bytes: &[u8]) -> io::Result<()> {
         let name = wide(name);

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::process::ExitCode;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, Queue, Reason};
@@ -120,7 +121,12 @@ impl Service {
         Arc::new(Shared {
             name: self.name.clone(),
             accepts: self.accepts,
-            inner: Mutex::new(Inner { board: Board::new(), queue: Queue::default(), last_beat: None }),
+            inner: Mutex::new(Inner {
+                board: Board::new(),
+                queue: Queue::default(),
+                last_beat: None,
+                tasks: Vec::new(),
+            }),
             asked: Condvar::new(),
             stop: StopToken::new(),
             over: StopToken::new(),
@@ -318,6 +324,17 @@ impl Running {
     }
 }
 
+impl Running {
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn new(shared: &Arc<Shared>) -> Running {
+        Running { shared: Arc::clone(shared), arguments: Vec::new() }
+    }
+}
+
 /// What the service and the threads of its host share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -336,6 +353,8 @@ struct Inner {
     board: Board,
     queue: Queue,
     last_beat: Option<Instant>,
+    /// Tasks that wait for an event, each once.
+    tasks: Vec<Waker>,
 }
 
 /// More beats than this are not passed on.
@@ -400,7 +419,9 @@ impl Shared {
         if to.is_some_and(|to| inner.board.go(to)) {
             self.channel.report(&inner.board.report(), self.accepts);
         }
+        let tasks = std::mem::take(&mut inner.tasks);
         drop(inner);
+        tasks.into_iter().for_each(Waker::wake);
         if matches!(event, Event::Stop(_)) {
             self.stop.stop();
         }
@@ -422,6 +443,17 @@ impl Shared {
             }
             inner = self.asked.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    pub(crate) fn poll_event(&self, waker: &Waker) -> Poll<Event> {
+        let mut inner = self.inner();
+        if let Some(event) = inner.queue.pop() {
+            return Poll::Ready(event);
+        }
+        if !inner.tasks.iter().any(|task| task.will_wake(waker)) {
+            inner.tasks.push(waker.clone());
+        }
+        Poll::Pending
     }
 
     fn go(&self, to: State) {

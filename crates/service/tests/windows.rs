@@ -190,14 +190,51 @@ fn an_installed_service_can_be_changed_but_not_anothers() {
     definition.display_name = Some("Another name".to_owned());
     definition.description = "Does nothing".to_owned();
     let lines = worker.manager.install(&definition, true).expect("it can be");
-    assert!(lines[0].starts_with("change the service"), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("display name to Another name")), "{lines:?}");
     assert_ne!(worker.service().query_config().expect("a configuration").display_name, "Another name");
     worker.manager.install(&definition, false).expect("changed");
-    assert_eq!(worker.service().query_config().expect("a configuration").display_name, "Another name");
+    let config = worker.service().query_config().expect("a configuration");
+    assert_eq!(config.display_name, "Another name");
+    assert!(config.executable_path.to_string_lossy().starts_with('"'), "{config:?}");
+    assert_eq!(worker.manager.install(&definition, false), Ok(Vec::new()), "it is so already");
 
     let other = Definition::new(&worker.name, r"C:\windows\system32\notepad.exe");
     let error = worker.manager.install(&other, false).expect_err("it is another program's");
     assert_eq!(error.kind, ErrorKind::Foreign, "{error}");
     let error = worker.manager.start("mainstay-test-none", DEADLINE).expect_err("there is none");
     assert_eq!(error.kind, ErrorKind::NotInstalled, "{error}");
+}
+
+/// Fifty at once, as on a server that has many; each is there, runs, and is gone afterwards.
+#[test]
+fn fifty_services_are_installed_started_and_removed() {
+    const COUNT: usize = 50;
+    let first = Worker::install("many", "");
+    let definition = |n: usize| {
+        let mut definition = first.definition("");
+        definition.name = format!("{}-{n}", first.name);
+        definition.display_name = None;
+        // Each notes under its own name.
+        definition.arguments[1].clone_from(&definition.name);
+        definition.arguments[5] = first.dir.path().join(format!("notes-{n}")).to_string_lossy().into_owned();
+        definition
+    };
+    for n in 0..COUNT {
+        let lines = first.manager.install(&definition(n), false).expect("installed");
+        assert!(lines[0].starts_with("create the service"), "{lines:?}");
+    }
+    for n in 0..COUNT {
+        first.manager.start(&definition(n).name, DEADLINE).expect("it starts");
+    }
+    for n in 0..COUNT {
+        let status = first.manager.status(&definition(n).name).expect("a status");
+        assert_eq!((status.state, status.pid.is_some()), (NativeState::Running, true), "{n}: {status:?}");
+    }
+    for n in 0..COUNT {
+        let name = definition(n).name;
+        first.manager.uninstall(&name, DEADLINE, false).expect("removed");
+        assert_eq!(first.manager.status(&name).expect("a status").state, NativeState::NotInstalled);
+        let notes = std::fs::read_to_string(first.dir.path().join(format!("notes-{n}"))).expect("notes");
+        assert!(notes.ends_with("stop Asked\nend\n"), "it was stopped in order: {notes}");
+    }
 }

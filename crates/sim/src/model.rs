@@ -199,7 +199,7 @@ impl Model {
             }
             Request::Down => self.services.iter_mut().for_each(|(name, expected)| expected.down(facts, name)),
             Request::DownAll => self.services.values_mut().for_each(Expected::stop),
-            Request::Pause(_) | Request::Continue(_) => {}
+            Request::Pause(_) | Request::Continue(_) | Request::Control(_) => {}
         }
     }
 

@@ -77,6 +77,7 @@ pub fn service(rng: &mut Rng, known: &[ServiceName]) -> ServicePlan {
         ready: rng.chance(35).then(|| probe(rng, notify)),
         live: rng.chance(30).then(|| probe(rng, http())),
         hooks: hooks(rng),
+        controls: BTreeMap::new(),
         log: mainstay_core::LogPlan::default(),
         leak: mainstay_core::LeakAction::default(),
         when_mainstay_stops: *rng.weighted(&[(75, WhenMainstayStops::Stop), (25, WhenMainstayStops::Leave)]),
@@ -89,7 +90,7 @@ fn hooks(rng: &mut Rng) -> Hooks {
         if rng.chance(15) {
             let hook =
                 Hook { command: vec!["hook".to_owned()], timeout: Duration::from_secs(5), required: true };
-            *hooks.at_mut(moment) = Some(hook);
+            hooks.set(moment, Some(hook));
         }
     }
     hooks

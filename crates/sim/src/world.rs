@@ -465,7 +465,7 @@ impl World {
         match effect {
             Effect::Prepare { service, run, .. } => self.prepare(service, *run),
             // Its answer may be under way all the same, and comes too late.
-            Effect::CancelPrepare { .. } | Effect::Hook { .. } => {}
+            Effect::CancelPrepare { .. } | Effect::Hook { .. } | Effect::Control { .. } => {}
             Effect::Spawn { service, run } => {
                 self.count.spawns += 1;
                 self.os.spawn(service, *run);

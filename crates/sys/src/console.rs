@@ -1,7 +1,7 @@
 //! Terminals and consoles.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 #[cfg(target_os = "linux")]
@@ -27,6 +27,21 @@ pub fn is_stdout_terminal() -> bool {
 /// Whether standard error is a terminal.
 pub fn is_stderr_terminal() -> bool {
     io::stderr().is_terminal()
+}
+
+/// A line from the terminal that does not show it: a password. `prompt` goes to standard error. `NotConnected` if standard
+/// input is no terminal.
+pub fn read_hidden(prompt: &str) -> io::Result<String> {
+    if !io::stdin().is_terminal() {
+        return Err(io::ErrorKind::NotConnected.into());
+    }
+    write!(io::stderr(), "{prompt}")?;
+    let _hidden = platform::hide_input()?;
+    let mut line = String::new();
+    io::stdin().read_line(&mut line)?;
+    // The end of the line was not shown either.
+    writeln!(io::stderr())?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// Text in the code page that consoles have on this system unless they are told otherwise. None where there is no such

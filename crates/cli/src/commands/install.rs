@@ -1,10 +1,12 @@
 //! `mainstay install`
 
+mod native;
+mod password;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mainstay_service::manager::Scope;
-use mainstay_service::{Definition, Dependency, KillMode, Start};
 
 use crate::args::Over;
 use crate::edit_toml;
@@ -13,7 +15,8 @@ use crate::installed::{self, Installed};
 use crate::output::Output;
 use crate::plan_file;
 use crate::stack::{self, Place, remove_empty};
-use crate::wait::longest_stop;
+
+use native::Native;
 
 /// Make a program or a stack a service of the system, started at boot
 ///
@@ -28,21 +31,8 @@ pub struct Install {
     #[command(flatten)]
     over: Over,
 
-    /// When it starts
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
-    start: When,
-
-    /// The name that people see [Windows; default: the stack's name]
-    #[arg(long, value_name = "TEXT")]
-    display_name: Option<String>,
-
-    /// What it is, in a sentence
-    #[arg(long, value_name = "TEXT")]
-    description: Option<String>,
-
-    /// A service of the system that has to run before it; with a + before it, a group (systemd: a target)
-    #[arg(long = "depends-on", value_name = "SERVICE")]
-    depends_on: Vec<String>,
+    #[command(flatten)]
+    native: Native,
 
     /// A service of this user alone (systemd)
     #[arg(long)]
@@ -68,40 +58,6 @@ pub struct Install {
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
-
-/// When a service is started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum When {
-    /// At boot
-    #[default]
-    Auto,
-    /// At boot, after the others (Windows)
-    Delayed,
-    /// When somebody asks for it
-    Manual,
-    /// Not at all
-    Disabled,
-}
-
-impl From<When> for Start {
-    fn from(when: When) -> Start {
-        match when {
-            When::Auto => Start::Automatic,
-            When::Delayed => Start::Delayed,
-            When::Manual => Start::Manual,
-            When::Disabled => Start::Disabled,
-        }
-    }
-}
-
-/// The service manager kills the keeper if it takes so much longer than all services may take.
-const STOP_MARGIN: Duration = Duration::from_secs(30);
-
-/// The keeper tells at the latest after two minutes that it is ready.
-const START_TIME: Duration = Duration::from_secs(300);
-
-/// The keeper's loop turns once a second.
-const WATCHDOG: Duration = Duration::from_secs(60);
 
 const SO_ALREADY: &str = "is installed so already";
 
@@ -133,7 +89,7 @@ pub fn run(args: &Install, output: &mut Output) -> Outcome {
     plan_file::warn(output, &loaded.warnings);
     let place = Place::of(&loaded.plan.stack)?;
     let manager = mainstay_service::manager::Manager::native(scope).map_err(installed::failure)?;
-    let definition = definition(args, &loaded.plan)?;
+    let definition = args.native.definition(&loaded.plan, &manager, args.dry_run)?;
     // First without effect: what cannot be is found before anything is written.
     let mut lines = manager.install(&definition, true).map_err(installed::failure)?;
     if let Some(written) = &written
@@ -195,42 +151,6 @@ fn take_back(place: &Place, written: Option<(&Written, Option<Vec<u8>>)>, earlie
         Some(earlier) => earlier.write(place),
         None => Installed::remove(place),
     };
-}
-
-fn definition(args: &Install, plan: &mainstay_core::Plan) -> Result<Definition, Failure> {
-    let name = plan.stack.clone();
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::failed(format!("cannot find the own program: {error}")))?;
-    let mut definition = Definition::new(&name, program);
-    definition.arguments = ["keeper", "--service", "--stack", &name].map(str::to_owned).into();
-    definition.display_name = args.display_name.clone();
-    definition.description =
-        args.description.clone().unwrap_or_else(|| format!("{name}, kept up by Mainstay"));
-    definition.start = args.start.into();
-    definition.depends_on = args
-        .depends_on
-        .iter()
-        .map(|text| match text.strip_prefix('+') {
-            Some(group) => Dependency::Group(group.to_owned()),
-            None => Dependency::Service(text.clone()),
-        })
-        .collect();
-    // A portable installation is one for its service, too.
-    for variable in [mainstay_sys::dirs::HOME_VARIABLE, mainstay_keeper::CONTAINMENT_VARIABLE] {
-        if let Some(value) = std::env::var(variable).ok().filter(|value| !value.is_empty()) {
-            definition.environment.insert(variable.to_owned(), value);
-        }
-    }
-    definition.stop_timeout = longest_stop(plan, plan.services.keys()) + STOP_MARGIN;
-    definition.start_timeout = Some(START_TIME);
-    definition.watchdog = Some(WATCHDOG);
-    definition.delegate = true;
-    definition.kill_mode = KillMode::Mixed;
-    // A wrong configuration and a stack that is up already are not mended by trying again. The keeper's files are open
-    // many; when memory runs out one service ends, not all.
-    definition.unit_lines =
-        ["RestartPreventExitStatus=2 4", "OOMPolicy=continue", "TasksMax=infinity"].map(str::to_owned).into();
-    Ok(definition)
 }
 
 /// A configuration for one program.

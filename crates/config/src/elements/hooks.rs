@@ -82,7 +82,7 @@ pub(crate) static HOOK: Section = Section {
     ],
 };
 
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Reads the hooks of a service; what is wrong is left out.
 pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> Hooks {
@@ -93,7 +93,7 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> Hooks {
     }
     let Some(mut reader) = Reader::open(cx, field, &HOOKS) else { return hooks };
     for moment in HookMoment::ALL {
-        *hooks.at_mut(moment) = reader.get(moment.as_str()).and_then(|hook| read_one(cx, hook, moment));
+        hooks.set(moment, reader.get(moment.as_str()).and_then(|hook| read_one(cx, hook, moment)));
     }
     reader.finish();
     hooks

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod command;
+pub(crate) mod controls;
 pub(crate) mod depends_on;
 pub(crate) mod duration;
 pub(crate) mod env_file;

@@ -3,7 +3,9 @@
 use mainstay_core::{Launch, LeakAction, ProbeKind, ServicePlan, StartMode, WhenMainstayStops};
 
 use super::depends_on::{self, Dependency};
-use super::{command, environment, hooks, limits, log, path, probe, process, restart, rlimits, stop, user};
+use super::{
+    command, controls, environment, hooks, limits, log, path, probe, process, restart, rlimits, stop, user,
+};
 use crate::context::{Context, Field, Scope};
 use crate::keys::{Form, Key, Section};
 use crate::reader::Reader;
@@ -201,6 +203,15 @@ pub(crate) static SERVICE: Section = Section {
             "Commands at the moments of its life.",
         )
         .also(&["hook", "lifecycle"]),
+        Key::new(
+            "controls",
+            controls::FORM,
+            "{ 128 = \"rotate\", 129 = { signal = \"SIGHUP\" } }",
+            "What codes mean that somebody sends through the service manager (`sc control STACK 128`): `\"rotate\"` makes \
+             its log go on in a new file, `signal` sends one, `command` runs one. docs/windows.md has more.",
+        )
+        .default("none: no code means anything")
+        .also(&["control", "custom_controls", "control_codes"]),
         Key::new("log", log::FORM, "{ keep = { files = 5 } }", "Where its output goes.")
             .also(&["logs", "logging", "stdout", "output"]),
         Key::new(
@@ -305,6 +316,9 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, name_span: Span) -> D
     plan.live = reader.get("live").and_then(|asked| probe::read(cx, asked, ProbeKind::Live));
     if let Some(commands) = reader.get("hooks") {
         plan.hooks = hooks::read(cx, commands);
+    }
+    if let Some(codes) = reader.get("controls") {
+        plan.controls = controls::read(cx, codes);
     }
     if let Some(output) = reader.get("log") {
         plan.log = log::read(cx, output);

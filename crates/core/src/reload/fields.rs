@@ -69,6 +69,7 @@ pub const FIELDS: &[Field] = &[
     private("ready", "ready", Class::Probe(ProbeKind::Ready), PROBE),
     private("live", "live", Class::Probe(ProbeKind::Live), PROBE),
     private("hooks", "hooks", Class::Nothing, "counts for the next moment of each"),
+    private("controls", "controls", Class::Nothing, "counts for the next code"),
     field("leak", "leak", Class::Nothing, "counts for what grows from now on"),
     field(
         "when_mainstay_stops",

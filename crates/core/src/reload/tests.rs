@@ -61,6 +61,7 @@ fn full() -> ServicePlan {
         ready: Some(probe()),
         live: Some(probe()),
         hooks: Hooks { before_start: hook(), after_ready: hook(), after_exit: hook(), on_failure: hook() },
+        controls: BTreeMap::from([(128, crate::ControlAction::Rotate)]),
         leak: LeakAction::Restart,
         when_mainstay_stops: crate::WhenMainstayStops::Leave,
         log: LogPlan {

@@ -2,7 +2,7 @@
 
 use super::Supervisor;
 use crate::words::nearest;
-use crate::{Refusal, RefusalKind, Request, ServiceName, ServicePlan, StartMode, StateName};
+use crate::{Control, Refusal, RefusalKind, Request, ServiceName, ServicePlan, StartMode, StateName};
 
 impl Supervisor {
     /// Whether a request can be taken as things are. [`handle`](Self::handle) asks the same and tells
@@ -22,6 +22,7 @@ impl Supervisor {
             Request::Continue(name) => self.can_continue(name),
             Request::Add(name, plan) => self.can_add(name, plan),
             Request::Remove(name) => self.can_remove(name),
+            Request::Control(control) => self.can_control(*control),
         }
     }
 
@@ -38,6 +39,15 @@ impl Supervisor {
             ));
         }
         Ok(())
+    }
+
+    fn can_control(&self, control: Control) -> Result<(), Refusal> {
+        let Control::Code(code) = control else { return self.open() };
+        if self.plan.services.values().any(|plan| plan.controls.contains_key(&code)) {
+            return Ok(());
+        }
+        let refusal = Refusal::new(RefusalKind::WrongState, format!("the code {code} means nothing here"));
+        Err(refusal.hint(format!("`controls = {{ {code} = \"rotate\" }}` of a service gives it a meaning")))
     }
 
     fn known(&self, name: &ServiceName) -> Result<StateName, Refusal> {

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::{Node, Supervisor};
 use crate::service::{On, Service};
 use crate::words::clip;
-use crate::{Effect, Event, EventKind, Request, ServiceName, ServicePlan, StartMode, StateName};
+use crate::{
+    Control, Effect, Event, EventKind, HookFacts, Request, ServiceName, ServicePlan, StartMode, StateName,
+};
 
 impl Request {
     /// The word for it, as on the command line.
@@ -21,13 +23,14 @@ impl Request {
             Request::Continue(_) => "continue",
             Request::Add(..) => "add",
             Request::Remove(_) => "remove",
+            Request::Control(control) => control.as_str(),
         }
     }
 
     /// The service that it is about; none for the stack as a whole.
     pub const fn service(&self) -> Option<&ServiceName> {
         match self {
-            Request::Up | Request::Down | Request::DownAll => None,
+            Request::Up | Request::Down | Request::DownAll | Request::Control(_) => None,
             Request::Start(name)
             | Request::Stop(name)
             | Request::Restart(name)
@@ -56,7 +59,11 @@ impl Supervisor {
             return false;
         }
         let why = format!("asked by {by}");
-        self.tell(service, EventKind::Requested { by, what: request.as_str().to_owned() });
+        let what = match &request {
+            Request::Control(Control::Code(code)) => format!("control {code}"),
+            request => request.as_str().to_owned(),
+        };
+        self.tell(service, EventKind::Requested { by, what });
         match request {
             Request::Up => self.up(&why),
             Request::Down => self.down(&why, Left::GoesOn),
@@ -68,6 +75,7 @@ impl Supervisor {
             Request::Continue(name) => self.queue.push_back((name, On::Continue(why))),
             Request::Add(name, plan) => self.add(name, *plan, why),
             Request::Remove(name) => self.remove(name, why),
+            Request::Control(control) => self.control(control, &why),
         }
         true
     }
@@ -183,6 +191,51 @@ impl Supervisor {
                 self.queue.push_back((name, On::Stop(why.clone())));
             }
         }
+    }
+
+    /// What a service manager asks of all services: who is concerned.
+    fn control(&mut self, control: Control, why: &str) {
+        let mut names = self.in_order();
+        match control {
+            // Dependents before what they depend on, and the other way round.
+            Control::Pause => {
+                names.reverse();
+                let runs = |name: &ServiceName| {
+                    matches!(self.state(name.as_str()), Some(StateName::Running | StateName::Ready))
+                };
+                let pauses = names.into_iter().filter(runs).map(|name| (name, On::Pause(why.to_owned())));
+                self.queue.extend(pauses.collect::<Vec<_>>());
+            }
+            Control::Continue => {
+                let frozen = |name: &ServiceName| {
+                    matches!(self.state(name.as_str()), Some(StateName::Pausing | StateName::Paused))
+                };
+                let thaws = names.into_iter().filter(frozen).map(|name| (name, On::Continue(why.to_owned())));
+                self.queue.extend(thaws.collect::<Vec<_>>());
+            }
+            Control::Code(code) => {
+                for name in names {
+                    self.control_one(name, code, why);
+                }
+            }
+        }
+    }
+
+    fn control_one(&mut self, service: ServiceName, code: u8, why: &str) {
+        let known = self.plan.services.get(&service).is_some_and(|plan| plan.controls.contains_key(&code));
+        let Some(node) = self.nodes.get(&service).filter(|_| known) else { return };
+        let run = node.service.phase.run().filter(|run| run.pid.is_some());
+        let tally = &node.service.tally;
+        let facts = HookFacts {
+            reason: why.to_owned(),
+            pid: run.and_then(|run| run.pid),
+            restarts: tally.restarts,
+            in_a_row: tally.in_a_row,
+            control: Some(code),
+            ..HookFacts::default()
+        };
+        let run = run.map(|run| run.id);
+        self.effects.push_back(Effect::Control { service, run, code, facts });
     }
 
     /// Starts a service, after what it depends on.

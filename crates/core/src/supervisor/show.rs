@@ -2,7 +2,7 @@
 
 use super::{Node, Supervisor};
 use crate::service::Phase;
-use crate::{ServiceName, ServiceStatus, StartMode, StateName};
+use crate::{Frost, Over, ServiceName, ServiceStatus, StartMode, StateName};
 
 /// The most lines that say what a service waits for.
 const LINES: usize = 20;
@@ -33,6 +33,41 @@ impl Supervisor {
             Some(StateName::Running) => plan.ready.is_none(),
             _ => true,
         })
+    }
+
+    /// How far the stack as a whole is with pausing.
+    pub fn frost(&self) -> Frost {
+        let mut frost = Frost::Frozen;
+        for node in self.nodes.values() {
+            match node.service.state() {
+                StateName::Pausing | StateName::Continuing => return Frost::Changes,
+                StateName::Starting | StateName::Running | StateName::Ready | StateName::Stopping => {
+                    frost = Frost::Runs;
+                }
+                StateName::Paused
+                | StateName::Stopped
+                | StateName::Backoff
+                | StateName::Failed
+                | StateName::Completed => {}
+            }
+        }
+        frost
+    }
+
+    /// Whether nothing runs and nothing will by itself: each service that starts with the stack has failed for good or
+    /// has run to its end. Not if somebody has stopped one, or may want to start one by hand.
+    pub fn over(&self) -> Option<Over> {
+        let mut failed = Vec::new();
+        for (name, plan) in &self.plan.services {
+            let service = &self.nodes.get(name)?.service;
+            match service.state() {
+                StateName::Failed => failed.push(format!("{name}: {}", service.reason)),
+                StateName::Completed if plan.start == StartMode::Auto => {}
+                StateName::Stopped if plan.start == StartMode::Disabled => {}
+                _ => return None,
+            }
+        }
+        (!self.plan.services.is_empty() && !self.going_down).then_some(Over { failed })
     }
 
     fn show(&self, name: &ServiceName, node: &Node) -> ServiceStatus {

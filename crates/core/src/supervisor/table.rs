@@ -256,6 +256,7 @@ fn does(effect: &Effect) -> Option<String> {
         Effect::Thaw { .. } => "thaw".into(),
         Effect::Forget { .. } => "forget the run".into(),
         Effect::Probe { probe, .. } => format!("ask the {probe} probe"),
+        Effect::Control { code, .. } => format!("control {code}"),
         Effect::Tell(_) => return None,
         Effect::StackDown => "stack down".into(),
         Effect::StackRests => "stack rests".into(),

@@ -168,6 +168,7 @@ fn how_it_ended_is_in_the_environment() {
         ran: Some(Duration::from_millis(1_500)),
         restarts: 4,
         in_a_row: 2,
+        control: None,
     };
     let job = Job { run: RunId(9), moment: HookMoment::AfterExit, facts, started: None };
     let variables: BTreeMap<_, _> = job.variables("shop", &name("api")).into_iter().collect();

@@ -352,6 +352,15 @@ impl Sinks {
         wait
     }
 
+    /// Somebody wants this log to go on in a new segment.
+    pub(super) fn rotate(&mut self, log: &str) {
+        let Some(place) = self.by_name.get(log).copied() else { return };
+        let Some(log) = self.logs.get_mut(place).and_then(Option::as_mut) else { return };
+        if let Err(trouble) = log.writer.rotate_now() {
+            self.note(place, &trouble);
+        }
+    }
+
     /// Closes segments that are old enough; tells when it is looked again.
     fn close_aged(&mut self, now: Instant) -> Option<Duration> {
         let every = self.age_every?;

@@ -72,6 +72,7 @@ impl Keeper {
             Command::Freeze { run } => self.freeze(run.0, Wish::Freeze),
             Command::Thaw { run } => self.freeze(run.0, Wish::Thaw),
             Command::SetLimits { run, limits } => self.set_limits(run.0, limits),
+            Command::Rotate { log } => self.capture.order(Order::Rotate { log }),
             Command::Replace { exe } => self.replace(PathBuf::from(exe)),
             Command::SetLog(log) => {
                 let settings = log_settings(&log);

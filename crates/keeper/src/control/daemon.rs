@@ -155,8 +155,15 @@ impl Keeper {
         for command in commands {
             self.accept(command);
         }
-        if transaction.settled {
+        // Before it counts as ready: a start that comes to nothing is to be seen as one.
+        if let Some(over) = transaction.over {
+            self.stack_over(over);
+        }
+        if transaction.settled && self.down_since.is_none() {
             self.tell_ready();
+        }
+        if let Some(frost) = transaction.frost {
+            self.frost(frost);
         }
     }
 

@@ -38,7 +38,10 @@ impl Keeper {
             host.stopping();
         }
         let (gentle, result) = match end {
-            End::Down => (true, Ok(())),
+            End::Down => match self.over.take() {
+                Some(failed) if !failed.is_empty() => (true, Err(Error::Stack(failed))),
+                _ => (true, Ok(())),
+            },
             End::Forced(why) => {
                 self.log.say(format_args!("everything is ended by force: {why}"));
                 (false, Ok(()))

@@ -39,13 +39,23 @@ fn key(name: &str) -> String {
     format!(r"SYSTEM\CurrentControlSet\Services\EventLog\Application\{name}")
 }
 
+/// Where the texts of its messages are.
+pub(crate) fn source(_name: &str) -> String {
+    r"%SystemRoot%\System32\EventCreate.exe".to_owned()
+}
+
+/// Where they are said to be.
+pub(crate) fn registered(name: &str) -> Option<String> {
+    let key = registry::open(HKEY_LOCAL_MACHINE, &key(name)).ok()?;
+    key.texts("EventMessageFile").map(|lines| lines.concat())
+}
+
 /// All three types of messages.
 const TYPES: u32 = 7;
 
 pub(super) fn register(name: &str) -> io::Result<()> {
     let key = registry::create(HKEY_LOCAL_MACHINE, &key(name))?;
-    let file: Vec<u8> =
-        wide(r"%SystemRoot%\System32\EventCreate.exe").into_iter().flat_map(u16::to_le_bytes).collect();
+    let file: Vec<u8> = wide(&source(name)).into_iter().flat_map(u16::to_le_bytes).collect();
     key.set("EventMessageFile", REG_EXPAND_SZ, &file)?;
     key.set("TypesSupported", REG_DWORD, &TYPES.to_le_bytes())
 }

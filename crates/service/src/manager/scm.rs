@@ -1,19 +1,20 @@
 //! The service control manager of Windows.
 
-use std::ffi::OsString;
+mod holders;
+mod raw;
+mod settings;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use windows_service::service::{
-    Service, ServiceAccess, ServiceAction, ServiceActionType, ServiceDependency, ServiceErrorControl,
-    ServiceExitCode, ServiceFailureActions, ServiceFailureResetPeriod, ServiceInfo, ServiceStartType,
-    ServiceState, ServiceType,
+    Service, ServiceAccess, ServiceConfig, ServiceExitCode, ServiceStartType, ServiceState,
 };
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 use windows_sys::Win32::System::Registry::{HKEY_LOCAL_MACHINE, REG_MULTI_SZ};
 
 use super::{Done, Error, ErrorKind, NativeState, Scope, Status};
-use crate::definition::{Action, Definition, Dependency, ErrorControl, Start};
+use crate::definition::{Definition, Start};
 use crate::{log, registry};
 
 /// The machine's.
@@ -57,8 +58,9 @@ fn told(what: &str) -> impl FnOnce(windows_service::Error) -> Error {
         MARKED_FOR_DELETE => Error::new(
             ErrorKind::Failed,
             format!(
-                "{what}: an earlier service of this name is marked for deletion, and somebody still has it open; close \
-                 services.msc, the Task Manager and the Event Viewer, or restart the machine"
+                "{what}: an earlier service of this name is marked for deletion, and goes when nobody has it open any \
+                 more: {}",
+                holders::suspects(None)
             ),
         ),
         _ => {
@@ -88,94 +90,57 @@ fn there(what: &str, name: &str, access: ServiceAccess) -> Done<Service> {
         .ok_or_else(|| Error::new(ErrorKind::NotInstalled, format!("there is no service {name}")))
 }
 
-/// As the SCM takes it. The path of the image is quoted where a space in it would make it ambiguous.
-fn info(definition: &Definition) -> ServiceInfo {
-    ServiceInfo {
-        name: definition.name.clone().into(),
-        display_name: definition.display_name.clone().unwrap_or_else(|| definition.name.clone()).into(),
-        service_type: ServiceType::OWN_PROCESS,
-        start_type: match definition.start {
-            Start::Automatic | Start::Delayed => ServiceStartType::AutoStart,
-            Start::Manual => ServiceStartType::OnDemand,
-            Start::Disabled => ServiceStartType::Disabled,
-        },
-        error_control: match definition.error_control {
-            ErrorControl::Ignore => ServiceErrorControl::Ignore,
-            ErrorControl::Normal => ServiceErrorControl::Normal,
-            ErrorControl::Severe => ServiceErrorControl::Severe,
-            ErrorControl::Critical => ServiceErrorControl::Critical,
-        },
-        executable_path: definition.program.clone(),
-        launch_arguments: definition.arguments.iter().map(OsString::from).collect(),
-        dependencies: definition
-            .depends_on
-            .iter()
-            .map(|dependency| match dependency {
-                Dependency::Service(name) => ServiceDependency::Service(name.into()),
-                Dependency::Group(name) => ServiceDependency::Group(name.into()),
-            })
-            .collect(),
-        account_name: definition.account.as_ref().map(OsString::from),
-        account_password: definition.password.as_ref().map(|password| password.reveal().into()),
-    }
-}
-
-fn failure_actions(definition: &Definition) -> ServiceFailureActions {
-    let recovery = &definition.recovery;
-    let mut command = None;
-    let mut actions = Vec::new();
-    for (action, delay) in &recovery.actions {
-        let action_type = match action {
-            Action::Nothing => ServiceActionType::None,
-            Action::Restart => ServiceActionType::Restart,
-            Action::Reboot => ServiceActionType::Reboot,
-            Action::Run(line) => {
-                command.get_or_insert_with(|| OsString::from(line));
-                ServiceActionType::RunCommand
-            }
-        };
-        actions.push(ServiceAction { action_type, delay: *delay });
-    }
-    ServiceFailureActions {
-        reset_period: ServiceFailureResetPeriod::After(recovery.reset),
-        reboot_msg: None,
-        command,
-        actions: Some(actions),
-    }
-}
-
-/// What a dry run says.
-fn describe(definition: &Definition, there: bool) -> Vec<String> {
-    let verb = if there { "change" } else { "create" };
-    let info = info(definition);
-    let mut lines = vec![format!(
-        "{verb} the service {} ({}): {:?} {:?}",
-        definition.name,
-        info.display_name.to_string_lossy(),
-        info.executable_path,
-        info.launch_arguments
-    )];
-    lines.push(format!(
-        "set start {:?}, account {}, error control {:?}, preshutdown timeout {} s",
-        definition.start,
-        definition.account.as_deref().unwrap_or("LocalSystem"),
-        definition.error_control,
-        definition.stop_timeout.as_secs()
-    ));
-    lines.push(format!("set description {:?}", definition.description));
-    if !definition.depends_on.is_empty() {
-        lines.push(format!("set dependencies {:?}", definition.depends_on));
-    }
-    lines.push(format!("set failure actions {:?}", definition.recovery.actions));
-    if !definition.environment.is_empty() {
-        lines.push(format!("set environment {:?}", definition.environment.keys().collect::<Vec<_>>()));
-    }
-    lines.push(format!("register the Event Log source {}", definition.name));
-    lines
-}
-
 fn parameters(name: &str) -> String {
     format!(r"SYSTEM\CurrentControlSet\Services\{name}")
+}
+
+fn told_io(what: &str) -> impl FnOnce(std::io::Error) -> Error {
+    let told = told(what);
+    move |error| told(windows_service::Error::Winapi(error))
+}
+
+/// Makes a service, or nothing.
+fn create(what: &str, definition: &Definition) -> Done {
+    let password = definition.password.as_ref().map(|password| password.reveal());
+    raw::create(&settings::settings(definition), password).map_err(told_io(what))?;
+    let rest = there(what, &definition.name, ServiceAccess::ALL_ACCESS).and_then(|service| {
+        finish(what, &service, definition).map_err(|error| (service, error)).or_else(undo)
+    });
+    rest.map_err(|error| {
+        let _ = log::unregister(&definition.name);
+        error
+    })
+}
+
+/// Takes a service away that was not made to its end.
+fn undo((service, error): (Service, Error)) -> Done {
+    let how =
+        if service.delete().is_ok() { "nothing was changed" } else { "and it could not be removed again" };
+    Err(Error::new(error.kind, format!("{}; {how}", error.text)))
+}
+
+/// Changes a service, or leaves it as it was.
+fn change(what: &str, definition: &Definition, before: &ServiceConfig) -> Done {
+    let service = there(what, &definition.name, ServiceAccess::ALL_ACCESS)?;
+    let password = definition.password.as_ref().map(|password| password.reveal());
+    raw::change(&service, &settings::settings(definition), password).map_err(told_io(what))?;
+    finish(what, &service, definition).map_err(|error| {
+        let back = raw::change(&service, &settings::settings_before(&definition.name, before), None);
+        let how = if back.is_ok() {
+            "its program, start, dependencies and account are again as they were"
+        } else {
+            "and it could not be put back as it was"
+        };
+        Error::new(error.kind, format!("{}; {how}", error.text))
+    })
+}
+
+/// What is no part of making a service.
+fn finish(what: &str, service: &Service, definition: &Definition) -> Done {
+    set(service, definition).map_err(told(what))?;
+    set_environment(definition)
+        .and_then(|()| log::register(&definition.name))
+        .map_err(|error| Error::new(ErrorKind::Failed, format!("{what} failed in the registry: {error}")))
 }
 
 /// The settings that are no part of creating a service.
@@ -187,7 +152,7 @@ fn set(service: &Service, definition: &Definition) -> windows_service::Result<()
         tolerate(service.set_delayed_auto_start(false))?;
     }
     tolerate(service.set_preshutdown_timeout(definition.stop_timeout))?;
-    tolerate(service.update_failure_actions(failure_actions(definition)))?;
+    tolerate(service.update_failure_actions(settings::failure_actions(definition)))?;
     tolerate(service.set_failure_actions_on_non_crash_failures(definition.recovery.also_failures))
 }
 
@@ -235,48 +200,33 @@ impl Native {
     pub(super) fn install(&self, definition: &Definition, dry_run: bool) -> Done<Vec<String>> {
         let what = format!("installing the service {}", definition.name);
         let access = ServiceAccess::QUERY_CONFIG | ServiceAccess::QUERY_STATUS;
-        let before = open(&what, &definition.name, access)?;
-        if let Some(service) = &before {
-            let found = service.query_config().map_err(told(&what))?.executable_path;
-            if !same_program(&found, &definition.program) {
-                let text = format!(
-                    "the service {} is there and runs {}; choose another name",
-                    definition.name,
-                    found.display()
-                );
-                return Err(Error::new(ErrorKind::Foreign, text));
+        let wanted = settings::wanted(definition);
+        let Some(service) = open(&what, &definition.name, access)? else {
+            let mut lines = vec![format!("create the service {}", definition.name)];
+            lines.extend(wanted.iter().map(settings::Setting::describe));
+            if !dry_run {
+                create(&what, definition)?;
             }
-        }
-        let lines = describe(definition, before.is_some());
-        if dry_run {
             return Ok(lines);
-        }
-        let access = ServiceAccess::ALL_ACCESS;
-        let service = if before.is_some() {
-            let service = there(&what, &definition.name, access)?;
-            service.change_config(&info(definition)).map_err(told(&what))?;
-            service
-        } else {
-            manager(&what, ServiceManagerAccess::CREATE_SERVICE)?
-                .create_service(&info(definition), access)
-                .map_err(told(&what))?
         };
-        let rest = set(&service, definition).map_err(told(&what)).and_then(|()| {
-            set_environment(definition).and_then(|()| log::register(&definition.name)).map_err(|error| {
-                Error::new(ErrorKind::Failed, format!("{what} failed in the registry: {error}"))
-            })
-        });
-        if let Err(error) = rest {
-            if before.is_some() {
-                return Err(error);
-            }
-            let undone = service.delete();
-            let _ = log::unregister(&definition.name);
-            let how =
-                if undone.is_ok() { "nothing was changed" } else { "and it could not be removed again" };
-            return Err(Error::new(error.kind, format!("{}; {how}", error.text)));
+        let config = service.query_config().map_err(told(&what))?;
+        if !same_program(&config.executable_path, &definition.program) {
+            let text = format!(
+                "the service {} is there and runs {}; choose another name",
+                definition.name,
+                config.executable_path.display()
+            );
+            return Err(Error::new(ErrorKind::Foreign, text));
         }
-        Ok(lines)
+        let present = settings::present(&definition.name, &service, &config);
+        let differs = settings::difference(wanted, &present);
+        if !differs.is_empty() && !dry_run {
+            change(&what, definition, &config)?;
+        }
+        let lines = differs
+            .iter()
+            .map(|setting| format!("{} of the service {}", setting.describe(), definition.name));
+        Ok(lines.collect())
     }
 
     pub(super) fn uninstall(&self, name: &str, wait: Duration, dry_run: bool) -> Done<Vec<String>> {
@@ -314,8 +264,8 @@ impl Native {
                 return Err(Error::new(
                     ErrorKind::Late,
                     format!(
-                        "the service {name} is deleted as soon as nobody has it open any more; close services.msc, the \
-                         Task Manager and the Event Viewer"
+                        "the service {name} is marked for deletion, and goes when nobody has it open any more: {}",
+                        holders::suspects(None)
                     ),
                 ));
             }
@@ -452,22 +402,5 @@ mod tests {
             assert!(same_program(Path::new(line), program), "{line}");
         }
         assert!(!same_program(Path::new(r"C:\Windows\System32\spoolsv.exe"), program));
-    }
-
-    #[test]
-    fn failure_actions_as_windows_takes_them() {
-        let mut definition = Definition::new("x", r"C:\x.exe");
-        definition.recovery.actions = vec![
-            (Action::Restart, Duration::from_secs(1)),
-            (Action::Run("notify.exe".into()), Duration::ZERO),
-            (Action::Reboot, Duration::from_secs(60)),
-        ];
-        let actions = failure_actions(&definition);
-        assert_eq!(actions.command, Some("notify.exe".into()));
-        let kinds: Vec<_> = actions.actions.expect("some").iter().map(|action| action.action_type).collect();
-        assert_eq!(
-            kinds,
-            [ServiceActionType::Restart, ServiceActionType::RunCommand, ServiceActionType::Reboot]
-        );
     }
 }

@@ -314,7 +314,7 @@ impl Facts {
                 self.preparing.insert(service.clone(), *run);
             }
             Effect::CancelPrepare { run } => self.preparing.retain(|_, preparing| preparing != run),
-            Effect::Hook { .. } => {}
+            Effect::Hook { .. } | Effect::Control { .. } => {}
             Effect::Spawn { service, run } => {
                 self.prepared.remove(service);
                 self.last_run = self.last_run.max(Some(*run));
@@ -385,6 +385,7 @@ impl Run {
             Effect::Prepare { .. }
             | Effect::CancelPrepare { .. }
             | Effect::Hook { .. }
+            | Effect::Control { .. }
             | Effect::Spawn { .. }
             | Effect::Tell(_)
             | Effect::StackDown
@@ -410,7 +411,7 @@ fn closure<'a>(
 /// The service that a request is about, if it is about one.
 pub const fn subject(request: &Request) -> Option<&ServiceName> {
     match request {
-        Request::Up | Request::Down | Request::DownAll => None,
+        Request::Up | Request::Down | Request::DownAll | Request::Control(_) => None,
         Request::Start(name)
         | Request::Stop(name)
         | Request::Restart(name)

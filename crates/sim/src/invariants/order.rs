@@ -45,7 +45,7 @@ impl Rule for Order {
                     self.stopping.remove(&name);
                 }
             }
-            Request::Pause(_) | Request::Continue(_) | Request::Remove(_) => {}
+            Request::Pause(_) | Request::Continue(_) | Request::Remove(_) | Request::Control(_) => {}
         }
         Ok(())
     }

@@ -59,12 +59,12 @@ impl Rule for Wishes {
                 self.wanted.clear();
                 self.going_down = true;
             }
-            Request::Pause(_) | Request::Continue(_) => {}
+            Request::Pause(_) | Request::Continue(_) | Request::Control(_) => {}
         }
         if self.going_down
             && !matches!(request, Request::Down | Request::DownAll | Request::Stop(_) | Request::Remove(_))
         {
-            let harmless = matches!(request, Request::Pause(_) | Request::Continue(_));
+            let harmless = matches!(request, Request::Pause(_) | Request::Continue(_) | Request::Control(_));
             if !harmless {
                 return Err(format!("{request:?} is accepted while the stack goes down"));
             }

@@ -2,8 +2,27 @@
 
 use std::io;
 
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
 pub(super) fn enable_colour() -> bool {
     true
+}
+
+/// What is typed is not shown while this lives.
+pub(super) struct Hidden(Termios);
+
+pub(super) fn hide_input() -> io::Result<Hidden> {
+    let before = tcgetattr(io::stdin())?;
+    let mut hidden = before.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(io::stdin(), OptionalActions::Flush, &hidden)?;
+    Ok(Hidden(before))
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
+    }
 }
 
 pub(super) fn decode(_bytes: &[u8]) -> Option<String> {

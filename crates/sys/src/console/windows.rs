@@ -10,10 +10,10 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::Globalization::{CP_OEMCP, CP_UTF8, MultiByteToWideChar};
 use windows_sys::Win32::System::Console::{
-    AttachConsole, CTRL_BREAK_EVENT, CTRL_C_EVENT, ENABLE_PROCESSED_OUTPUT,
+    AttachConsole, CTRL_BREAK_EVENT, CTRL_C_EVENT, ENABLE_ECHO_INPUT, ENABLE_PROCESSED_OUTPUT,
     ENABLE_VIRTUAL_TERMINAL_PROCESSING, FreeConsole, GenerateConsoleCtrlEvent, GetConsoleMode,
-    GetConsoleProcessList, GetStdHandle, STD_ERROR_HANDLE, STD_OUTPUT_HANDLE, SetConsoleCtrlHandler,
-    SetConsoleMode, SetConsoleOutputCP,
+    GetConsoleProcessList, GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE,
+    SetConsoleCtrlHandler, SetConsoleMode, SetConsoleOutputCP,
 };
 
 use crate::win::check;
@@ -37,6 +37,26 @@ fn understands_colour(which: u32) -> bool {
         }
         let wanted = mode | ENABLE_PROCESSED_OUTPUT | ENABLE_VIRTUAL_TERMINAL_PROCESSING;
         mode == wanted || SetConsoleMode(handle, wanted) != 0
+    }
+}
+
+/// What is typed is not shown while this lives. The console's mode before.
+pub(super) struct Hidden(u32);
+
+pub(super) fn hide_input() -> io::Result<Hidden> {
+    let mut mode = 0;
+    // SAFETY: the handle is the process's own; what is no console is refused.
+    unsafe {
+        check(GetConsoleMode(GetStdHandle(STD_INPUT_HANDLE), &mut mode))?;
+        check(SetConsoleMode(GetStdHandle(STD_INPUT_HANDLE), mode & !ENABLE_ECHO_INPUT))?;
+    }
+    Ok(Hidden(mode))
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        // SAFETY: as above; a mode that was there can be set again.
+        unsafe { SetConsoleMode(GetStdHandle(STD_INPUT_HANDLE), self.0) };
     }
 }
 

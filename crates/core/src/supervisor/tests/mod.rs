@@ -1,4 +1,5 @@
 mod apply;
+mod controls;
 mod dependencies;
 mod going_down;
 mod leaving;

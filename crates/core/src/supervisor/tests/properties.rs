@@ -13,7 +13,7 @@ use proptest::sample::{Index, select};
 use crate::reload::ReloadSettings;
 use crate::testing::{SEED, name, notify, probe, service};
 use crate::{
-    Condition, Effect, EventKind, Exit, ExitAction, Hook, HookMoment, Hooks, Input, Plan, ProbeKind,
+    Condition, Control, Effect, EventKind, Exit, ExitAction, Hook, HookMoment, Hooks, Input, Plan, ProbeKind,
     ProbeOutcome, ProbePlan, Request, RestartPlan, RestartPolicy, RunId, ServiceName, ServicePlan,
     StartLimit, StartMode, StateName, StopAction, StopPlan, StopStep, Supervisor, Time,
 };
@@ -44,6 +44,8 @@ enum Wanted {
     Stop,
     Restart,
     Pause,
+    PauseAll,
+    ContinueAll,
     Continue,
     Add,
     Remove,
@@ -64,9 +66,23 @@ enum News {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    use Wanted::{Add, Continue, Pause, Remove, Restart, Start, Stop, Up};
+    use Wanted::{Add, Continue, ContinueAll, Pause, PauseAll, Remove, Restart, Start, Stop, Up};
     let wanted = select(vec![
-        Up, Start, Start, Start, Stop, Stop, Restart, Restart, Pause, Pause, Continue, Add, Remove,
+        Up,
+        Start,
+        Start,
+        Start,
+        Stop,
+        Stop,
+        Restart,
+        Restart,
+        Pause,
+        Pause,
+        Continue,
+        PauseAll,
+        ContinueAll,
+        Add,
+        Remove,
     ]);
     let says = select(vec!["READY=1", "READY=0", "STOPPING=1", "WATCHDOG=1", "READY=1\nSTOPPING=1", "x"]);
     let news = prop_oneof![
@@ -208,6 +224,7 @@ impl Trace {
                 assert!(self.preparing.remove(run).is_some(), "{run} is cancelled but not under way");
             }
             Effect::Hook { moment, .. } => assert!(*moment != HookMoment::BeforeStart),
+            Effect::Control { run, .. } => assert!(run.is_none_or(|run| self.runs.contains_key(&run))),
             Effect::Spawn { service, run } => {
                 assert!(self.preparing.values().all(|other| other != service), "{service} is prepared still");
                 assert!(!self.down, "{service} is started in a stack that is down");
@@ -322,6 +339,8 @@ impl World {
                     Wanted::Restart => Request::Restart(picked),
                     Wanted::Pause => Request::Pause(picked),
                     Wanted::Continue => Request::Continue(picked),
+                    Wanted::PauseAll => Request::Control(Control::Pause),
+                    Wanted::ContinueAll => Request::Control(Control::Continue),
                     Wanted::Remove => Request::Remove(picked),
                     Wanted::Add => {
                         self.added += 1;

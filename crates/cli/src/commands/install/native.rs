@@ -1,0 +1,249 @@
+//! What the service manager is to know of a stack.
+
+use std::time::Duration;
+
+use mainstay_service::manager::Manager;
+use mainstay_service::{Action, Definition, Dependency, ErrorControl, KillMode, Recovery, Start};
+
+use super::password;
+use crate::args::duration;
+use crate::failure::Failure;
+use crate::wait::longest_stop;
+
+/// The settings of the service itself.
+#[derive(Debug, clap::Args)]
+pub struct Native {
+    /// When it starts
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    start: When,
+
+    /// The name that people see [Windows; default: the stack's name]
+    #[arg(long, value_name = "TEXT")]
+    display_name: Option<String>,
+
+    /// What it is, in a sentence
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+
+    /// A service of the system that has to run before it; with a + before it, a group (systemd: a target)
+    #[arg(long = "depends-on", value_name = "SERVICE")]
+    depends_on: Vec<String>,
+
+    /// The account that Mainstay runs under [default: LocalSystem, root]
+    ///
+    /// Windows: LocalService, NetworkService, 'NT SERVICE\NAME', a managed account with its $, or 'DOMAIN\user', whose
+    /// password is asked for; or it is in MAINSTAY_PASSWORD, or comes by --password-stdin.
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+
+    /// Read the account's password from standard input
+    #[arg(long, requires = "account")]
+    password_stdin: bool,
+
+    /// What Windows does if it cannot be started at boot
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    error_control: Severity,
+
+    /// So long it may take to stop while the machine shuts down [default: as its services' stops need]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    preshutdown_timeout: Option<Duration>,
+
+    /// What is done when Mainstay itself dies, and after how long: restart:5s, run:0s, reboot:1m, nothing. Several: the
+    /// first time, the second …
+    #[arg(long = "on-crash", value_name = "ACTION[:TIME]", value_parser = reaction, default_value = "restart:1s")]
+    on_crash: Vec<Reaction>,
+
+    /// The command line of the action `run` [Windows]
+    #[arg(long, value_name = "LINE")]
+    crash_command: Option<String>,
+
+    /// After so long without a crash the first action comes again [Windows]
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1d")]
+    crash_reset: Duration,
+
+    /// Do the same when the stack has failed and said so, not only when Mainstay dies
+    #[arg(long)]
+    also_on_failure: bool,
+}
+
+/// When a service is started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum When {
+    /// At boot
+    #[default]
+    Auto,
+    /// At boot, after the others (Windows)
+    Delayed,
+    /// When somebody asks for it
+    Manual,
+    /// Not at all
+    Disabled,
+}
+
+impl From<When> for Start {
+    fn from(when: When) -> Start {
+        match when {
+            When::Auto => Start::Automatic,
+            When::Delayed => Start::Delayed,
+            When::Manual => Start::Manual,
+            When::Disabled => Start::Disabled,
+        }
+    }
+}
+
+/// How bad it is if it cannot start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Severity {
+    /// Nothing
+    Ignore,
+    /// An entry in the Event Log
+    #[default]
+    Normal,
+    /// A start with the last known good configuration
+    Severe,
+    /// The same, and no start at all if that does not help
+    Critical,
+}
+
+impl From<Severity> for ErrorControl {
+    fn from(severity: Severity) -> ErrorControl {
+        match severity {
+            Severity::Ignore => ErrorControl::Ignore,
+            Severity::Normal => ErrorControl::Normal,
+            Severity::Severe => ErrorControl::Severe,
+            Severity::Critical => ErrorControl::Critical,
+        }
+    }
+}
+
+/// What is done when Mainstay itself dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Nothing,
+    Restart,
+    Run,
+    Reboot,
+}
+
+/// One reaction, and how long after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Reaction(What, Duration);
+
+fn reaction(text: &str) -> Result<Reaction, String> {
+    let (word, time) = text.split_once(':').unwrap_or((text, "1s"));
+    let what = match word {
+        "nothing" | "none" => What::Nothing,
+        "restart" => What::Restart,
+        "run" => What::Run,
+        "reboot" => What::Reboot,
+        _ => return Err(format!("`{word}` is none of restart, run, reboot and nothing")),
+    };
+    Ok(Reaction(what, duration(time)?))
+}
+
+/// The service manager kills the keeper if it takes so much longer than all services may take.
+const STOP_MARGIN: Duration = Duration::from_secs(30);
+
+/// The keeper tells at the latest after two minutes that it is ready.
+const START_TIME: Duration = Duration::from_secs(300);
+
+/// The keeper's loop turns once a second.
+const WATCHDOG: Duration = Duration::from_secs(60);
+
+impl Native {
+    /// The service of a stack.
+    ///
+    /// # Errors
+    /// The options do not go together, or there is no password.
+    pub fn definition(
+        &self,
+        plan: &mainstay_core::Plan,
+        manager: &Manager,
+        dry_run: bool,
+    ) -> Result<Definition, Failure> {
+        let name = plan.stack.clone();
+        let program = std::env::current_exe()
+            .map_err(|error| Failure::failed(format!("cannot find the own program: {error}")))?;
+        let mut definition = Definition::new(&name, program);
+        definition.arguments = ["keeper", "--service", "--stack", &name].map(str::to_owned).into();
+        definition.display_name = self.display_name.clone();
+        definition.description =
+            self.description.clone().unwrap_or_else(|| format!("{name}, kept up by Mainstay"));
+        definition.start = self.start.into();
+        definition.error_control = self.error_control.into();
+        definition.depends_on = self.dependencies();
+        definition.recovery = self.recovery(manager)?;
+        if let Some(account) = &self.account {
+            let canonical = password::canonical(account);
+            if manager.wants_passwords() && password::needs_one(&canonical) && !dry_run {
+                definition.password = Some(password::ask(&canonical, self.password_stdin)?);
+            }
+            definition.account = Some(canonical);
+        }
+        // A portable installation is one for its service, too.
+        for variable in [mainstay_sys::dirs::HOME_VARIABLE, mainstay_keeper::CONTAINMENT_VARIABLE] {
+            if let Some(value) = std::env::var(variable).ok().filter(|value| !value.is_empty()) {
+                definition.environment.insert(variable.to_owned(), value);
+            }
+        }
+        let needed = longest_stop(plan, plan.services.keys()) + STOP_MARGIN;
+        definition.stop_timeout = self.preshutdown_timeout.unwrap_or(needed);
+        definition.start_timeout = Some(START_TIME);
+        definition.watchdog = Some(WATCHDOG);
+        definition.delegate = true;
+        definition.kill_mode = KillMode::Mixed;
+        // A wrong configuration, a stack that is up already and one that has failed for good are not mended by trying
+        // again. The keeper's files are open many; when memory runs out one service ends, not all.
+        let never = if self.also_on_failure { "2 4" } else { "2 4 6" };
+        definition.unit_lines = vec![
+            format!("RestartPreventExitStatus={never}"),
+            "OOMPolicy=continue".to_owned(),
+            "TasksMax=infinity".to_owned(),
+        ];
+        Ok(definition)
+    }
+
+    fn dependencies(&self) -> Vec<Dependency> {
+        let dependency = |text: &String| match text.strip_prefix('+') {
+            Some(group) => Dependency::Group(group.to_owned()),
+            None => Dependency::Service(text.clone()),
+        };
+        self.depends_on.iter().map(dependency).collect()
+    }
+
+    fn recovery(&self, manager: &Manager) -> Result<Recovery, Failure> {
+        let mut actions = Vec::new();
+        for Reaction(what, delay) in &self.on_crash {
+            let action = match what {
+                What::Nothing => Action::Nothing,
+                What::Restart => Action::Restart,
+                What::Reboot => Action::Reboot,
+                What::Run => match &self.crash_command {
+                    Some(line) => Action::Run(line.clone()),
+                    None => {
+                        return Err(Failure::usage("`--on-crash run` needs to know what")
+                            .hint("say it with --crash-command \"C:\\tools\\alarm.exe\""));
+                    }
+                },
+            };
+            actions.push((action, *delay));
+        }
+        // Where exit codes cannot be excepted, a stack that has failed for good would be started again and again.
+        let also_failures = self.also_on_failure || manager.excepts_exit_codes();
+        Ok(Recovery { actions, reset: self.crash_reset, also_failures })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reactions_are_words_with_a_time() {
+        assert_eq!(reaction("restart"), Ok(Reaction(What::Restart, Duration::from_secs(1))));
+        assert_eq!(reaction("reboot:2m"), Ok(Reaction(What::Reboot, Duration::from_secs(120))));
+        assert_eq!(reaction("nothing:0s"), Ok(Reaction(What::Nothing, Duration::ZERO)));
+        assert!(reaction("explode").is_err());
+        assert!(reaction("restart:soon").is_err());
+    }
+}

@@ -1,0 +1,114 @@
+//! What a service manager asks of the stack as a whole.
+
+use std::collections::BTreeMap;
+
+use crate::Condition::Started;
+use crate::testing::{Bench, name, needs, service};
+use crate::{
+    Control, ControlAction, ExitAction, Frost, RefusalKind, Request, RestartPlan, RestartPolicy, ServicePlan,
+    StartMode, StateName, StopAction,
+};
+
+fn chain() -> Bench {
+    let mut bench = Bench::new([("a", service()), ("b", needs([("a", Started)])), ("idle", manual())]);
+    bench.ask(Request::Up);
+    for service in ["a", "b"] {
+        bench.made(service);
+    }
+    bench.look();
+    bench
+}
+
+fn manual() -> ServicePlan {
+    ServicePlan { start: StartMode::Manual, ..service() }
+}
+
+#[test]
+fn dependents_are_paused_first_and_go_on_last() {
+    let mut bench = chain();
+    assert_eq!(bench.supervisor.frost(), Frost::Runs);
+    bench.ask(Request::Control(Control::Pause));
+    assert_eq!(bench.deeds(), ["freeze b", "freeze a"]);
+    assert_eq!(bench.supervisor.frost(), Frost::Changes);
+    bench.frozen("b");
+    bench.frozen("a");
+    assert_eq!(bench.supervisor.frost(), Frost::Frozen);
+    bench.ask(Request::Control(Control::Pause));
+    assert!(bench.deeds().is_empty(), "it is so already");
+    bench.ask(Request::Control(Control::Continue));
+    assert_eq!(bench.deeds(), ["thaw a", "thaw b"]);
+    bench.thawed("a");
+    bench.thawed("b");
+    assert_eq!(bench.supervisor.frost(), Frost::Runs);
+}
+
+#[test]
+fn a_code_means_what_each_service_says() {
+    let with = |code, action| ServicePlan { controls: BTreeMap::from([(code, action)]), ..service() };
+    let mut bench = Bench::new([
+        ("a", with(128, ControlAction::Rotate)),
+        ("b", with(128, ControlAction::Signal(StopAction::Signal(1)))),
+        ("c", with(129, ControlAction::Rotate)),
+    ]);
+    bench.ask(Request::Up);
+    bench.look();
+    bench.ask(Request::Control(Control::Code(128)));
+    assert_eq!(bench.deeds(), ["control 128 a", "control 128 b"]);
+    let refusal = bench.supervisor.check(&Request::Control(Control::Code(200))).unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::WrongState);
+    assert!(refusal.to_string().contains("200"), "{refusal}");
+    bench.ask(Request::Control(Control::Code(200)));
+    assert!(bench.deeds().is_empty());
+}
+
+#[test]
+fn nothing_is_paused_while_the_stack_goes_down() {
+    let mut bench = chain();
+    bench.ask(Request::Down);
+    bench.look();
+    assert!(bench.supervisor.check(&Request::Control(Control::Pause)).is_err());
+    bench.ask(Request::Control(Control::Pause));
+    assert!(bench.deeds().is_empty());
+}
+
+fn once(policy: RestartPolicy, on_exit: BTreeMap<i64, ExitAction>) -> ServicePlan {
+    ServicePlan { restart: RestartPlan { policy, on_exit, ..RestartPlan::default() }, ..service() }
+}
+
+#[test]
+fn a_stack_is_over_when_nothing_runs_and_nothing_will() {
+    let fails = once(RestartPolicy::Always, BTreeMap::from([(78, ExitAction::Fail)]));
+    let mut bench = Bench::new([("job", once(RestartPolicy::Never, BTreeMap::new())), ("web", fails)]);
+    bench.ask(Request::Up);
+    bench.made("job");
+    bench.made("web");
+    assert_eq!(bench.supervisor.over(), None);
+    bench.exits("job", 0);
+    assert_eq!(bench.supervisor.over(), None, "web runs");
+    bench.exits("web", 78);
+    assert_eq!(bench.state("web"), StateName::Failed);
+    let over = bench.supervisor.over().unwrap();
+    assert_eq!(over.failed.len(), 1);
+    assert!(over.failed[0].starts_with("web: exit code 78"), "{over:?}");
+    bench.ask(Request::Start(name("web")));
+    assert_eq!(bench.supervisor.over(), None, "somebody starts it again");
+}
+
+#[test]
+fn a_stack_that_somebody_may_want_something_of_is_not_over() {
+    let mut bench = Bench::new([("a", service())]);
+    bench.ask(Request::Up);
+    bench.made("a");
+    bench.ask(Request::Stop(name("a")));
+    bench.exits("a", 0);
+    assert_eq!(bench.state("a"), StateName::Stopped);
+    assert_eq!(bench.supervisor.over(), None, "stopped by hand");
+
+    let mut bench = Bench::new([("job", once(RestartPolicy::Never, BTreeMap::new())), ("idle", manual())]);
+    bench.ask(Request::Up);
+    bench.made("job");
+    bench.exits("job", 0);
+    assert_eq!(bench.supervisor.over(), None, "idle can be started by hand");
+    bench.ask(Request::Down);
+    assert_eq!(bench.supervisor.over(), None, "it goes down as asked");
+}
