@@ -116,6 +116,8 @@ pub struct Definition {
     pub depends_on: Vec<Dependency>,
     /// What is done when it fails.
     pub recovery: Recovery,
+    /// Exit codes after which it is not started again, because that would not help (systemd, init).
+    pub final_codes: Vec<u8>,
     /// How bad it is if it cannot start (Windows).
     pub error_control: ErrorControl,
     /// So long a stop may take: the time before the service manager ends it by force, and on Windows the time that it
@@ -184,6 +186,7 @@ impl Definition {
             start: Start::default(),
             depends_on: Vec::new(),
             recovery: Recovery::default(),
+            final_codes: Vec::new(),
             error_control: ErrorControl::default(),
             stop_timeout: Duration::from_secs(30),
             start_timeout: Some(Duration::from_secs(120)),

@@ -12,16 +12,20 @@ const ROOT: &str = "/var/lib/mainstay-test/systemd";
 /// Boots, and boots again when the machine asks for it. In a mount and process namespace of its own, so that all of it goes
 /// with it. systemd wants cgroup v2 alone.
 const BOOT: &str = r#"
-    work=$1 name=$2 programs=$3 root=$4
+    work=$1 name=$2 programs=$3 root=$4 kind=$5
     umount -R /sys/fs/cgroup 2>/dev/null || umount -l /sys/fs/cgroup
     mount -t cgroup2 none /sys/fs/cgroup || exit 125
     mkdir -p "/sys/fs/cgroup/$name" && echo 0 > "/sys/fs/cgroup/$name/cgroup.procs" || exit 125
     mount -t overlay overlay -o "lowerdir=$root,upperdir=$work/upper,workdir=$work/work" "$work/root" || exit 125
-    while :; do
-        systemd-nspawn -q -b -D "$work/root" --machine="$name" --register=no --keep-unit --private-network \
-            --console=pipe --bind-ro="$programs:/opt/mainstay"
-        [ $? = 133 ] || exit
-    done
+    nspawn() {
+        systemd-nspawn -q -D "$work/root" --machine="$name" --register=no --keep-unit --private-network \
+            --console=pipe --bind-ro="$programs:/opt/mainstay" "$@"
+    }
+    if [ "$kind" = systemd ]; then
+        while nspawn -b; [ $? = 133 ]; do :; done
+    else
+        while :; do nspawn --as-pid2 sleep 1d; done
+    fi
 "#;
 
 /// One that runs. It is gone, with all that ran in it, when it is dropped.
@@ -29,6 +33,14 @@ pub struct Machine {
     child: Child,
     name: String,
     work: tempfile::TempDir,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Systemd,
+    /// Nothing runs but what a test starts.
+    Bare,
 }
 
 impl Machine {
@@ -37,6 +49,18 @@ impl Machine {
     /// # Errors
     /// Why it cannot be.
     pub fn boot(what: &str) -> Result<Machine, &'static str> {
+        Machine::start(what, Kind::Systemd)
+    }
+
+    /// The same without a systemd that runs: no service manager at all.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    pub fn bare(what: &str) -> Result<Machine, &'static str> {
+        Machine::start(what, Kind::Bare)
+    }
+
+    fn start(what: &str, kind: Kind) -> Result<Machine, &'static str> {
         Machine::possible()?;
         let work = tempfile::Builder::new().prefix("mst-machine").tempdir().expect("a directory");
         for dir in ["upper", "work", "root"] {
@@ -52,12 +76,13 @@ impl Machine {
             .arg(&name)
             .arg(programs.parent().expect("a directory"))
             .arg(ROOT)
+            .arg(if kind == Kind::Systemd { "systemd" } else { "bare" })
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file"))
             .stderr(log)
             .spawn()
             .expect("unshare runs");
-        let machine = Machine { child, name, work };
+        let machine = Machine { child, name, work, kind };
         machine.until_up(None);
         Ok(machine)
     }
@@ -97,6 +122,9 @@ impl Machine {
     fn until_up(&self, before: Option<u32>) {
         eventually("the machine is up", || {
             let init = self.init().filter(|init| Some(*init) != before)?;
+            if self.kind == Kind::Bare {
+                return Some(());
+            }
             let said = inside(init, &["systemctl", "is-system-running"]).stdout;
             matches!(said.trim(), "running" | "degraded").then_some(())
         });
@@ -106,8 +134,12 @@ impl Machine {
     fn init(&self) -> Option<u32> {
         let mut waiting = vec![self.child.id()];
         while let Some(pid) = waiting.pop() {
-            let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            if comm.trim() == "systemd" {
+            let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            let found = match self.kind {
+                Kind::Systemd => read("comm").trim() == "systemd",
+                Kind::Bare => read("cmdline") == "sleep\01d\0",
+            };
+            if found {
                 return Some(pid);
             }
             let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
@@ -119,23 +151,28 @@ impl Machine {
     /// Reboots it, as an administrator does.
     pub fn reboot(&self) {
         let before = self.init();
-        self.sh("systemctl reboot");
+        match (self.kind, before) {
+            (Kind::Systemd, _) => drop(self.sh("systemctl reboot")),
+            // What it runs goes with its first process.
+            (Kind::Bare, Some(init)) => mainstay_e2e::kill(init),
+            (Kind::Bare, None) => {}
+        }
         self.until_up(before);
     }
 
     /// Runs a script in it as root, with the programs in PATH.
     pub fn sh(&self, script: &str) -> Outcome {
         let init = self.init().unwrap_or_else(|| panic!("the machine is down:\n{}", self.console()));
-        // As a unit of its own, so that systemd knows who asks.
-        inside(
-            init,
-            &[
-                &["systemd-run", "--quiet", "--pipe", "--wait", "--collect", "--expand-environment=no"][..],
-                ENVIRONMENT,
-                &["sh", "-c", script],
-            ]
-            .concat(),
-        )
+        let by_systemd =
+            ["systemd-run", "--quiet", "--pipe", "--wait", "--collect", "--expand-environment=no"];
+        let with: Vec<String> = ENVIRONMENT.iter().map(|set| format!("--setenv={set}")).collect();
+        let mut words: Vec<&str> = match self.kind {
+            // As a unit of its own, so that systemd knows who asks.
+            Kind::Systemd => by_systemd.into_iter().chain(with.iter().map(String::as_str)).collect(),
+            Kind::Bare => ["env"].into_iter().chain(ENVIRONMENT).collect(),
+        };
+        words.extend(["sh", "-c", script]);
+        inside(init, &words)
     }
 
     /// The same; what it wrote. Panics if it fails.
@@ -208,12 +245,8 @@ pub fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout.trim_ascii() == b"0")
 }
 
-const ENVIRONMENT: &[&str] = &[
-    "--setenv=PATH=/opt/mainstay:/usr/sbin:/usr/bin:/sbin:/bin",
-    "--setenv=LC_ALL=C.UTF-8",
-    "--setenv=NO_COLOR=1",
-    "--setenv=HOME=/root",
-];
+const ENVIRONMENT: [&str; 4] =
+    ["PATH=/opt/mainstay:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "NO_COLOR=1", "HOME=/root"];
 
 fn inside(init: u32, words: &[&str]) -> Outcome {
     let output = Command::new("nsenter")

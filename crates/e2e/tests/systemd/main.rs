@@ -22,7 +22,10 @@ stop = { steps = [{ signal = "TERM", wait = "1s" }, { kill = "2s" }], timeout = 
 
 macro_rules! machine {
     ($what:expr) => {
-        match Machine::boot($what) {
+        machine!(boot $what)
+    };
+    ($how:ident $what:expr) => {
+        match Machine::$how($what) {
             Ok(machine) => machine,
             Err(why) => skip!(why),
         }
@@ -261,4 +264,64 @@ fn a_service_of_one_user() {
     machine.ok(&format!("{ann} mainstay uninstall --purge shop"));
     let left = machine.ok("find /home/ann -name '*shop*' -o -name '*mainstay-*'");
     assert_eq!(left, "");
+}
+
+#[test]
+fn a_host_without_systemd() {
+    let machine = machine!(bare "init");
+    machine.write("/srv/shop/mainstay.toml", SHOP);
+    let before = machine.ok(FILES);
+    let said = machine.ok("cd /srv/shop && mainstay install");
+    assert!(
+        said.contains("write /etc/init.d/shop") && said.contains("run update-rc.d shop defaults"),
+        "{said}"
+    );
+    assert!(machine.ok("cd /srv/shop && mainstay install").contains("is installed so already"));
+    assert_eq!(machine.sh("/etc/init.d/shop status").code, Some(3));
+    let keeper_now =
+        || machine.sh("/etc/init.d/shop status").stdout.trim().rsplit(' ').next().map(str::to_owned);
+    let up = |boot: &str| {
+        machine.ok(boot);
+        eventually("both services", || (machine.fixtures().len() == 2).then_some(()));
+        keeper_now().expect("a number")
+    };
+    // As the system's init does it at boot.
+    let keeper = up("for script in /etc/rc2.d/S*shop; do $script start; done");
+    assert!(machine.ok("mainstay list").contains("running"));
+    machine.ok("mainstay start shop && /etc/init.d/shop start");
+    assert_eq!(keeper_now().as_ref(), Some(&keeper), "one keeper");
+
+    // The keeper dies: another one takes its place.
+    let services = machine.fixtures();
+    machine.ok(&format!("kill -9 {keeper}"));
+    eventually("another keeper", || {
+        let now = machine.fixtures();
+        (keeper_now().as_ref() != Some(&keeper)
+            && now.len() == 2
+            && now.iter().all(|pid| !services.contains(pid)))
+        .then_some(())
+    });
+    machine.ok("mainstay stop shop");
+    assert_eq!((machine.fixtures(), machine.sh("/etc/init.d/shop status").code), (Vec::new(), Some(3)));
+
+    // After a boot a number in a file that was left is somebody else's.
+    up("mainstay start shop");
+    machine.ok("cp /run/shop.pid /srv/left");
+    machine.reboot();
+    assert_eq!(machine.fixtures(), Vec::<u32>::new());
+    machine.ok("cp /srv/left /run/shop.pid && rm /srv/left");
+    assert_eq!(machine.sh("/etc/init.d/shop status").code, Some(3));
+    up("/etc/init.d/shop start");
+    machine.ok("mainstay restart shop");
+
+    // One that cannot start says why.
+    machine.ok(
+        "mainstay stop shop && mv /srv/shop/mainstay.toml /srv/gone && rm -r /var/lib/mainstay/shop/plan*",
+    );
+    let done = machine.sh("mainstay start shop");
+    assert!(done.code == Some(1) && done.stderr.contains("mainstay.toml"), "{done:?}");
+    machine.ok("mv /srv/gone /srv/shop/mainstay.toml && mainstay start shop");
+    machine.ok("mainstay uninstall --purge shop");
+    assert_eq!(machine.fixtures(), Vec::<u32>::new());
+    assert_eq!(difference(&machine, &before), NOTHING);
 }

@@ -15,6 +15,8 @@ pub(super) enum Step {
     Write { path: PathBuf, text: String, executable: bool },
     /// Removes a file.
     Remove { path: PathBuf },
+    /// Only says something that a person has to do.
+    Tell(String),
     /// Runs a command; `undo` takes it back.
     Run { words: Vec<String>, undo: Option<Vec<String>> },
 }
@@ -36,6 +38,7 @@ impl Step {
                 Err(_) => format!("write {}:\n{}", path.display(), indented(text)),
             },
             Step::Remove { path } => format!("remove {}", path.display()),
+            Step::Tell(text) => text.clone(),
             Step::Run { words, .. } => format!("run {}", words.join(" ")),
         }
     }
@@ -95,6 +98,7 @@ fn one(step: &Step, undo: &mut Vec<Undo>) -> Done {
                 _ => Ok(()),
             }
         }
+        Step::Tell(_) => Ok(()),
         Step::Run { words, undo: back } => {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             commands::succeed(&words, COMMAND)?;

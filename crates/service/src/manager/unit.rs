@@ -59,6 +59,10 @@ fn write_unit(text: &mut String, definition: &Definition, user: bool) -> std::fm
     if let Some((Action::Restart, delay)) = first {
         let when = if definition.recovery.also_failures { "on-failure" } else { "on-abnormal" };
         writeln!(text, "Restart={when}\nRestartSec={}", seconds(*delay))?;
+        if !definition.final_codes.is_empty() {
+            let codes: Vec<String> = definition.final_codes.iter().map(ToString::to_string).collect();
+            writeln!(text, "RestartPreventExitStatus={}", codes.join(" "))?;
+        }
     }
     if definition.recovery.actions.iter().any(|(action, _)| *action == Action::Reboot) {
         writeln!(text, "FailureAction=reboot")?;
@@ -118,7 +122,8 @@ fn word(text: &str) -> String {
     if !text.is_empty() && text.chars().all(simple) { text.to_owned() } else { quoted }
 }
 
-/// A script for `/etc/init.d`, with the header that Debian's and others' tools read.
+/// A script for `/etc/init.d`, with the header that Debian's and others' tools read. It starts the program again when that
+/// dies, since nobody else does.
 pub(super) fn init_script(definition: &Definition) -> String {
     let name = &definition.name;
     let required: String = definition
@@ -129,64 +134,119 @@ pub(super) fn init_script(definition: &Definition) -> String {
             Dependency::Group(name) => format!(" ${name}"),
         })
         .collect();
-    let command: Vec<String> = std::iter::once(definition.program.to_string_lossy().into_owned())
+    let words = std::iter::once(definition.program.to_string_lossy().into_owned())
         .chain(definition.arguments.iter().cloned())
-        .map(|word| shell(&word))
-        .collect();
+        .map(|word| shell(&word));
+    let mut command = words.collect::<Vec<_>>().join(" ");
+    if let Some(account) = &definition.account {
+        let account = shell(account);
+        command =
+            format!("setpriv --reuid={account} --regid=\"$(id -g {account})\" --init-groups -- {command}");
+    }
     let mut set_up = String::new();
     if let Some(directory) = &definition.working_dir {
-        set_up.push_str(&format!("    cd {} || exit 1\n", shell(&directory.to_string_lossy())));
+        let _ = writeln!(set_up, "    cd {} || exit 1", shell(&directory.to_string_lossy()));
     }
     for (name, value) in &definition.environment {
-        set_up.push_str(&format!("    export {name}={}\n", shell(value)));
+        let _ = writeln!(set_up, "    export {name}={}", shell(value));
     }
-    let command = command.join(" ");
-    let command = match &definition.account {
-        Some(account) => format!("su -s /bin/sh -c {} {}", shell(&format!("exec {command}")), shell(account)),
-        None => command,
+    let again = match definition.recovery.actions.first() {
+        Some((Action::Restart, delay)) => {
+            let last: Vec<String> = definition.final_codes.iter().map(ToString::to_string).collect();
+            let last = if last.is_empty() { "0".to_owned() } else { format!("0|{}", last.join("|")) };
+            format!("case $code in {last}) exit \"$code\" ;; esac\n        sleep {}", delay.as_secs().max(1))
+        }
+        _ => "exit \"$code\"".to_owned(),
     };
-    let limit = definition.stop_timeout.as_secs().max(1);
-    format!(
-        r#"#!/bin/sh
-{MARK}
+    INIT_SCRIPT
+        .replace("@mark@", MARK)
+        .replace("@name@", name)
+        .replace("@required@", &required)
+        .replace("@description@", &definition.description.replace(['\n', '\r'], " "))
+        .replace("@limit@", &definition.stop_timeout.as_secs().max(1).to_string())
+        .replace("@set_up@\n", &set_up)
+        .replace("@again@", &again)
+        .replace("@command@", &command)
+}
+
+const INIT_SCRIPT: &str = r#"#!/bin/sh
+@mark@
 ### BEGIN INIT INFO
-# Provides:          {name}
-# Required-Start:    $remote_fs $network{required}
-# Required-Stop:     $remote_fs $network{required}
+# Provides:          @name@
+# Required-Start:    $remote_fs $network@required@
+# Required-Stop:     $remote_fs $network@required@
 # Default-Start:     2 3 4 5
 # Default-Stop:      0 1 6
-# Short-Description: {description}
+# Short-Description: @description@
 ### END INIT INFO
-PIDFILE=/run/{name}.pid
+PIDFILE=/run/@name@.pid
+# What it said since its last start.
+OUTPUT=/run/@name@.out
 
-pid() {{
-    pid=$(cat "$PIDFILE" 2>/dev/null) && [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && echo "$pid"
-}}
-start() {{
-    pid >/dev/null && return 0
-{set_up}    setsid sh -c 'echo $$ > "$0"; exec "$@"' "$PIDFILE" {command} </dev/null >/dev/null 2>&1 &
-}}
-stop() {{
-    pid=$(pid) || return 0
-    kill -TERM "$pid"
-    left={limit}
-    while kill -0 "$pid" 2>/dev/null; do
-        [ "$left" -le 0 ] && kill -KILL "$pid" && break
-        left=$((left - 1)); sleep 1
+# When a process was started: its number may be another's by now.
+born() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+
+# Whether it runs; $pid watches over it, $child is the program itself.
+runs() {
+    pid= born= child=
+    { read -r pid born child < "$PIDFILE"; } 2>/dev/null
+    [ -n "$pid" ] && [ "$(born "$pid")" = "$born" ]
+}
+
+start() {
+    runs && return 0
+    setsid "$0" watch </dev/null >"$OUTPUT" 2>&1 &
+    watcher=$!
+    for _ in 1 2 3 4 5; do
+        sleep 1
+        runs && kill -0 "$child" 2>/dev/null && return 0
+        kill -0 "$watcher" 2>/dev/null || break
     done
-    rm -f "$PIDFILE"
-}}
+    cat "$OUTPUT" >&2
+    return 1
+}
+
+watch() {
+@set_up@
+    own="$$ $(born $$)"
+    child= stopping=
+    trap 'stopping=1; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM INT
+    while [ -z "$stopping" ]; do
+        @command@ &
+        child=$!
+        [ -z "$stopping" ] || kill -TERM "$child"
+        echo "$own $child" > "$PIDFILE"
+        wait "$child"
+        code=$?
+        # A signal ends the waiting, not the program.
+        while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
+        [ -z "$stopping" ] || break
+        @again@
+    done
+    exit 0
+}
+
+stop() {
+    runs || return 0
+    kill -TERM "$pid"
+    left=@limit@
+    while runs; do
+        [ "$left" -gt 0 ] || kill -KILL "$pid" "$child"
+        left=$((left - 1))
+        sleep 1
+    done
+    rm -f "$PIDFILE" "$OUTPUT"
+}
+
 case "$1" in
     start) start ;;
     stop) stop ;;
     restart|force-reload) stop; start ;;
-    status) if pid=$(pid); then echo "{name} runs, process $pid"; else echo "{name} is stopped"; exit 3; fi ;;
+    status) if runs; then echo "@name@ runs, process $child"; else echo "@name@ is stopped"; exit 3; fi ;;
+    watch) watch ;;
     *) echo "usage: $0 start|stop|restart|status" >&2; exit 2 ;;
 esac
-"#,
-        description = definition.description.replace(['\n', '\r'], " "),
-    )
-}
+"#;
 
 /// One word for a shell.
 fn shell(text: &str) -> String {
@@ -215,6 +275,7 @@ mod tests {
             delegate: true,
             kill_mode: KillMode::Mixed,
             unit_lines: vec!["OOMPolicy=continue".into()],
+            final_codes: vec![2, 4],
             ..Definition::new("shop", "/usr/local/bin/shop")
         }
     }

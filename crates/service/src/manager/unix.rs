@@ -1,7 +1,7 @@
 //! systemd where it runs, an init script elsewhere.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::files::{Step, perform};
 use super::{Done, Error, ErrorKind, NativeState, Scope, Status, commands, unit};
@@ -213,8 +213,14 @@ impl Native {
                 commands::succeed(&self.systemctl(&["start", name]), wait).map(drop)
             }
             Kind::Init => {
-                commands::succeed(&[&self.path(name).to_string_lossy(), "start"], wait)?;
-                self.wait_for(name, wait, &|state| state == NativeState::Running)
+                // The script looks itself whether it stays, and shows what the program says.
+                let script = self.path(name).to_string_lossy().into_owned();
+                let done = commands::run(&[&script, "start"], wait)?;
+                if done.code == 0 {
+                    return Ok(());
+                }
+                let said = done.stderr.trim_end();
+                Err(Error::new(ErrorKind::Failed, format!("{name} does not stay up; it says:\n{said}")))
             }
         }
     }
@@ -235,21 +241,6 @@ impl Native {
             Ok(None) => Err(Error::new(ErrorKind::NotInstalled, format!("there is no service {name}"))),
             // Whoever may start a service may start it with us, too.
             Ok(Some(_)) | Err(_) => Ok(()),
-        }
-    }
-
-    fn wait_for(&self, name: &str, wait: Duration, reached: &dyn Fn(NativeState) -> bool) -> Done {
-        let until = Instant::now() + wait;
-        loop {
-            let state = self.status(name)?.state;
-            if reached(state) {
-                return Ok(());
-            }
-            if Instant::now() > until {
-                let text = format!("{name} is {} after {} s", state.as_str(), wait.as_secs());
-                return Err(Error::new(ErrorKind::Late, text));
-            }
-            std::thread::sleep(Duration::from_millis(50));
         }
     }
 
@@ -300,8 +291,10 @@ fn init_links(name: &str, boot: bool, changed: bool) -> Vec<Step> {
     } else if has("rc-update") {
         vec![step(&["rc-update", "add", name, "default"], &["rc-update", "del", name, "default"])]
     } else {
-        // The script is there, and whatever starts the machine can call it.
-        Vec::new()
+        // Whatever starts the machine can call the script.
+        let script = format!("/etc/init.d/{name}");
+        let what = if boot { "let" } else { "no more let" };
+        vec![Step::Tell(format!("{what} your init run `{script} start` at boot, such as from /etc/rc.local"))]
     }
 }
 

@@ -194,12 +194,8 @@ impl Native {
         definition.kill_mode = KillMode::Mixed;
         // A wrong configuration, a stack that is up already and one that has failed for good are not mended by trying
         // again. The keeper's files are open many; when memory runs out one service ends, not all.
-        let never = if self.also_on_failure { "2 4" } else { "2 4 6" };
-        definition.unit_lines = vec![
-            format!("RestartPreventExitStatus={never}"),
-            "OOMPolicy=continue".to_owned(),
-            "TasksMax=infinity".to_owned(),
-        ];
+        definition.final_codes = if self.also_on_failure { vec![2, 4] } else { vec![2, 4, 6] };
+        definition.unit_lines = ["OOMPolicy=continue", "TasksMax=infinity"].map(str::to_owned).into();
         Ok(definition)
     }
 
