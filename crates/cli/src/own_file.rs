@@ -3,12 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
+use mainstay_api::types::Apply;
+
+use crate::args::Waiting;
 use crate::edit_toml;
 use crate::failure::{ExitStatus, Failure, Outcome};
 use crate::installed::Installed;
 use crate::names::Meant;
 use crate::output::Output;
 use crate::plan_file::{self, Inputs, LoadedPlan};
+use crate::reload;
+use crate::runtime::block_on;
 use crate::stack::Place;
 
 /// A stack's configuration.
@@ -17,6 +22,19 @@ pub struct OwnFile {
     place: Place,
     inputs: Inputs,
     installed: Option<Installed>,
+}
+
+/// How a change is made.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// Who does it, for the history.
+    pub verb: &'static str,
+    /// It is only told.
+    pub dry_run: bool,
+    /// A stack that is up stays as it is.
+    pub no_apply: bool,
+    /// How long a stack that is up is waited for.
+    pub waiting: Waiting,
 }
 
 /// A change of one file, which was tried and would be accepted.
@@ -36,23 +54,30 @@ impl OwnFile {
     /// It was started without one.
     pub fn of(place: &Place) -> Result<OwnFile, Failure> {
         let installed = Installed::read(place);
-        let inputs = match (&installed, place.plan()) {
-            (Some(installed), _) => installed.inputs.clone(),
-            (None, Ok(stored)) => {
-                Inputs { files: stored.config.map(PathBuf::from).into_iter().collect(), ..Inputs::default() }
-            }
-            (None, Err(failure)) => return Err(failure),
+        let inputs = match &installed {
+            Some(installed) => installed.inputs.clone(),
+            None => plan_file::inputs_of(place)?,
         };
-        if inputs.files.is_empty() {
-            return Err(Failure::usage(format!("stack {} was made without a configuration", place.name))
-                .hint("`mainstay run` and `mainstay rm` change it"));
-        }
         Ok(OwnFile { place: place.clone(), inputs, installed })
     }
 
-    /// The file that is changed unless another is named.
-    pub fn first(&self) -> &Path {
-        &self.inputs.files[0]
+    /// The file that is to be changed: the one that was named, or the first.
+    ///
+    /// # Errors
+    /// It is a directory.
+    pub fn file(&self, named: Option<&Path>) -> Result<PathBuf, Failure> {
+        let file = match (named, self.inputs.files.first()) {
+            (Some(named), _) => {
+                std::path::absolute(named).map_err(|error| Failure::io("find", named.display(), &error))?
+            }
+            (None, Some(first)) => first.clone(),
+            (None, None) => return Err(Failure::usage("the stack has no file")),
+        };
+        if file.is_dir() {
+            return Err(Failure::usage(format!("{} is a directory", file.display()))
+                .hint("`--in FILE` says which file in it is to be changed"));
+        }
+        Ok(file)
     }
 
     /// Its content.
@@ -101,40 +126,50 @@ impl OwnFile {
         Ok(Some(Change { file: file.to_owned(), before, after, loaded }))
     }
 
-    /// Makes a change, or says what it would be; nothing if there is none.
+    /// Makes a change, or says what it would be; nothing if there is none. A stack that is up takes it over at once, and if
+    /// that fails all is as before.
     ///
     /// # Errors
-    /// The file cannot be written.
-    pub fn make(&self, change: Option<Change>, dry_run: bool, output: &mut Output) -> Outcome {
+    /// The file cannot be written; the stack does not come up so.
+    pub fn make(&self, change: Option<Change>, how: &How, output: &mut Output) -> Outcome {
         let Some(change) = change else {
-            return self.say(&[], dry_run, output);
+            return self.say(&[], how.dry_run, output);
         };
         plan_file::warn(output, &change.loaded.warnings);
         let difference = edit_toml::difference(&change.before, &change.after);
         let lines = [format!("change {}:\n  {}", change.file.display(), difference.join("\n  "))];
-        if !dry_run {
-            mainstay_sys::file::rewrite(&change.file, change.after.as_bytes())
-                .map_err(|error| Failure::failed(error.to_string()))?;
-            if let Some(installed) = &self.installed {
-                installed.changed(&self.place, &change.before, &change.after)?;
-            }
+        if !how.dry_run {
+            self.write(&change.file, &change.before, &change.after)?;
         }
-        self.say(&lines, dry_run, output)?;
-        if let Some(effect) = self.effect(&change.loaded) {
-            output.note(&effect);
+        self.say(&lines, how.dry_run, output)?;
+        if how.no_apply || !self.place.is_up() {
+            return Ok(ExitStatus::Done);
         }
-        Ok(ExitStatus::Done)
+        let applied = self.apply(&change, how, output);
+        if let Err(failure) = &applied
+            && failure.status == ExitStatus::Failed
+            && !how.dry_run
+        {
+            self.write(&change.file, &change.after, &change.before)?;
+            output.note(&format!("{} is as it was before", change.file.display()));
+        }
+        applied
     }
 
-    /// What a stack that is up has to do to be as its configuration says.
-    fn effect(&self, loaded: &LoadedPlan) -> Option<String> {
-        if !self.place.is_up() {
-            return None;
-        }
-        let runs = self.place.plan().ok()?.plan;
-        (runs != loaded.plan).then(|| match runs.reload.watch {
-            true => "it is applied in a moment; `mainstay status` tells".to_owned(),
-            false => format!("`mainstay apply -s {}` takes it", self.place.name),
+    fn write(&self, file: &Path, before: &str, after: &str) -> Result<(), Failure> {
+        mainstay_sys::file::rewrite(file, after.as_bytes())
+            .map_err(|error| Failure::failed(error.to_string()))?;
+        self.installed.as_ref().map_or(Ok(()), |installed| installed.changed(&self.place, before, after))
+    }
+
+    fn apply(&self, change: &Change, how: &How, output: &mut Output) -> Outcome {
+        let asked =
+            Apply { plan: change.loaded.plan.clone(), how: how.verb.to_owned(), dry_run: how.dry_run };
+        block_on(async {
+            let client = self.place.client();
+            let reloading =
+                client.apply(&asked).await.map_err(|error| Failure::api(error, &self.place.name))?;
+            reload::follow(&client, &self.place, reloading, how.waiting, output).await
         })
     }
 

@@ -93,6 +93,19 @@ pub fn load_unsaved(
 /// # Errors
 /// The stack has none; everything that is wrong with it.
 pub fn load_again(place: &Place) -> Result<LoadedPlan, Failure> {
+    let inputs = inputs_of(place)?;
+    match Installed::read(place) {
+        // As at its next start: a service manager's environment is nobody's terminal.
+        Some(installed) if installed.inputs == inputs => installed.load(),
+        _ => load_with(&inputs, &variable),
+    }
+}
+
+/// What the configuration of a stack that is or was up is made from.
+///
+/// # Errors
+/// It has none.
+pub fn inputs_of(place: &Place) -> Result<Inputs, Failure> {
     let stored = place.plan()?;
     let source = match (stored.source, stored.config) {
         (Some(source), _) => source,
@@ -103,18 +116,13 @@ pub fn load_again(place: &Place) -> Result<LoadedPlan, Failure> {
                 .hint("`mainstay run` and `mainstay rm` change it"));
         }
     };
-    let inputs = Inputs {
+    Ok(Inputs {
         files: source.files.iter().map(PathBuf::from).collect(),
         environment: source.environment,
         settings: source.settings,
         sets: source.sets,
         profiles: source.profiles,
-    };
-    match Installed::read(place) {
-        // As at its next start: a service manager's environment is nobody's terminal.
-        Some(installed) if installed.inputs == inputs => installed.load(),
-        _ => load_with(&inputs, &variable),
-    }
+    })
 }
 
 fn source(request: &Request, read: &[PathBuf]) -> Source {

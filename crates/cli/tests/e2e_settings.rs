@@ -39,8 +39,12 @@ fn a_setting_is_changed_and_nothing_else() {
     assert!(said.starts_with("would change ") && said.contains("- limits = { processes = 50 }"), "{said}");
     assert!(said.contains("+ environment.PORT = 8080") && !said.contains("what runs"), "{said}");
     assert_eq!(file(&home), before);
-    let done = home.run(&["set", "web", settings[0], settings[1], settings[2]]);
-    assert_eq!(done.code, Some(0), "{done:?}");
+    let pid = home.service("shop", "web")["pid"].clone();
+    home.ok(&["set", "--no-apply", "web", settings[0]]);
+    assert_eq!(home.service("shop", "web")["pid"], pid);
+    let said = home.ok(&["set", "web", settings[0], settings[1], settings[2]]);
+    assert!(said.contains("web  restart"), "{said}");
+    assert_ne!(home.service("shop", "web")["pid"], pid, "it runs as the file says");
     let after = file(&home);
     for part in ["# The shop.", "# what runs", "# Behind it.", "processes = 60", "PORT = 8080"] {
         assert!(after.contains(part), "{part} in {after}");
@@ -82,9 +86,15 @@ fn what_is_wrong_changes_nothing() {
         assert!(done.stderr.contains(words), "{arguments:?}: {}", done.stderr);
         assert_eq!(file(&home), before, "{arguments:?}");
     }
-    home.ok(&["down"]);
+    // What does not come up is taken back, in the file too.
+    let done = home.run(&["set", "web", "command=[\"there-is-no-such-program\"]"]);
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert!(done.stderr.contains("is as it was before"), "{done:?}");
+    assert_eq!(file(&home), before);
+    home.until_state("shop", "web", "running");
 
     // YAML has its comments, too, and is left to a person.
+    home.ok(&["down"]);
     fs::remove_file(home.file("mainstay.toml")).expect("it was there");
     let program = common::fixture();
     let program = program.display().to_string().replace('\\', "\\\\");

@@ -4,11 +4,11 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::args::Select;
+use crate::args::{Select, Waiting};
 use crate::failure::{Failure, Outcome};
 use crate::names;
 use crate::output::Output;
-use crate::own_file::{Change, OwnFile};
+use crate::own_file::{Change, How, OwnFile};
 
 /// Change the configuration of a stack in your editor
 ///
@@ -19,6 +19,13 @@ pub struct Edit {
     /// Only say what would be changed
     #[arg(long)]
     dry_run: bool,
+
+    /// Only write the file; a stack that is up stays as it is
+    #[arg(long)]
+    no_apply: bool,
+
+    #[command(flatten)]
+    waiting: Waiting,
 
     /// Change this file of a stack that has several [default: the first]
     #[arg(long = "in", value_name = "FILE")]
@@ -36,10 +43,7 @@ pub struct Edit {
 pub fn run(args: &Edit, output: &mut Output) -> Outcome {
     let meant = names::meant_in_one(&Select::default(), std::slice::from_ref(&args.name))?;
     let own = OwnFile::of(&meant.place)?;
-    let file = match &args.file {
-        Some(file) => std::path::absolute(file).map_err(|e| Failure::io("find", file.display(), &e))?,
-        None => own.first().to_owned(),
-    };
+    let file = own.file(args.file.as_deref())?;
     // With the same ending, so that the editor knows its colours.
     let ending = file.extension().map(|ending| ending.to_string_lossy().into_owned());
     let copy = meant.place.dirs.state.join(format!(
@@ -52,7 +56,8 @@ pub fn run(args: &Edit, output: &mut Output) -> Outcome {
         .and_then(|()| mainstay_sys::file::write_atomic(&copy, text.as_bytes(), true))
         .map_err(|error| Failure::io("write", copy.display(), &error))?;
     let change = until_right(&own, &file, &copy, output)?;
-    let done = own.make(change, args.dry_run, output);
+    let how = How { verb: "edit", dry_run: args.dry_run, no_apply: args.no_apply, waiting: args.waiting };
+    let done = own.make(change, &how, output);
     if done.is_ok() {
         let _ = std::fs::remove_file(&copy);
     }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use mainstay_config::{EffectiveValue, setting};
 use toml_edit::DocumentMut;
 
-use crate::args::Select;
+use crate::args::{Select, Waiting};
 use crate::edit_toml;
 use crate::failure::{Failure, Outcome};
 use crate::names;
 use crate::output::Output;
-use crate::own_file::{OwnFile, service};
+use crate::own_file::{How, OwnFile, service};
 
 /// Change settings in the configuration of a stack
 ///
@@ -22,6 +22,13 @@ pub struct Set {
     /// Only say what would be changed
     #[arg(long)]
     dry_run: bool,
+
+    /// Only write the file; a stack that is up stays as it is
+    #[arg(long)]
+    no_apply: bool,
+
+    #[command(flatten)]
+    waiting: Waiting,
 
     /// Take a setting out of the file
     #[arg(long = "unset", value_name = "KEY")]
@@ -47,10 +54,7 @@ pub struct Set {
 pub fn run(args: &Set, output: &mut Output) -> Outcome {
     let meant = names::meant_in_one(&Select::default(), std::slice::from_ref(&args.name))?;
     let own = OwnFile::of(&meant.place)?;
-    let file = match &args.file {
-        Some(file) => std::path::absolute(file).map_err(|e| Failure::io("find", file.display(), &e))?,
-        None => own.first().to_owned(),
-    };
+    let file = own.file(args.file.as_deref())?;
     let ending = file.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
     if ending.as_deref().is_some_and(|ending| ["yaml", "yml", "json"].contains(&ending)) {
         return Err(Failure::usage(format!("{} is no TOML, and set changes TOML only", file.display()))
@@ -87,7 +91,8 @@ pub fn run(args: &Set, output: &mut Output) -> Outcome {
             }
         }
     }
-    own.make(change, args.dry_run, output)
+    let how = How { verb: "set", dry_run: args.dry_run, no_apply: args.no_apply, waiting: args.waiting };
+    own.make(change, &how, output)
 }
 
 /// The value that counts, if it is not the one of this file.
