@@ -240,14 +240,17 @@ fn what_cannot_be_changes_nothing_and_says_why() {
 fn a_service_of_one_user() {
     let machine = machine!("user");
     machine.ok("useradd -m ann && loginctl enable-linger ann");
-    let ann = "setpriv --reuid ann --regid ann --init-groups env HOME=/home/ann XDG_RUNTIME_DIR=/run/user/$(id -u ann)";
+    let ann = "setpriv --reuid ann --regid ann --init-groups env HOME=/home/ann USER=ann XDG_RUNTIME_DIR=/run/user/$(id -u ann)";
     eventually("ann's own systemd", || {
         (machine.sh(&format!("{ann} systemctl --user is-system-running")).stdout.trim() == "running")
             .then_some(())
     });
     machine.write("/home/ann/mainstay.toml", SHOP);
     let home = format!("cd /home/ann && {ann}");
-    machine.ok(&format!("{home} mainstay install --user --now"));
+    assert!(
+        machine.ok(&format!("{home} USER=bob mainstay install --user --dry-run")).contains("enable-linger")
+    );
+    assert!(!machine.ok(&format!("{home} mainstay install --user --now")).contains("enable-linger"));
     let stack = status(&machine, ann);
     assert_eq!(service(&stack, "web")["state"], "ready", "{stack}");
     let all = machine.ok(&format!("{ann} systemctl --user show -p ActiveState,UnitFileState,KillMode shop"));

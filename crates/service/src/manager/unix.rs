@@ -167,6 +167,10 @@ impl Native {
             }
             Kind::Init => steps.extend(init_links(name, boot, changed)),
         }
+        if self.kind == (Kind::Systemd { user: true }) && boot && before.is_none() && !lingers() {
+            let text = "tell you: it starts when you log in; `loginctl enable-linger` lets it start at boot";
+            steps.push(Step::Tell(text.to_owned()));
+        }
         steps
     }
 
@@ -271,6 +275,12 @@ impl Native {
             }
         }
     }
+}
+
+/// Whether this user's services run without a login; `loginctl enable-linger` leaves a file of the user's name.
+fn lingers() -> bool {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_default();
+    !user.is_empty() && Path::new("/var/lib/systemd/linger").join(user).exists()
 }
 
 /// By the system's own tool, whichever it has.
