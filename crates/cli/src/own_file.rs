@@ -64,20 +64,15 @@ impl OwnFile {
     /// The file that is to be changed: the one that was named, or the first.
     ///
     /// # Errors
-    /// It is a directory.
+    /// It cannot be found.
     pub fn file(&self, named: Option<&Path>) -> Result<PathBuf, Failure> {
-        let file = match (named, self.inputs.files.first()) {
+        match (named, self.inputs.files.first()) {
             (Some(named), _) => {
-                std::path::absolute(named).map_err(|error| Failure::io("find", named.display(), &error))?
+                std::path::absolute(named).map_err(|error| Failure::io("find", named.display(), &error))
             }
-            (None, Some(first)) => first.clone(),
-            (None, None) => return Err(Failure::usage("the stack has no file")),
-        };
-        if file.is_dir() {
-            return Err(Failure::usage(format!("{} is a directory", file.display()))
-                .hint("`--in FILE` says which file in it is to be changed"));
+            (None, Some(first)) => Ok(first.clone()),
+            (None, None) => Err(Failure::usage("the stack has no file")),
         }
-        Ok(file)
     }
 
     /// Its content.
