@@ -50,7 +50,7 @@ name = "obedient"
 
 [service.web]
 command = [@fixture@, "graceful", "0"]
-stop = { timeout = "10m", steps = [{ command = [@fixture@, "cwd"], wait = "200ms" }, { ctrl_c = "5m" }] }
+stop = { timeout = "10m", steps = [{ command = [@fixture@, "cwd"], wait = "5s" }, { ctrl_c = "5m" }] }
 "#;
 
 #[test]
@@ -60,7 +60,7 @@ fn what_succeeds_is_given_its_time_and_then_the_next_step_follows() {
     home.ok(&["up", "-d", "--wait"]);
     assert_eq!(home.ok(&["stop", "web"]), "web: stopped\n");
     let events = home.ok(&["events"]);
-    assert!(events.contains(", within 200 ms") && events.contains("ctrl_c, then waits 5 min"), "{events}");
+    assert!(events.contains(", within 5 s") && events.contains("ctrl_c, then waits 5 min"), "{events}");
     assert!(events.contains(" succeeded"), "{events}");
     // What the command writes is in the service's log: here a path in quotes.
     until("the command's output", || {

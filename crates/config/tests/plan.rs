@@ -10,7 +10,7 @@ use common::{World, base_dir, parse_for, parse_in};
 use mainstay_config::System;
 use mainstay_core::{
     Check, Compress, Condition, ControlAction, ExitAction, Hook, Hooks, Launch, LeakAction, Limits,
-    LogEncoding, LogFormat, LogPlan, OnFull, Plan, ProbePlan, RestartPlan, RestartPolicy, Rlimit,
+    LogEncoding, LogFormat, LogPlan, OnFull, Plan, ProbePlan, RestartPlan, RestartPolicy, Rlimit, Sandbox,
     ServiceName, ServicePlan, Settings, StartLimit, StartMode, StopAction, StopPlan, StopStep,
     WhenMainstayStops,
 };
@@ -332,6 +332,7 @@ priority = "below_normal"
 cpu_affinity = ["4-6, 9", 0, "5"]
 umask = "0o027"
 stdin = { file = "in.txt" }
+sandbox = { no_new_privileges = true, capabilities = ["CAP_CHOWN"], private_tmp = true, protect_system = "strict", protect_home = true, read_only_paths = ["-ro"], read_write_paths = ["rw"], system_call_filter = "service" }
 rlimits = { nofile = 4096, core = "unlimited", cpu = "90m", stack = { soft = "1MiB", hard = "2MiB" }, as = { soft = "1GB" }, rttime = "5ms" }
 
 [service.b]
@@ -356,6 +357,15 @@ nice = 1
         rlimits: limits.map(|(name, limit)| (name.to_owned(), limit)).into(),
         umask: Some(0o27),
         stdin: Some(below("in.txt")),
+        sandbox: Some(Sandbox {
+            no_new_privileges: true,
+            capabilities: Some(strings(["CAP_CHOWN"])),
+            private_tmp: true,
+            read_only_paths: vec![format!("-{}", below("ro")), "/".into()],
+            read_write_paths: vec![below("rw"), "-/dev".into(), "-/proc".into(), "-/sys".into()],
+            inaccessible_paths: strings(["-/home", "-/root", "-/run/user"]),
+            filter_system_calls: true,
+        }),
     };
     let loaded = parse_in(&text, &[], &[]);
     assert_eq!(loaded.diagnostics.to_string(), "");
@@ -365,7 +375,7 @@ nice = 1
     assert_eq!(plan.services[&name("b")].launch.settings, small);
     // On Windows what does nothing is told and left out.
     let loaded = parse_for(System::Windows, &text, &[], &[]);
-    for key in ["user", "group", "supplementary_groups", "umask", "rlimits"] {
+    for key in ["user", "group", "supplementary_groups", "umask", "rlimits", "sandbox"] {
         let told = format!("warning: `{key}` has no effect on Windows");
         assert!(loaded.diagnostics.to_string().contains(&told), "{key}: {}", loaded.diagnostics);
     }

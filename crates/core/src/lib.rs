@@ -64,7 +64,7 @@ pub use plan::{
     StopPlan, StopStep, WhenMainstayStops,
 };
 pub use refusal::{Refusal, RefusalKind};
-pub use settings::{Rlimit, Settings};
+pub use settings::{Rlimit, Sandbox, Settings};
 pub use status::{ProbeStatus, ServiceStatus, StateName};
 pub use supervisor::{Applying, PlanChanges, Supervisor, table};
 pub use time::Time;

@@ -23,6 +23,30 @@ pub struct Settings {
     pub umask: Option<u32>,
     /// The file that standard input is, absolute; empty if absent.
     pub stdin: Option<String>,
+    /// What it cannot do though its account could. Linux.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Sandbox>,
+}
+
+/// What a service cannot do though its account could: itself, its hooks, its exec probes and its stop commands. Paths
+/// are absolute; a `-` before one passes over it if it is not there. Meanings are those of systemd.exec(5).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Sandbox {
+    /// No program gives it more rights than it has.
+    pub no_new_privileges: bool,
+    /// The capabilities that it has and can have; as the account has them if absent.
+    pub capabilities: Option<Vec<String>>,
+    /// `/tmp` and `/var/tmp` are its own.
+    pub private_tmp: bool,
+    /// What it cannot change, with everything below.
+    pub read_only_paths: Vec<String>,
+    /// What it can change below those.
+    pub read_write_paths: Vec<String>,
+    /// What it cannot see into.
+    pub inaccessible_paths: Vec<String>,
+    /// System calls for the administration of the machine fail.
+    pub filter_system_calls: bool,
 }
 
 /// One limit of the kernel. [`Rlimit::UNLIMITED`] stands for none.

@@ -21,6 +21,7 @@ pub(crate) mod process;
 pub(crate) mod reload;
 pub(crate) mod restart;
 pub(crate) mod rlimits;
+pub(crate) mod sandbox;
 pub(crate) mod service;
 pub(crate) mod size;
 pub(crate) mod stack;

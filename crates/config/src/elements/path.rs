@@ -5,31 +5,48 @@ use std::path::{Path, PathBuf};
 
 use crate::context::{Context, Field};
 use crate::effective::Became;
+use crate::value::Value;
 
 /// Reads a path, and makes it absolute.
 pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> Option<PathBuf> {
     let text = cx.string(field, "a path")?;
-    if text.value.trim().is_empty() {
+    let path = absolute(cx, field, &text.value)?;
+    if let (Value::Text(written), Some(text)) = (&field.node.value, path.to_str()) {
+        cx.record(written, || Became::Text(text.to_owned()));
+    }
+    Some(path)
+}
+
+/// Reads a path that may have a `-` before it: then it need not be there.
+pub(crate) fn read_optional(cx: &mut Context<'_>, field: Field<'_>) -> Option<String> {
+    let written = cx.string(field, "a path")?;
+    let (mark, path) = match written.value.strip_prefix('-') {
+        Some(path) => ("-", path),
+        None => ("", written.value.as_str()),
+    };
+    let path = format!("{mark}{}", text(&absolute(cx, field, path)?)?);
+    if let Value::Text(written) = &field.node.value {
+        cx.record(written, || Became::Text(path.clone()));
+    }
+    Some(path)
+}
+
+fn absolute(cx: &mut Context<'_>, field: Field<'_>, text: &str) -> Option<PathBuf> {
+    if text.trim().is_empty() {
         cx.error(field.span(), format!("`{}` is empty", field.key))
             .hint("\".\" is the directory of the configuration file");
         return None;
     }
-    if text.value == "~" || text.value.starts_with("~/") || text.value.starts_with("~\\") {
+    if text == "~" || text.starts_with("~/") || text.starts_with("~\\") {
         cx.error(field.span(), "`~` is the shell's; it has no meaning here")
             .hint("write ${HOME}, or ${USERPROFILE} on Windows");
         return None;
     }
-    let path: PathBuf = cx.base_dir(field.span()).join(&text.value).components().collect();
+    let path: PathBuf = cx.base_dir(field.span()).join(text).components().collect();
     if !path.is_absolute() {
-        cx.error(
-            field.span(),
-            format!("`{}` is neither absolute nor below the configuration file", text.value),
-        )
-        .hint("on Windows, write the drive and a backslash: 'C:\\apps'");
+        cx.error(field.span(), format!("`{text}` is neither absolute nor below the configuration file"))
+            .hint("on Windows, write the drive and a backslash: 'C:\\apps'");
         return None;
-    }
-    if let (crate::value::Value::Text(written), Some(text)) = (&field.node.value, path.to_str()) {
-        cx.record(written, || Became::Text(text.to_owned()));
     }
     Some(path)
 }

@@ -109,7 +109,7 @@ pub(crate) static PROBE: Section = Section {
         .also(&["sd_notify"]),
         Key::new("interval", Form::Duration, "\"2s\"", "From one question to the next.")
             .default("`\"2s\"`; `\"10s\"` for `live`, `\"30s\"` if that is `notify`; `\"200ms\"` for `log`")
-            .also(&["period", "period_seconds"]),
+            .also(&["every", "period", "period_seconds"]),
         Key::new("timeout", Form::Duration, "\"1s\"", "No answer in this time is a failure.")
             .default("`\"1s\"`")
             .also(&["timeout_seconds"]),

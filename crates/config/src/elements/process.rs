@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mainstay_core::Settings;
 
-use super::{path, rlimits};
+use super::{path, rlimits, sandbox};
 use crate::System;
 use crate::context::{Context, Field};
 use crate::keys::{Form, Key, Section};
@@ -57,7 +57,8 @@ pub(crate) fn read<'n>(
     let groups = get("supplementary_groups");
     let umask = get("umask");
     let limits = get("rlimits");
-    for field in [group, groups, umask, limits].into_iter().flatten() {
+    let sandbox = get("sandbox");
+    for field in [group, groups, umask, limits, sandbox].into_iter().flatten() {
         if cx.around.system == System::Windows {
             cx.warning(field.span(), format!("`{}` has no effect on Windows", field.key))
                 .hint("it is checked and otherwise ignored");
@@ -79,6 +80,7 @@ pub(crate) fn read<'n>(
         rlimits: limits.map(|limits| rlimits::read(cx, limits)).unwrap_or_default(),
         umask: umask.and_then(|umask| read_umask(cx, umask)),
         stdin: get("stdin").and_then(|stdin| read_stdin(cx, stdin)),
+        sandbox: sandbox.and_then(|sandbox| sandbox::read(cx, sandbox)),
     };
     match cx.around.system {
         System::Linux => settings,

@@ -4,7 +4,8 @@ use mainstay_core::{Launch, LeakAction, ProbeKind, ServicePlan, StartMode, WhenM
 
 use super::depends_on::{self, Dependency};
 use super::{
-    command, controls, environment, hooks, limits, log, path, probe, process, restart, rlimits, stop, user,
+    command, controls, environment, hooks, limits, log, path, probe, process, restart, rlimits, sandbox,
+    stop, user,
 };
 use crate::context::{Context, Field, Scope};
 use crate::keys::{Form, Key, Section};
@@ -134,6 +135,13 @@ pub(crate) static SERVICE: Section = Section {
             .also(&["rlimit", "ulimit", "ulimits"]),
         Key::new("umask", Form::Text, "\"027\"", "The bits that new files do not get, octal, in quotes. Linux.")
             .default("Mainstay's own"),
+        Key::new(
+            "sandbox",
+            sandbox::FORM,
+            "{ no_new_privileges = true }",
+            "What it cannot do though its account could; docs/security.md. Linux.",
+        )
+        .also(&["sandboxing"]),
         Key::new(
             "stdin",
             process::STDIN,

@@ -93,6 +93,7 @@ pub const FIELDS: &[Field] = &[
     field("launch.settings.cpus", "cpus", Class::Restart, PROCESS),
     field("launch.settings.rlimits", "rlimits", Class::Restart, PROCESS),
     field("launch.settings.umask", "umask", Class::Restart, PROCESS),
+    field("launch.settings.sandbox", "sandbox", Class::Restart, PROCESS),
     field("launch.settings.stdin", "stdin", Class::Restart, PROCESS),
     field("launch.limits.open_files", "limits.open_files", Class::Restart, PROCESS),
     field("launch.limits", "limits", Class::Live, "holds for the processes that are there"),

@@ -21,6 +21,7 @@ fn full() -> ServicePlan {
         rlimits: BTreeMap::from([("nofile".into(), Rlimit { soft: 1, hard: Some(2) })]),
         umask: Some(7),
         stdin: Some("/in".into()),
+        sandbox: Some(crate::Sandbox { private_tmp: true, ..crate::Sandbox::default() }),
     };
     ServicePlan {
         description: Some("d".into()),

@@ -356,5 +356,14 @@ fn settings_of(settings: &Settings) -> spawn::Settings {
         rlimits: settings.rlimits.iter().map(limit).collect(),
         umask: settings.umask,
         stdin: settings.stdin.as_ref().map(PathBuf::from),
+        sandbox: settings.sandbox.as_ref().map(|sandbox| spawn::Sandbox {
+            no_new_privileges: sandbox.no_new_privileges,
+            capabilities: sandbox.capabilities.clone(),
+            private_tmp: sandbox.private_tmp,
+            read_only_paths: sandbox.read_only_paths.clone(),
+            read_write_paths: sandbox.read_write_paths.clone(),
+            inaccessible_paths: sandbox.inaccessible_paths.clone(),
+            filter_system_calls: sandbox.filter_system_calls,
+        }),
     }
 }

@@ -63,7 +63,7 @@ fn spawn(
         arguments.push(text(argument)?);
     }
     let stderr = fd::above_stdio(stderr.try_clone()?.into())?;
-    let launch = Launch {
+    let mut launch = Launch {
         programs: vec![program],
         arguments,
         environment: Environment::build(remove, &[]).map_err(io::Error::other)?.entries,
@@ -77,6 +77,7 @@ fn spawn(
         insist: false,
         original_limits: false,
         details: Details::default(),
+        sandbox: None,
     };
     let launched = launch.run().map_err(|failure| {
         let error = failure.error;

@@ -15,11 +15,13 @@ pub(crate) mod details;
 pub(crate) mod environment;
 mod explain;
 pub(crate) mod launch;
+pub(crate) mod sandbox;
 mod slots;
 
 use details::Details;
 use environment::Environment;
 use launch::Launch;
+use sandbox::Sandbox;
 
 pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
     let account = account::wanted(request.user, request.settings)
@@ -36,11 +38,13 @@ pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
         .entries()
         .map_err(|error| SpawnError::new(SpawnErrorKind::Containment, error.to_string()))?;
     let fresh;
+    let sandbox = request.settings.and_then(|settings| settings.sandbox.as_ref());
+    let sandbox = sandbox.map(Sandbox::of).transpose()?;
     let mut launch = Launch {
         programs: programs(request, &environment)?,
         arguments: arguments(request)?,
         environment: environment.entries,
-        directory: directory(request)?,
+        directory: directory(request, sandbox.as_ref())?,
         account: account.as_ref(),
         stdin: null()?,
         stdout: output,
@@ -50,6 +54,7 @@ pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
         insist: false,
         original_limits: true,
         details: Details::of(request.settings)?,
+        sandbox,
     };
     let mut outcome = launch.run();
     if outcome.as_ref().is_err_and(|failure| failure.step == child::Step::Unborn) {
@@ -152,8 +157,17 @@ fn arguments(request: &Request<'_>) -> Result<Vec<CString>, SpawnError> {
     request.command.iter().enumerate().map(one).collect()
 }
 
-fn directory(request: &Request<'_>) -> Result<Option<CString>, SpawnError> {
-    let Some(dir) = request.working_dir else { return Ok(None) };
+fn directory(request: &Request<'_>, sandbox: Option<&Sandbox>) -> Result<Option<CString>, SpawnError> {
+    let own;
+    let dir = match request.working_dir {
+        Some(dir) => dir,
+        // Ours is that of another view of the files: it would be a way around what is mounted.
+        None if sandbox.is_some_and(|sandbox| !sandbox.mounts.is_empty()) => {
+            own = std::env::current_dir().unwrap_or_else(|_| "/".into());
+            &own
+        }
+        None => return Ok(None),
+    };
     CString::new(dir.as_os_str().as_bytes()).map(Some).map_err(|_| {
         SpawnError::new(
             SpawnErrorKind::Invalid,

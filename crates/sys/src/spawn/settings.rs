@@ -21,6 +21,29 @@ pub struct Settings {
     /// Standard input is this file; empty (the null device) if absent. Opened as the account of the process. A named
     /// pipe is opened for writing too where that is allowed, so that it neither blocks nor ends.
     pub stdin: Option<PathBuf>,
+    /// What it cannot do though its account could. Linux.
+    pub sandbox: Option<Sandbox>,
+}
+
+/// What a process and all of its children cannot do though their account could. Names and meanings are those of
+/// systemd.exec(5). Paths are absolute; a `-` before one passes over it if it is not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sandbox {
+    /// No program gives it more rights than it has (set-user-ID, file capabilities).
+    pub no_new_privileges: bool,
+    /// Capabilities by their name in capabilities(7), with `CAP_` or without: it has these and can never have
+    /// others. `None`: as the account has them.
+    pub capabilities: Option<Vec<String>>,
+    /// `/tmp` and `/var/tmp` are empty at its start, its own, and gone with it.
+    pub private_tmp: bool,
+    /// Directories and files that it cannot change, with everything below.
+    pub read_only_paths: Vec<String>,
+    /// Those that it can change though they lie below a read-only one.
+    pub read_write_paths: Vec<String>,
+    /// Those that it cannot see into.
+    pub inaccessible_paths: Vec<String>,
+    /// System calls for the administration of the machine fail with "operation not permitted".
+    pub filter_system_calls: bool,
 }
 
 /// One limit of the kernel. `u64::MAX` is "unlimited".

@@ -89,7 +89,7 @@ impl Cgroup {
         let usable =
             inner.open("cgroup.events", OFlags::RDONLY).and(inner.open("cgroup.freeze", OFlags::WRONLY));
         // "/" is no program: the process comes as far as to try, and ends.
-        let launch = Launch {
+        let mut launch = Launch {
             programs: vec![c"/".to_owned()],
             arguments: Vec::new(),
             environment: Vec::new(),
@@ -103,6 +103,7 @@ impl Cgroup {
             insist: true,
             original_limits: false,
             details: Details::default(),
+            sandbox: None,
         };
         let outcome = match launch.run() {
             Err(failure) if failure.step == Step::Exec => Ok(()),

@@ -6,8 +6,10 @@
 
 use std::ffi::{c_char, c_int, c_long, c_void};
 
+pub(crate) mod sandbox;
+
 /// No descriptor.
-pub(super) const NONE: c_int = -1;
+pub(crate) const NONE: c_int = -1;
 
 /// Where it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,11 +28,16 @@ pub(crate) enum Step {
     Rlimit,
     Nice,
     Cpus,
+    /// The path of the place before the one in [`Orders::which`]; at 0 the process's own view of the files.
+    Mounts,
     Stdio,
     Account,
+    Capabilities,
     Directory,
     /// The file for standard input.
     Stdin,
+    /// No new privileges, and the filter of system calls.
+    Filter,
     Exec,
 }
 
@@ -85,6 +92,8 @@ pub(super) struct Orders {
     pub(super) umask: c_int,
     /// The path of standard input; null for what `stdio` says.
     pub(super) stdin: *const c_char,
+    /// May be null.
+    pub(super) sandbox: *const sandbox::Orders,
     /// Which of several, if `step` says that there are several.
     pub(super) which: usize,
     pub(super) step: Step,
@@ -141,6 +150,16 @@ unsafe fn prepare_and_execute(orders: &Orders, which: &mut usize) -> (Step, c_in
         if let Err(failure) = set_details(orders, which) {
             return failure;
         }
+        let sandbox = orders.sandbox.as_ref();
+        if let Some(sandbox) = sandbox {
+            // Before the descriptors that it makes are closed with all others.
+            if let Err(errno) = sandbox::set_mounts(sandbox, which) {
+                return (Step::Mounts, errno);
+            }
+            if let Err(errno) = sandbox::bound_capabilities(sandbox) {
+                return (Step::Capabilities, errno);
+            }
+        }
         if let Err(errno) = set_stdio(orders) {
             return (Step::Stdio, errno);
         }
@@ -149,6 +168,11 @@ unsafe fn prepare_and_execute(orders: &Orders, which: &mut usize) -> (Step, c_in
         {
             return (Step::Account, errno);
         }
+        if let Some(sandbox) = sandbox
+            && let Err(errno) = sandbox::keep_capabilities(sandbox)
+        {
+            return (Step::Capabilities, errno);
+        }
         if !orders.directory.is_null() && libc::syscall(libc::SYS_chdir, orders.directory) < 0 {
             return (Step::Directory, errno());
         }
@@ -156,6 +180,11 @@ unsafe fn prepare_and_execute(orders: &Orders, which: &mut usize) -> (Step, c_in
             && let Err(errno) = set_stdin(orders.stdin)
         {
             return (Step::Stdin, errno);
+        }
+        if let Some(sandbox) = sandbox
+            && let Err(errno) = sandbox::close(sandbox)
+        {
+            return (Step::Filter, errno);
         }
         let nothing: u64 = 0;
         libc::syscall(

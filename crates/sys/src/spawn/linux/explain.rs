@@ -15,6 +15,7 @@ use crate::linux::users;
 use crate::spawn::{Request, SpawnError, SpawnErrorKind as Kind};
 
 mod format;
+mod sandbox;
 mod settings;
 
 /// The kernel takes no single argument or variable longer than this.
@@ -30,6 +31,9 @@ pub(super) fn explain(request: &Request<'_>, launch: &Launch<'_>, failure: &Fail
         Step::Account => context.account(),
         Step::Rlimit | Step::Nice | Step::Cpus | Step::Stdin => {
             (Kind::Setting, settings::explain(request, failure.step, failure.which, code, &context.who()))
+        }
+        Step::Mounts | Step::Capabilities | Step::Filter => {
+            (Kind::Setting, sandbox::explain(launch, failure.step, failure.which, code))
         }
         Step::Cgroup => (Kind::Containment, format!("the process could not be put into its cgroup: {error}")),
         Step::Unborn => (Kind::Other, "the process was killed before it began".to_owned()),

@@ -8,9 +8,10 @@ use std::ptr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::account::Account;
-use super::child::{Become, NONE, Orders, Step};
+use super::child::{self, Become, NONE, Orders, Step};
 use super::clone::{self, Stack};
 use super::details::Details;
+use super::sandbox::Sandbox;
 use super::slots::Slots;
 use crate::container::linux::Cgroup;
 
@@ -34,6 +35,7 @@ pub(crate) struct Launch<'a> {
     /// It gets the limit of open files that the keeper found, not the one the keeper has set for itself.
     pub(crate) original_limits: bool,
     pub(crate) details: Details,
+    pub(crate) sandbox: Option<Sandbox>,
 }
 
 /// How far the process came instead of running its program.
@@ -77,7 +79,7 @@ pub(crate) static ORIGINALS: OnceLock<Originals> = OnceLock::new();
 
 impl Launch<'_> {
     /// Returns the process's number when the program runs.
-    pub(crate) fn run(&self) -> Result<u32, Failure> {
+    pub(crate) fn run(&mut self) -> Result<u32, Failure> {
         // One at a time. What a thread that panicked has left is as good as new.
         let mut place = WORKPLACE.lock().unwrap_or_else(PoisonError::into_inner);
         let place = workplace(&mut place).map_err(clone_failure)?;
@@ -86,7 +88,7 @@ impl Launch<'_> {
         outcome
     }
 
-    fn run_at(&self, place: &mut Workplace) -> Result<u32, Failure> {
+    fn run_at(&mut self, place: &mut Workplace) -> Result<u32, Failure> {
         let stdio = self.put_stdio(&mut place.slots).map_err(clone_failure)?;
         let entries = self.entries.iter().map(|entry| place.slots.put(entry.as_fd()));
         let entries: Vec<RawFd> = entries.collect::<io::Result<_>>().map_err(clone_failure)?;
@@ -102,6 +104,8 @@ impl Launch<'_> {
             group_count: account.groups.len(),
             insist: account.insist,
         });
+        let filter = self.sandbox.as_ref().and_then(|sandbox| filter(&sandbox.filter));
+        let sandbox = self.sandbox.as_mut().map(|sandbox| sandbox_orders(sandbox, filter.as_ref()));
         let mut orders = Orders {
             programs: programs.as_ptr(),
             arguments: arguments.as_ptr(),
@@ -129,6 +133,7 @@ impl Launch<'_> {
             },
             umask: details.umask.and_then(|umask| i32::try_from(umask).ok()).unwrap_or(-1),
             stdin: details.stdin.as_ref().map_or(ptr::null(), |path| path.as_ptr()),
+            sandbox: sandbox.as_ref().map_or(ptr::null(), ptr::from_ref),
             which: 0,
             step: Step::Unborn,
             errno: 0,
@@ -149,6 +154,23 @@ impl Launch<'_> {
         let stderr = if same { stdout } else { slots.put(self.stderr)? };
         Ok([stdin, stdout, stderr])
     }
+}
+
+fn sandbox_orders(sandbox: &mut Sandbox, filter: Option<&libc::sock_fprog>) -> child::sandbox::Orders {
+    let capabilities = sandbox.capabilities;
+    child::sandbox::Orders {
+        mounts: (sandbox.mounts.as_mut_ptr(), sandbox.mounts.len()),
+        kept: capabilities.map_or(0, |capabilities| capabilities.kept),
+        last: capabilities.and_then(|capabilities| i32::try_from(capabilities.last).ok()).unwrap_or(-1),
+        no_new_privileges: sandbox.no_new_privileges,
+        filter: filter.map_or(ptr::null(), ptr::from_ref),
+    }
+}
+
+/// As `prctl` takes it, which only reads it; none for an empty one.
+fn filter(program: &[libc::sock_filter]) -> Option<libc::sock_fprog> {
+    let len = libc::c_ushort::try_from(program.len()).ok().filter(|len| *len > 0)?;
+    Some(libc::sock_fprog { len, filter: program.as_ptr().cast_mut() })
 }
 
 fn clone_failure(error: io::Error) -> Failure {
