@@ -7,6 +7,7 @@
 mod capture;
 mod many;
 mod restart;
+mod sampler;
 mod stack;
 mod stamps;
 mod stats;
@@ -19,11 +20,12 @@ type Measured = Result<(), String>;
 /// A measurement and its name.
 type Bench = (&'static str, fn() -> Measured);
 
-const ALL: [Bench; 4] = [
+const ALL: [Bench; 5] = [
     ("restart", restart::run),
     ("capture", capture::run),
     ("trickle", capture::trickle),
     ("many", many::run),
+    ("sampler", sampler::run),
 ];
 
 fn main() -> ExitCode {

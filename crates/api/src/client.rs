@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use crate::http::{self, Answer, Connector, Failure, Outgoing};
 use crate::types::{
-    Accepted, Action, AddService, Apply, Changes, EventsQuery, History, HistoryQuery, LogsQuery, Notify,
-    Problem, Record, Recording, RefusedConfiguration, Reloading, Revision, Rollback, Service, Signal,
+    Accepted, Action, AddService, Apply, Changes, EventsQuery, Forecasts, History, HistoryQuery, LogsQuery,
+    Notify, Problem, Record, Recording, RefusedConfiguration, Reloading, Revision, Rollback, Service, Signal,
     Signalled, Stack, StackUsage, TakeOver, Upgrade, UsageQuery, Version,
 };
 use crate::{ClientError, Events, Logs, routes};
@@ -23,6 +23,8 @@ use crate::{ClientError, Events, Logs, routes};
 /// How long a request may take that does not wait for anything. Longer than a keeper needs to notice that its
 /// daemon hangs, so that the daemon that follows can answer.
 const ANSWER_TIME: Duration = Duration::from_secs(15);
+/// How long a forecast may take, which reads the history of all services.
+const FORECAST_TIME: Duration = Duration::from_secs(60);
 /// How long a daemon that is being replaced is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -116,6 +118,14 @@ impl Client {
     /// See [`ClientError`].
     pub async fn usage(&self, query: UsageQuery) -> Result<StackUsage, ClientError> {
         self.get(routes::usage(query), ANSWER_TIME).await
+    }
+
+    /// When something will be short.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn forecast(&self) -> Result<Forecasts, ClientError> {
+        self.get(routes::FORECAST.to_owned(), FORECAST_TIME).await
     }
 
     /// What a service used in the past.

@@ -128,6 +128,8 @@ endpoints! {
     changes: Changes = Get(routes::CHANGES), types::Changes, () => types::Stack;
     /// What the services use.
     usage: Usage = Get(routes::USAGE), types::UsageQuery, () => types::StackUsage;
+    /// When memory, processors or the disk will be short.
+    forecast: Forecast = Get(routes::FORECAST), (), () => types::Forecasts;
     /// Stops every service in order, but those that are to be left running, then ends the stack.
     down: Down = Post(routes::DOWN), types::DownQuery, () => types::Accepted;
     /// Brings a stack up again, with another plan, that is down but for services that were left running.

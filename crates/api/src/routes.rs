@@ -15,6 +15,8 @@ pub const STACK: &str = "/v1/stack";
 pub const CHANGES: &str = "/v1/changes";
 /// `GET` with a [`UsageQuery`]: a [`StackUsage`](crate::types::StackUsage).
 pub const USAGE: &str = "/v1/usage";
+/// `GET`: [`Forecasts`](crate::types::Forecasts).
+pub const FORECAST: &str = "/v1/forecast";
 /// `POST` without a body, with a [`DownQuery`](crate::types::DownQuery): every service is stopped, then the stack ends.
 pub const DOWN: &str = "/v1/down";
 /// `POST` of a [`TakeOver`](crate::types::TakeOver).

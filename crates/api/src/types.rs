@@ -1,6 +1,7 @@
 //! What goes over the wire, as JSON. Times are relative (milliseconds ago, milliseconds from now), because clocks
 //! of client and daemon may differ by the time somebody reads them.
 
+use mainstay_core::leak::Growth;
 use mainstay_core::reload::ReloadPlan;
 use mainstay_core::{
     Applying, EventKind, Exit, LimitHits, NotEnforced, Plan, ProbeKind, RunId, ServiceName, ServicePlan,
@@ -185,6 +186,9 @@ pub struct Service {
     /// Limits that the run which ended last came up against.
     #[serde(default)]
     pub limit_hits: LimitHits,
+    /// What grows without end in the present run.
+    #[serde(default)]
+    pub leaks: Vec<Growth>,
 }
 
 /// What a probe saw last.
@@ -295,6 +299,38 @@ impl Default for UsageQuery {
 
 fn usage_age() -> u64 {
     10_000
+}
+
+/// When something will be short. `GET /v1/forecast`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Forecasts {
+    /// Of the machine, then of the services that have limits.
+    pub resources: Vec<ResourceForecast>,
+}
+
+/// When one thing will be short.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ResourceForecast {
+    /// Whose limit it is; none: the machine has no more.
+    pub service: Option<ServiceName>,
+    /// What it is.
+    pub what: Scarce,
+    /// How much there is: bytes, or processors.
+    pub capacity: f64,
+    /// When that will not suffice.
+    pub forecast: mainstay_core::forecast::Forecast,
+}
+
+/// What may be short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scarce {
+    /// Memory.
+    Memory,
+    /// Processors.
+    Cpu,
+    /// The disk that the logs are on.
+    Disk,
 }
 
 /// What a service used in the past. `GET /v1/services/{name}/history?since_ms=3600000`.

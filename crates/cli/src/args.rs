@@ -5,9 +5,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    api, apply, completions, config, continue_, debug, down, edit, events, explain, export, get, history,
-    install, list, logs, man, metrics, notify, pause, plan, restart, rm, rollback, run, set, signal, start,
-    status, stop, uninstall, up, upgrade, version, wait,
+    api, apply, completions, config, continue_, debug, down, edit, events, explain, export, forecast, get,
+    history, install, list, logs, man, metrics, notify, pause, plan, restart, rm, rollback, run, set, signal,
+    start, status, stop, top, uninstall, up, upgrade, version, wait,
 };
 use crate::output::style::Choice;
 
@@ -52,6 +52,7 @@ pub enum Command {
     Down(down::Down),
     #[command(visible_aliases = ["ps", "ls"])]
     Status(status::Status),
+    Top(top::Top),
     Explain(explain::Explain),
     Start(start::Start),
     Stop(stop::Stop),
@@ -66,6 +67,7 @@ pub enum Command {
     Events(events::Events),
     #[command(visible_alias = "usage")]
     Metrics(metrics::Metrics),
+    Forecast(forecast::Forecast),
     #[command(subcommand)]
     Export(export::Export),
     Run(run::Run),

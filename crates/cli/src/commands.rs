@@ -11,6 +11,7 @@ pub mod edit;
 pub mod events;
 pub mod explain;
 pub mod export;
+pub mod forecast;
 pub mod get;
 pub mod history;
 pub mod install;
@@ -30,6 +31,7 @@ pub mod signal;
 pub mod start;
 pub mod status;
 pub mod stop;
+pub mod top;
 pub mod uninstall;
 pub mod up;
 pub mod upgrade;
@@ -50,6 +52,7 @@ pub fn dispatch(command: Command, output: &mut Output) -> Outcome {
         Command::Down(args) => down::run(args, output),
         Command::Status(args) => status::run(&args, output),
         Command::Start(args) => start::run(&args, output),
+        Command::Top(args) => top::run(&args, output),
         Command::Stop(args) => stop::run(&args, output),
         Command::Restart(args) => restart::run(&args, output),
         Command::Pause(args) => pause::run(&args, output),
@@ -60,6 +63,7 @@ pub fn dispatch(command: Command, output: &mut Output) -> Outcome {
         Command::Logs(args) => logs::run(args, output),
         Command::Events(args) => events::run(args, output),
         Command::Metrics(args) => metrics::run(&args, output),
+        Command::Forecast(args) => forecast::run(&args, output),
         Command::Export(what) => export::run(&what, output),
         Command::Run(args) => run::run(args, output),
         Command::Rm(args) => rm::run(&args, output),

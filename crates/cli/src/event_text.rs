@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 use mainstay_api::types::{EventBody, EventRecord};
-use mainstay_core::leak::Change;
+use mainstay_core::leak::{Change, Growth, Resource};
 use mainstay_core::{Event, EventKind, ProbeKind, ReloadStage, StateName};
 
 use crate::output::style::{self, Paint};
@@ -29,7 +29,7 @@ pub fn words(event: &Event) -> String {
         EventKind::Hook { hook, ok: true, detail } => format!("{hook} succeeded: {detail}"),
         EventKind::Hook { hook, ok: false, detail } => format!("{hook} failed: {detail}"),
         EventKind::Waiting { reason } => format!("waits: {reason}"),
-        EventKind::Leak { change: Change::Grows(growth) } => format!("leak: {growth}"),
+        EventKind::Leak { change: Change::Grows(growth) } => format!("leak: {}", growth_text(growth)),
         EventKind::Leak { change: Change::Settled(growth) } => {
             format!("leak: {} no longer grows", growth.resource)
         }
@@ -141,6 +141,30 @@ pub fn brief(event: &Event) -> Option<String> {
     Some(words::printable(&text))
 }
 
+/// What grows, and when that comes to an end: in the reader's time zone.
+pub fn growth_text(growth: &Growth) -> String {
+    let time = |at: u64| {
+        let time =
+            i64::try_from(at).ok().and_then(|at| jiff::Timestamp::from_second(at).ok()).unwrap_or_default();
+        // Of the same day the time will do.
+        let form = if at < growth.at + 20 * 3_600 { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+        time.to_zoned(jiff::tz::TimeZone::system()).strftime(form).to_string()
+    };
+    let end = growth.reach().zip(growth.limit).map(|(reach, limit)| {
+        let limit = match growth.resource {
+            Resource::Memory => words::bytes(limit as u64),
+            _ => format!("{limit}"),
+        };
+        let latest = reach.latest.map_or_else(|| "later".to_owned(), time);
+        format!(
+            "; its limit of {limit} is reached at about {} ({} to {latest})",
+            time(reach.at),
+            time(reach.earliest)
+        )
+    });
+    format!("{growth}{}", end.unwrap_or_default())
+}
+
 /// A time from an event, in the reader's time zone: `2026-11-22 19:12:03.123`. What is no time stays as it is.
 pub fn local_time(at: &str) -> String {
     match at.parse::<jiff::Timestamp>() {
@@ -152,6 +176,18 @@ pub fn local_time(at: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_growth_says_when_its_limit_is_reached() {
+        let growth = Growth { limit: Some(512e6), ..crate::testing::growth() };
+        let text = growth_text(&growth);
+        let (head, end) =
+            text.split_once("; its limit of 512.0 MB is reached at about ").expect("it says so");
+        assert_eq!(head, growth.to_string());
+        // Two times, and the one at which it is hardly reached.
+        assert!(end.matches(':').count() == 3 && end.contains(" to "), "{end}");
+        assert_eq!(growth_text(&crate::testing::growth()), growth.to_string());
+    }
     use mainstay_core::{Exit, LimitHits, MemoryHit, NotEnforced, ProcessesHit, RunId, ServiceName};
     use std::time::Duration;
 

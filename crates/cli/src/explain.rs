@@ -6,6 +6,7 @@ use mainstay_api::types::{Service, Stack};
 use mainstay_core::explain::{Facts, Seen, Wait, short};
 use mainstay_core::{Condition, Exit, Plan, ProbeKind, StateName};
 
+use crate::event_text::growth_text;
 use crate::excerpt;
 use crate::failure::Failure;
 use crate::history;
@@ -89,7 +90,7 @@ fn complete(place: &Place, mut facts: Facts) -> Result<Facts, Failure> {
             .filter(|killed| end.ago.is_none_or(|ago| ago.abs_diff(killed.ago) < SAME))
             .map(|killed| killed.message);
     }
-    facts.leaks = story.leaks.iter().map(ToString::to_string).collect();
+    facts.leaks = story.leaks.iter().map(growth_text).collect();
     (facts.ends, facts.stop_step, facts.asked) = (story.ends, story.stop_step, story.asked);
     facts.output = excerpt::plain(place, &facts.service);
     Ok(facts)

@@ -27,6 +27,7 @@ pub fn service(name: &str, state: StateName) -> Service {
         when_mainstay_stops: mainstay_core::WhenMainstayStops::default(),
         left: false,
         not_enforced: Vec::new(),
+        leaks: Vec::new(),
         limit_hits: mainstay_core::LimitHits::default(),
     }
 }
@@ -75,6 +76,7 @@ pub fn stack(name: &str, services: Vec<Service>) -> Stack {
 /// Memory that grows.
 pub fn growth() -> mainstay_core::leak::Growth {
     mainstay_core::leak::Growth {
+        limit: None,
         resource: mainstay_core::leak::Resource::Memory,
         per_hour: 12e6,
         low: 11.2e6,

@@ -4,6 +4,7 @@ use anstyle::Style;
 use mainstay_api::types::{Configuration, Service, Stack};
 use mainstay_core::{StateName, WhenMainstayStops};
 
+use crate::event_text::growth_text;
 use crate::output::style::{self, Paint};
 use crate::output::table::{Cell, Column, Table};
 use crate::output::words;
@@ -113,6 +114,7 @@ fn headline(stack: &Stack, paint: Paint, width: Option<usize>) -> String {
 fn reasons(service: &Service) -> Vec<(String, Style)> {
     let mut reasons: Vec<(String, Style)> =
         service.not_enforced.iter().map(|limit| (limit.words(), style::UNSURE)).collect();
+    reasons.extend(service.leaks.iter().map(|growth| (growth_text(growth), style::UNSURE)));
     if is_well(service) {
         return reasons;
     }
@@ -161,6 +163,9 @@ pub fn service(stack: &str, service: &Service, log: &str, paint: Paint) -> Strin
     }
     for limit in &service.not_enforced {
         lines.push(("limits", words::printable(&limit.words())));
+    }
+    for growth in &service.leaks {
+        lines.push(("leak", growth_text(growth)));
     }
     if let Some(says) = &service.says {
         lines.push(("says", words::printable(says)));

@@ -147,10 +147,16 @@ fn the_command_shows_now_and_the_past() {
     let text = home.ok(&["metrics", "-s", "seen", "web"]);
     assert!(text.contains("memory") && text.lines().all(|line| line.chars().count() <= 80), "{text}");
     home.fails(3, &["metrics", "-s", "seen", "nobody"]);
+    // The machine is known since a moment.
+    let text = home.ok(&["forecast", "-s", "seen"]);
+    assert!(text.contains("(machine)  memory") && text.contains("known for 0 of 8 days"), "{text}");
     // A file that is damaged is moved aside, and the events say so.
     let ring = home.stack_dir("seen", "state").join("metrics").join("web.ring");
     std::fs::write(&ring, b"nonsense").expect("it is written");
-    until("it is moved aside", || ring.with_extension("ring.damaged").exists());
+    until("it is moved aside", || {
+        home.ok(&["metrics", "-s", "seen", "web"]);
+        ring.with_extension("ring.damaged").exists()
+    });
     until("it is said", || home.ok(&["events", "-s", "seen"]).contains("is damaged; it was moved to"));
 }
 

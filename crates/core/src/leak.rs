@@ -15,10 +15,10 @@
 //! the first morning of a service from a leak, unless it grows to the double and more, or its limit is near.
 //!
 //! A restart begins anew, after a warm-up; the past is kept. The state is bounded: about 1 KiB for each series.
-//! Nothing is written down: after a replacement of the daemon a service is as one that was never seen.
+//! Nothing is written down: after a replacement of the daemon a series is made anew from the samples that were kept.
 
 mod past;
-mod trend;
+pub(crate) mod trend;
 
 use std::collections::VecDeque;
 
@@ -105,6 +105,9 @@ pub struct Growth {
     pub at: u64,
     /// How much there was of it then, without what comes and goes.
     pub value: f64,
+    /// Where it has to end; none: nothing limits it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<f64>,
 }
 
 /// When a limit is reached, in seconds of the Unix epoch.
@@ -141,6 +144,11 @@ impl std::fmt::Display for Growth {
 }
 
 impl Growth {
+    /// When it reaches its limit, if it has one and goes on like this.
+    pub fn reach(&self) -> Option<Reach> {
+        self.reaches(self.limit?)
+    }
+
     /// When it reaches `limit`, if it goes on like this. None for a limit more than a hundred years away.
     pub fn reaches(&self, limit: f64) -> Option<Reach> {
         let left = (limit - self.value).max(0.0);
@@ -285,6 +293,7 @@ impl Series {
             since: self.began(&trend, at),
             at,
             value: trend.last,
+            limit: self.limit,
         };
         self.told = Some(growth);
         Some(Change::Grows(growth))
@@ -405,7 +414,8 @@ impl Series {
         }
         if let Some(trend) = rising(&points, FIVE_HOURS) {
             let Trend { rate, low, high, last, .. } = trend;
-            self.told = Some(Growth { per_hour: rate, low, high, value: last, at, ..told });
+            self.told =
+                Some(Growth { per_hour: rate, low, high, value: last, at, limit: self.limit, ..told });
         }
         None
     }

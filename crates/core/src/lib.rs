@@ -31,6 +31,7 @@ mod controls;
 mod effect;
 mod event;
 pub mod explain;
+pub mod forecast;
 mod hooks;
 mod id;
 mod input;

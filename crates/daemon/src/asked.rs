@@ -7,7 +7,7 @@ use mainstay_link::Command;
 use tokio::sync::oneshot;
 
 use crate::driver::{Driver, now};
-use crate::message::{Ask, Followed, Refused, Reply, ServiceView, StackView, Taken};
+use crate::message::{Ask, Followed, Refused, Reply, Running, ServiceView, StackView, Taken};
 use crate::plan_store::{MAX_PLAN, StoredPlan};
 
 /// So many changes of the plan may wait for the disk; the keeper holds them until then.
@@ -20,6 +20,7 @@ impl Driver {
     pub fn asked(&mut self, ask: Ask) {
         match ask {
             Ask::Stack(reply) => answer(reply, Ok(self.stack())),
+            Ask::Running(reply) => answer(reply, Ok(self.running())),
             Ask::Service(name, reply) => answer(reply, self.service(&name)),
             Ask::Request { by, request, reply } => match self.check(&request) {
                 Ok(()) => {
@@ -174,6 +175,8 @@ impl Driver {
         let known = self.limits.get(&status.name).cloned().unwrap_or_default();
         let not_enforced = if is_limited { known.not_enforced } else { Vec::new() };
         let log_dropped = self.dropped.get(status.name.as_str()).copied().unwrap_or(0);
+        let leaks = self.leaks.get(&status.name).filter(|(run, _)| status.run == Some(*run));
+        let leaks = leaks.map(|(_, leaks)| leaks.clone()).unwrap_or_default();
         let when_mainstay_stops = plan.map(|plan| plan.when_mainstay_stops).unwrap_or_default();
         ServiceView {
             status,
@@ -182,7 +185,25 @@ impl Driver {
             log_dropped,
             not_enforced,
             limit_hits: known.hits,
+            leaks,
         }
+    }
+
+    fn running(&self) -> Vec<Running> {
+        let running = self.core.processes().map(|(name, process)| Running {
+            name: name.clone(),
+            run: process.map(|(run, pid, _)| (run.0, pid)),
+            uptime: process.map(|(.., started)| now().since(started)).unwrap_or_default(),
+            limits: self
+                .core
+                .plan()
+                .services
+                .get(name)
+                .map(|plan| plan.launch.limits.clone())
+                .unwrap_or_default(),
+            log_dropped: self.dropped.get(name.as_str()).copied().unwrap_or(0),
+        });
+        running.collect()
     }
 
     fn stack(&self) -> StackView {

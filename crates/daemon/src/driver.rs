@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use mainstay_core::leak::{Change, Growth};
 use mainstay_core::{
     Effect, Frost, Input, Plan, ProbeKind, Request, RunId, ServiceName, ServicePlan, StateName, Supervisor,
     Time,
@@ -56,6 +57,8 @@ pub(crate) struct Driver {
     pub dropped: BTreeMap<String, u64>,
     /// Limits that do not hold, or were hit.
     pub limits: AllKnown,
+    /// What grows, as this daemon has seen it, and in which run.
+    pub leaks: BTreeMap<ServiceName, (RunId, Vec<Growth>)>,
     pub watched: Watched,
     /// How logs are kept.
     pub shelf: Shelf,
@@ -152,6 +155,7 @@ impl Driver {
             log_starts: BTreeMap::new(),
             dropped: BTreeMap::new(),
             limits: AllKnown::new(),
+            leaks: BTreeMap::new(),
             watched,
             shelf,
             overlay: Overlay::new(),
@@ -197,7 +201,7 @@ impl Driver {
             ToDriver::Ask(ask) => self.asked(ask),
             ToDriver::Probed(answer) => self.probed(answer),
             ToDriver::StepEnded(done) => self.step_ended(done),
-            ToDriver::Leak(run, change) => self.input(Input::Leak { run, change }),
+            ToDriver::Leak(run, change) => self.leak(run, change),
             ToDriver::Note(text) => self.events.stage_own(text),
             ToDriver::PlanWritten(count) => {
                 let out = &mut self.out;
@@ -210,6 +214,22 @@ impl Driver {
                 });
             }
         }
+    }
+
+    /// What a run uses grows, or does not any more.
+    fn leak(&mut self, run: RunId, change: Change) {
+        let Some(service) = self.core.service_of(run).cloned() else { return };
+        let (of, leaks) = self.leaks.entry(service).or_insert((run, Vec::new()));
+        if *of != run {
+            (*of, *leaks) = (run, Vec::new());
+        }
+        let (Change::Grows(growth) | Change::Settled(growth)) = change;
+        leaks.retain(|known| known.resource != growth.resource);
+        if let Change::Grows(growth) = change {
+            leaks.push(growth);
+        }
+        self.changed = true;
+        self.input(Input::Leak { run, change });
     }
 
     /// The keeper said something.
@@ -367,6 +387,7 @@ impl Driver {
             let plan = self.core.plan().services.get(&name).cloned();
             if plan.is_none() {
                 self.dropped.remove(name.as_str());
+                self.leaks.remove(&name);
                 if self.limits.remove(&name).is_some() {
                     self.limits_changed();
                 }

@@ -1,9 +1,12 @@
 //! What other threads say to the driver.
 
+use std::time::Duration;
+
 use mainstay_api::types::{Configuration, Problem, Revision};
+use mainstay_core::leak::Growth;
 use mainstay_core::reload::{ReloadPlan, ReloadSettings};
 use mainstay_core::{
-    LimitHits, NotEnforced, Plan, Refusal, RefusalKind, Request, RunId, ServiceName, ServiceStatus,
+    LimitHits, Limits, NotEnforced, Plan, Refusal, RefusalKind, Request, RunId, ServiceName, ServiceStatus,
     StopAction, WhenMainstayStops,
 };
 use mainstay_link::Whom;
@@ -36,6 +39,8 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, Refused>>;
 pub(crate) enum Ask {
     /// All services, as they are.
     Stack(Reply<StackView>),
+    /// All services, by name, for the look at what they use.
+    Running(Reply<Vec<Running>>),
     /// One service, as it is.
     Service(ServiceName, Reply<ServiceView>),
     /// Something for the core. Answered when it is as good as done: the keeper has the transaction.
@@ -95,6 +100,17 @@ pub(crate) struct StackView {
     pub services: Vec<ServiceView>,
 }
 
+/// A service, as far as a look at what it uses has to know it.
+pub(crate) struct Running {
+    pub name: ServiceName,
+    /// Its run and the run's process; none: it does not run.
+    pub run: Option<(u64, u32)>,
+    /// For how long it has run.
+    pub uptime: Duration,
+    pub limits: Limits,
+    pub log_dropped: u64,
+}
+
 /// One service at one moment.
 pub(crate) struct ServiceView {
     pub status: ServiceStatus,
@@ -105,6 +121,8 @@ pub(crate) struct ServiceView {
     pub not_enforced: Vec<NotEnforced>,
     /// Limits that the run which ended last came up against.
     pub limit_hits: LimitHits,
+    /// What grows without end in the present run.
+    pub leaks: Vec<Growth>,
 }
 
 /// Why a request is not done.

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mainstay_api::types::{History, HistoryQuery, HistoryRecord, Span, StackUsage};
-use mainstay_core::{ProbeKind, ServiceName};
+use mainstay_api::types::{Forecasts, History, HistoryQuery, HistoryRecord, Span, StackUsage};
+use mainstay_core::{Limits, ProbeKind, ServiceName};
 use mainstay_metrics::{Counters, Figure, Store};
 use mainstay_sys::mux::Sender;
 use tokio::sync::{mpsc, watch};
@@ -21,14 +21,17 @@ use crate::message::ToDriver;
 
 mod collector;
 mod events;
+mod forecast;
 mod leaks;
 mod logs;
+mod machine;
 mod page;
 mod saved;
 pub(crate) mod serve;
+mod watched;
 
 use collector::Collector;
-pub(crate) use saved::Totals;
+pub(crate) use saved::{All, Totals};
 
 /// How often it is looked. On the wall clock: at second 0, 10, 20 and so on.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(10);
@@ -76,6 +79,7 @@ pub(crate) struct Metrics {
     look: mpsc::Sender<()>,
     seen: watch::Receiver<Seen>,
     store: Arc<Mutex<Option<Store>>>,
+    log_dir: PathBuf,
 }
 
 /// What was seen, and when, on the machine's monotonic clock.
@@ -84,7 +88,7 @@ pub(crate) struct Seen {
     pub at: Option<Instant>,
     pub usage: StackUsage,
     /// What rises, by service, as it is on disk.
-    pub totals: Arc<BTreeMap<String, Totals>>,
+    pub totals: Arc<All>,
     /// How long the look took.
     pub took: Duration,
 }
@@ -110,13 +114,21 @@ impl Metrics {
         self.seen.borrow().clone()
     }
 
+    /// When something will be short. It reads files.
+    pub fn forecast(&self, limits: &[(ServiceName, Limits)]) -> Forecasts {
+        let now = unix_seconds(SystemTime::now());
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = store.as_ref().map(|store| forecast::of_all(store, &self.log_dir, limits, now));
+        found.unwrap_or_default()
+    }
+
     /// What a service used in the past. It reads files.
     pub fn history(&self, service: &ServiceName, query: HistoryQuery) -> io::Result<History> {
         let to = unix_seconds(SystemTime::now());
         let from = to.saturating_sub(query.since_ms / 1_000);
-        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         // Nothing was kept yet, or its directory can't be made; then the daemon's log says so.
-        let Some(store) = store.as_ref() else { return Ok(History::default()) };
+        let Some(store) = store.as_mut() else { return Ok(History::default()) };
         let series = store.read(service.as_str(), from, to)?;
         let records = series.records.iter().rev().take(MAX_RECORDS).rev().map(|(at, summary)| {
             let figures = Figure::ALL.iter().zip(summary).filter_map(|(figure, stretch)| {
@@ -136,12 +148,13 @@ pub(crate) fn start(stack: Stack, driver: Sender<ToDriver>) -> io::Result<Metric
     let (tell, seen) = watch::channel(Seen::default());
     let store = Arc::new(Mutex::new(None));
     let shared = Arc::clone(&store);
+    let log_dir = stack.log_dir.clone();
     let work = move || {
         mainstay_sys::own::step_back();
         Collector::new(stack, driver, tell, shared).run(asked);
     };
     std::thread::Builder::new().name("metrics".to_owned()).spawn(work)?;
-    Ok(Metrics { look, seen, store })
+    Ok(Metrics { look, seen, store, log_dir })
 }
 
 fn unix_seconds(time: SystemTime) -> u64 {
@@ -153,7 +166,7 @@ impl Metrics {
     /// One that never sees anything.
     pub fn none() -> Metrics {
         let seen = watch::channel(Seen::default()).1;
-        Metrics { look: mpsc::channel(1).0, seen, store: Arc::default() }
+        Metrics { look: mpsc::channel(1).0, seen, store: Arc::default(), log_dir: PathBuf::new() }
     }
 }
 

@@ -23,6 +23,11 @@ pub enum Counts {
 }
 
 impl Rising {
+    /// Whether this is what was seen last.
+    pub fn is_at(&self, now: f64) -> bool {
+        self.last == now
+    }
+
     /// Takes in what is seen now.
     pub fn see(&mut self, now: f64, counts: Counts) {
         if !now.is_finite() || now < 0.0 {

@@ -8,55 +8,28 @@
 //!
 //! That is [`FILE_SIZE`], 3.2 MB for the eight figures of a service, and less at first: a file system that knows holes
 //! keeps only what was written. A record's place follows from its time, so there is no head that could be lost, and
-//! writing one again does no harm. Each has its time and a checksum: one that a crash cut in two is left out. A file
+//! writing one again does no harm. Each has its time and a checksum: one that a crash cut in two is not taken. A file
 //! whose head is damaged, or many of whose records are, is moved aside, and a new one is begun.
+//!
+//! A service that does nothing costs nothing: what is as it was is not written again, and the reader fills it in,
+//! for the times that [`HEARTBEAT`] has a record of. After a pause in the looks everything is written anew.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
-use crate::point::{FIGURES, Stretch, Summary, Values, fold, moment, pack, unpack};
+use crate::point::{FIGURES, Summary, Values, fold, moment};
 
-/// One ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tier {
-    /// Seconds that a record stands for.
-    pub interval: u64,
-    /// How many records there are.
-    pub slots: u64,
-    /// Bytes of each.
-    size: u64,
-    /// Where they begin.
-    offset: u64,
-}
+mod ring;
 
-const HEAD: u64 = 64;
-const MAGIC: &[u8; 16] = b"mainstay-rings-1";
-/// A time, each figure, a checksum.
-const SIMPLE: u64 = 4 + 2 * FIGURES as u64 + 4;
-/// Mean, lowest and highest of each figure.
-const FULL: u64 = 4 + 3 * 2 * FIGURES as u64 + 4;
+use ring::Records;
+pub use ring::{FILE_SIZE, TIERS, Tier};
 
-/// The tiers, the finest first.
-pub const TIERS: [Tier; 3] = {
-    let first = Tier { interval: 10, slots: 8_640, size: SIMPLE, offset: HEAD };
-    let second =
-        Tier { interval: 60, slots: 43_200, size: FULL, offset: first.offset + first.slots * first.size };
-    let third = Tier {
-        interval: 3_600,
-        slots: 9_600,
-        size: FULL,
-        offset: second.offset + second.slots * second.size,
-    };
-    [first, second, third]
-};
+/// The daemon's own figures have a record for each look: that there was one.
+pub const HEARTBEAT: &str = "/daemon";
 
-/// The size of a service's file.
-pub const FILE_SIZE: u64 = TIERS[2].offset + TIERS[2].slots * TIERS[2].size;
-
-/// So many broken records are crashes; more are a damaged file.
-const MAX_TORN: usize = 8;
+/// What is as it was is written again after so many records, in the first two tiers.
+const FILLED: u64 = 60;
 
 /// Files of services that are gone are kept until nothing was written to them for so long.
 pub const KEEP_GONE: std::time::Duration = std::time::Duration::from_secs(400 * 86_400);
@@ -76,9 +49,26 @@ pub struct Series {
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
-    /// The minute that each service's last record is in.
-    minutes: BTreeMap<String, u64>,
+    /// The last look: a number of the first tier.
+    looked: Option<u64>,
+    last: BTreeMap<String, Last>,
 }
+
+/// What was kept last of a service. Times are numbers of the first tier.
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    codes: [u16; FIGURES],
+    written: u64,
+    changed: u64,
+    /// The look that it was there at.
+    seen: u64,
+}
+
+const NOTHING: [u16; FIGURES] = [0; FIGURES];
+/// Looks of a minute.
+const MINUTE: u64 = TIERS[1].interval / TIERS[0].interval;
+/// Minutes of an hour.
+const HOUR: u64 = TIERS[2].interval / TIERS[1].interval;
 
 impl Store {
     /// In this directory, which is made if it is not there.
@@ -87,37 +77,181 @@ impl Store {
     /// It can't be made.
     pub fn open(dir: PathBuf) -> io::Result<Store> {
         std::fs::create_dir_all(&dir)?;
-        Ok(Store { dir, minutes: BTreeMap::new() })
+        Ok(Store { dir, looked: None, last: BTreeMap::new() })
     }
 
     fn path(&self, service: &str) -> PathBuf {
-        self.dir.join(format!("{service}.ring"))
+        // Mainstay's own processes have names that no service can have.
+        self.dir.join(format!("{}.ring", service.replace('/', "@")))
     }
 
-    /// Keeps what was seen of a service at `time`, in seconds of Unix time, and sums up the minute and the hour that
-    /// ended with it. Gives what a person should know of.
+    /// Keeps what was seen at `time`, in seconds of Unix time, of all that runs, and sums up the minute and the hour
+    /// that ended with it. Gives what a person should know of.
     ///
     /// # Errors
-    /// The file can't be written. A later record is tried again.
-    pub fn put(&mut self, service: &str, time: u64, values: &Values) -> io::Result<Option<String>> {
-        let (mut file, note) = self.file(service)?;
-        TIERS[0].write(&mut file, time / TIERS[0].interval, &moment(values))?;
-        let minute = time / 60;
-        let last = self.minutes.insert(service.to_owned(), minute);
-        if last != Some(minute) {
-            // The one before this, and the one that was the last: after a pause these differ.
-            for ended in [last, minute.checked_sub(1)].into_iter().flatten() {
-                roll(&mut file, &TIERS[0], &TIERS[1], ended)?;
-            }
-            let hour = minute / 60;
-            let last = last.map(|minute| minute / 60);
-            if last != Some(hour) {
-                for ended in [last, hour.checked_sub(1)].into_iter().flatten() {
-                    roll(&mut file, &TIERS[1], &TIERS[2], ended)?;
+    /// A file can't be written. The others are, and a later look tries again.
+    pub fn put(&mut self, time: u64, seen: &[(&str, Values)]) -> io::Result<Vec<String>> {
+        let number = time / TIERS[0].interval;
+        let mut outcome = Outcome::default();
+        if self.looked.is_none() {
+            self.looked = self.last_beat(number);
+            self.begin_anew(seen);
+        } else if self.looked != number.checked_sub(1) {
+            self.begin_anew(seen);
+        }
+        for (service, values) in seen.iter().filter(|(service, _)| *service != HEARTBEAT) {
+            outcome.add(self.keep(service, number, &moment(values)));
+        }
+        let gone: Vec<String> = self
+            .last
+            .iter()
+            .filter(|(_, last)| last.codes != NOTHING && last.seen != number)
+            .map(|(service, _)| service.clone())
+            .collect();
+        for service in gone {
+            outcome.add(self.keep(&service, number, &moment(&[None; FIGURES])));
+        }
+        // Last: what has no record of its own at this time is as it was.
+        let own = seen.iter().find(|(service, _)| *service == HEARTBEAT);
+        let own = own.map_or([None; FIGURES], |(_, values)| *values);
+        outcome.add(self.write(HEARTBEAT, 0, number, &moment(&own)));
+        self.sum_up(number, &mut outcome);
+        self.looked = Some(number);
+        outcome.end()
+    }
+
+    /// After a pause, or with another daemon: nothing is taken to be as it was.
+    fn begin_anew(&mut self, seen: &[(&str, Values)]) {
+        let before = self.looked.unwrap_or(0);
+        // Those that are seen are written and summed up, and so are those that ran then and don't any more.
+        let ran = |service: &String| {
+            let from = before.saturating_sub(FILLED);
+            let (records, _) = ring::read(&self.path(service), &TIERS[0], from, before).unwrap_or_default();
+            records.last().is_some_and(|(_, summary)| ring::codes(summary) != NOTHING)
+        };
+        let files = self.files().unwrap_or_default();
+        let gone =
+            files.into_iter().filter(|file| seen.iter().all(|(service, _)| service != file)).filter(ran);
+        let names: Vec<String> = gone.chain(seen.iter().map(|(service, _)| (*service).to_owned())).collect();
+        let unknown = Last { codes: [u16::MAX; FIGURES], written: 0, changed: before, seen: before };
+        self.last = names.into_iter().map(|service| (service, unknown)).collect();
+        self.last.remove(HEARTBEAT);
+    }
+
+    /// The services that have a file.
+    fn files(&self) -> io::Result<Vec<String>> {
+        let name = |entry: std::fs::DirEntry| {
+            let name = entry.file_name();
+            Some(name.to_str()?.strip_suffix(".ring")?.replace('@', "/"))
+        };
+        Ok(std::fs::read_dir(&self.dir)?.filter_map(Result::ok).filter_map(name).collect())
+    }
+
+    /// The last look that a predecessor had in the day before.
+    fn last_beat(&self, number: u64) -> Option<u64> {
+        let from = number.saturating_sub(TIERS[0].slots);
+        let (beats, _) = ring::read(&self.path(HEARTBEAT), &TIERS[0], from, number).ok()?;
+        beats.last().map(|(number, _)| *number)
+    }
+
+    fn keep(&mut self, service: &str, number: u64, summary: &Summary) -> io::Result<Option<String>> {
+        let codes = ring::codes(summary);
+        let changed = match self.last.get_mut(service) {
+            Some(last) => {
+                last.seen = number;
+                if last.codes == codes && number < last.written + FILLED {
+                    return Ok(None);
                 }
+                if last.codes == codes { last.changed } else { number }
             }
+            None => number,
+        };
+        let note = self.write(service, 0, number, summary)?;
+        let last = Last { codes, written: number, changed, seen: number };
+        match self.last.get_mut(service) {
+            Some(known) => *known = last,
+            None => drop(self.last.insert(service.to_owned(), last)),
         }
         Ok(note)
+    }
+
+    fn write(
+        &self,
+        service: &str,
+        tier: usize,
+        number: u64,
+        summary: &Summary,
+    ) -> io::Result<Option<String>> {
+        let (mut file, note) = ring::open(&self.path(service))?;
+        TIERS[tier].write(&mut file, number, summary)?;
+        Ok(note)
+    }
+
+    /// Sums up what ended between the look before and this one, in which `number` is.
+    fn sum_up(&mut self, number: u64, outcome: &mut Outcome) {
+        let Some(before) = self.looked else { return };
+        let minute = before / MINUTE;
+        if minute == number / MINUTE {
+            return;
+        }
+        outcome.add(self.roll(HEARTBEAT, 1, minute).map(|()| None));
+        let all: Vec<(String, Last)> =
+            self.last.iter().map(|(service, last)| (service.clone(), *last)).collect();
+        for (service, last) in &all {
+            // As the minute before, which was as the one before it.
+            let is_same = last.changed + MINUTE < minute * MINUTE;
+            if !is_same || minute.is_multiple_of(FILLED) {
+                outcome.add(self.roll(service, 1, minute).map(|()| None));
+            }
+        }
+        let hour = minute / HOUR;
+        if hour == number / MINUTE / HOUR {
+            return;
+        }
+        outcome.add(self.roll(HEARTBEAT, 2, hour).map(|()| None));
+        for (service, last) in &all {
+            let is_gone = last.codes == NOTHING && last.changed < hour * HOUR * MINUTE;
+            if is_gone {
+                self.last.remove(service);
+            } else {
+                outcome.add(self.roll(service, 2, hour).map(|()| None));
+            }
+        }
+    }
+
+    /// Sums up the record `number` of a tier from those of the finer one.
+    fn roll(&self, service: &str, tier: usize, number: u64) -> io::Result<()> {
+        let ratio = TIERS[tier].interval / TIERS[tier - 1].interval;
+        let (parts, _) = self.filled(service, tier - 1, number * ratio, (number + 1) * ratio - 1)?;
+        // A minute without it is written down; hours are not filled in.
+        if parts.is_empty() && tier == 2 {
+            return Ok(());
+        }
+        let sum = fold(parts.iter().map(|(_, summary)| summary));
+        self.write(service, tier, number, &sum).map(|_| ())
+    }
+
+    /// The records of these numbers, with those that were not written because they are as the ones before.
+    fn filled(
+        &self,
+        service: &str,
+        tier: usize,
+        from: u64,
+        to: u64,
+    ) -> io::Result<(Records, Option<String>)> {
+        // Hours are all written.
+        let back = if tier < 2 { FILLED } else { 0 };
+        let path = self.path(service);
+        let (written, note) = ring::read(&path, &TIERS[tier], from.saturating_sub(back), to)?;
+        if written.is_empty() {
+            return Ok((written, note));
+        }
+        let beats = if back == 0 || service == HEARTBEAT {
+            Records::new()
+        } else {
+            ring::read(&self.path(HEARTBEAT), &TIERS[tier], from.saturating_sub(back), to)?.0
+        };
+        Ok((fill(&written, &beats, from), note))
     }
 
     /// What is kept of a service from `from` to `to`, in seconds of Unix time: from the finest tier that goes back so
@@ -125,26 +259,35 @@ impl Store {
     ///
     /// # Errors
     /// The file can't be read. One that isn't there has no records.
-    pub fn read(&self, service: &str, from: u64, to: u64) -> io::Result<Series> {
+    pub fn read(&mut self, service: &str, from: u64, to: u64) -> io::Result<Series> {
         let age = to.saturating_sub(from);
-        let tier = TIERS.iter().find(|tier| age <= tier.interval * tier.slots).unwrap_or(&TIERS[2]);
-        let mut series = Series { interval: tier.interval, records: Vec::new(), note: None };
-        let path = self.path(service);
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(series),
-            Err(error) => return Err(error),
-        };
-        let mut head = [0; HEAD as usize];
-        let whole = file.read_exact(&mut head).is_ok() && head_is_sound(&head);
-        let found =
-            if whole { tier.read(&mut file, from / tier.interval, to / tier.interval)? } else { None };
-        drop(file);
-        match found {
-            Some(records) => series.records = records,
-            None => series.note = Some(set_aside(&path)?),
+        let tier = TIERS.iter().position(|tier| age <= tier.interval * tier.slots).unwrap_or(2);
+        let interval = TIERS[tier].interval;
+        let (mut records, note) = self.filled(service, tier, from / interval, to / interval)?;
+        records.iter_mut().for_each(|(number, _)| *number *= interval);
+        if note.is_some() {
+            // What is as it was is not there any more; it is written anew.
+            self.last.remove(service);
         }
-        Ok(series)
+        Ok(Series { interval, records, note })
+    }
+
+    /// The hours that are kept of a service from `from` to `to`, in seconds of Unix time, each with its start. What
+    /// cannot be read is as not there.
+    pub fn hours(&self, service: &str, from: u64, to: u64) -> Vec<(u64, Summary)> {
+        self.summaries(service, 2, from, to)
+    }
+
+    /// The same of minutes.
+    pub fn minutes(&self, service: &str, from: u64, to: u64) -> Vec<(u64, Summary)> {
+        self.summaries(service, 1, from, to)
+    }
+
+    fn summaries(&self, service: &str, tier: usize, from: u64, to: u64) -> Vec<(u64, Summary)> {
+        let interval = TIERS[tier].interval;
+        let (mut records, _) = self.filled(service, tier, from / interval, to / interval).unwrap_or_default();
+        records.iter_mut().for_each(|(number, _)| *number *= interval);
+        records
     }
 
     /// Deletes the files of services that are not in `services` and were not written to for [`KEEP_GONE`].
@@ -152,138 +295,62 @@ impl Store {
     /// # Errors
     /// The directory can't be read.
     pub fn clean_up(&self, is_there: impl Fn(&str) -> bool) -> io::Result<()> {
-        for entry in std::fs::read_dir(&self.dir)?.filter_map(Result::ok) {
-            let name = entry.file_name();
-            let Some(service) = name.to_str().and_then(|name| name.strip_suffix(".ring")) else { continue };
-            let age =
-                entry.metadata().and_then(|found| found.modified()).ok().and_then(|at| at.elapsed().ok());
-            if !is_there(service) && age.is_some_and(|age| age > KEEP_GONE) {
-                std::fs::remove_file(entry.path())?;
+        for service in self.files()?.iter().filter(|service| !service.starts_with('/') && !is_there(service))
+        {
+            let path = self.path(service);
+            let age = std::fs::metadata(&path).and_then(|found| found.modified()).ok();
+            if age.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > KEEP_GONE) {
+                std::fs::remove_file(path)?;
             }
         }
         Ok(())
     }
+}
 
-    fn file(&self, service: &str) -> io::Result<(File, Option<String>)> {
-        let path = self.path(service);
-        let mut note = None;
-        if let Ok(mut file) = OpenOptions::new().read(true).write(true).open(&path) {
-            let mut head = [0; HEAD as usize];
-            if file.read_exact(&mut head).is_ok()
-                && head_is_sound(&head)
-                && file.metadata()?.len() == FILE_SIZE
-            {
-                return Ok((file, None));
-            }
-            drop(file);
-            note = Some(set_aside(&path)?);
+/// Each record from `from` on; between them, at the times of `beats`, the one before goes on.
+fn fill(written: &Records, beats: &Records, from: u64) -> Records {
+    let mut found = Records::new();
+    let mut beats = beats.iter().map(|(number, _)| *number).peekable();
+    for (nth, (number, summary)) in written.iter().enumerate() {
+        while beats.next_if(|beat| beat <= number).is_some() {}
+        let is_gone = summary.iter().all(Option::is_none);
+        if is_gone {
+            continue;
         }
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
-        file.set_len(FILE_SIZE)?;
-        file.write_all(&head())?;
-        Ok((file, note))
-    }
-}
-
-/// One damaged file is kept of each service, to be looked at.
-fn set_aside(path: &Path) -> io::Result<String> {
-    let aside = path.with_extension("ring.damaged");
-    std::fs::rename(path, &aside)?;
-    Ok(format!("the history {} is damaged; it was moved to {}", path.display(), aside.display()))
-}
-
-fn head() -> [u8; HEAD as usize] {
-    let mut head = [0; HEAD as usize];
-    head[..16].copy_from_slice(MAGIC);
-    let sum = crc32fast::hash(&head[..60]).to_le_bytes();
-    head[60..].copy_from_slice(&sum);
-    head
-}
-
-fn head_is_sound(found: &[u8; HEAD as usize]) -> bool {
-    *found == head()
-}
-
-/// Sums up the record number `to` of the coarser tier.
-fn roll(file: &mut File, fine: &Tier, coarse: &Tier, number: u64) -> io::Result<()> {
-    let ratio = coarse.interval / fine.interval;
-    let first = number * ratio;
-    let Some(parts) = fine.read(file, first, first + ratio - 1)? else { return Ok(()) };
-    if parts.is_empty() {
-        return Ok(());
-    }
-    coarse.write(file, number, &fold(parts.iter().map(|(_, summary)| summary)))
-}
-
-impl Tier {
-    fn write(&self, file: &mut File, number: u64, summary: &Summary) -> io::Result<()> {
-        let mut record = Vec::with_capacity(self.size as usize);
-        record.extend_from_slice(&(number as u32).to_le_bytes());
-        for part in summary {
-            record.extend_from_slice(&pack(part.map(|part| part.mean)).to_le_bytes());
-            if self.size == FULL {
-                record.extend_from_slice(&pack(part.map(|part| part.min)).to_le_bytes());
-                record.extend_from_slice(&pack(part.map(|part| part.max)).to_le_bytes());
+        if *number >= from {
+            found.push((*number, *summary));
+        }
+        let next = written.get(nth + 1).map_or(number + FILLED, |(next, _)| (number + FILLED).min(*next));
+        // A pause ends it: after that everything was written anew.
+        let mut expected = number + 1;
+        while let Some(beat) = beats.next_if(|beat| *beat < next && *beat == expected) {
+            expected += 1;
+            if beat >= from {
+                found.push((beat, *summary));
             }
         }
-        let sum = crc32fast::hash(&record);
-        record.extend_from_slice(&sum.to_le_bytes());
-        file.seek(SeekFrom::Start(self.offset + number % self.slots * self.size))?;
-        file.write_all(&record)
     }
+    found
+}
 
-    /// The records of these numbers; none if too many are broken.
-    fn read(&self, file: &mut File, from: u64, to: u64) -> io::Result<Option<Vec<(u64, Summary)>>> {
-        let from = from.max((to + 1).saturating_sub(self.slots));
-        let mut found = Vec::new();
-        let mut torn = 0;
-        let mut next = from;
-        while next <= to {
-            // As far as the ring's end, then from its beginning.
-            let slot = next % self.slots;
-            let count = (to - next + 1).min(self.slots - slot);
-            let mut bytes = vec![0; usize::try_from(count * self.size).unwrap_or(0)];
-            file.seek(SeekFrom::Start(self.offset + slot * self.size))?;
-            file.read_exact(&mut bytes)?;
-            for (nth, record) in bytes.chunks_exact(self.size as usize).enumerate() {
-                match decode(record) {
-                    // One of an earlier round is as good as none.
-                    Record::Sound(number, summary) if u64::from(number) == next + nth as u64 => {
-                        found.push((u64::from(number) * self.interval, *summary));
-                    }
-                    Record::Sound(..) | Record::Empty => {}
-                    Record::Torn => torn += 1,
-                }
-            }
-            next += count;
+/// What came of several writings: all notes, and the first failure.
+#[derive(Default)]
+struct Outcome {
+    notes: Vec<String>,
+    error: Option<io::Error>,
+}
+
+impl Outcome {
+    fn add(&mut self, one: io::Result<Option<String>>) {
+        match one {
+            Ok(note) => self.notes.extend(note),
+            Err(error) => drop(self.error.get_or_insert(error)),
         }
-        Ok((torn <= MAX_TORN).then_some(found))
     }
-}
 
-enum Record {
-    Empty,
-    Torn,
-    Sound(u32, Box<Summary>),
-}
-
-fn decode(record: &[u8]) -> Record {
-    let (body, sum) = record.split_at(record.len() - 4);
-    if record.iter().all(|byte| *byte == 0) {
-        return Record::Empty;
+    fn end(self) -> io::Result<Vec<String>> {
+        self.error.map_or(Ok(self.notes), Err)
     }
-    if crc32fast::hash(body).to_le_bytes() != sum {
-        return Record::Torn;
-    }
-    let number = u32::from_le_bytes([body[0], body[1], body[2], body[3]]);
-    let mut codes = body[4..].chunks_exact(2).map(|two| unpack(u16::from_le_bytes([two[0], two[1]])));
-    let full = record.len() as u64 == FULL;
-    let mut next = || {
-        let mean = codes.next().flatten();
-        let (min, max) = if full { (codes.next().flatten(), codes.next().flatten()) } else { (mean, mean) };
-        Some(Stretch { mean: mean?, min: min?, max: max? })
-    };
-    Record::Sound(number, Box::new(std::array::from_fn(|_| next())))
 }
 
 #[cfg(test)]

@@ -17,6 +17,11 @@ pub fn free(dir: &Path) -> io::Result<u64> {
     platform::free(dir)
 }
 
+/// Bytes of the whole disk that a directory is on, as far as this account may have them.
+pub fn total(dir: &Path) -> io::Result<u64> {
+    platform::total(dir)
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -24,6 +29,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let free = super::free(dir.path()).expect("a number");
         assert!(free > 0 && free < 1 << 60, "{free}");
+        assert!(super::total(dir.path()).expect("a number") >= free);
         assert!(super::free(&dir.path().join("none")).is_err());
     }
 }

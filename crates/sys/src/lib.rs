@@ -16,6 +16,7 @@ pub mod link;
 #[cfg(target_os = "linux")]
 mod linux;
 pub mod local;
+pub mod machine;
 pub mod memory;
 pub mod mux;
 pub mod notify;

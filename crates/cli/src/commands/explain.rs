@@ -88,7 +88,7 @@ fn down(meant: &Meant) -> Result<Vec<Explanation>, Failure> {
 }
 
 /// One explanation, in paragraphs that fit the screen.
-fn text(it: &Explanation, paint: Paint, width: Option<usize>) -> String {
+pub(super) fn text(it: &Explanation, paint: Paint, width: Option<usize>) -> String {
     let mut text = format!("{}\n", paint.apply(style::STRONG, &printable(&it.headline)));
     let room = |indent: usize| Some(width.unwrap_or(80).saturating_sub(indent));
     let say = |text: &mut String, lead: &str, words: &str| {

@@ -40,46 +40,70 @@ pub(super) struct Trend {
     pub last: f64,
 }
 
+/// The line through points, by Theil and Sen.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    /// Per unit of time.
+    pub rate: f64,
+    /// The ends of its 95 % interval.
+    pub low: f64,
+    pub high: f64,
+    /// Mann–Kendall's z, corrected: how sure it is that it rises, or falls.
+    pub z: f64,
+    /// How far each point lies above the line through the origin, sorted; the middle is the line's own offset.
+    pub offsets: Vec<f64>,
+}
+
+impl Line {
+    /// Through at least two points, in order of time.
+    #[expect(clippy::cast_precision_loss, reason = "there are a few dozen points")]
+    pub(crate) fn through(points: &[(f64, f64)]) -> Option<Line> {
+        let n = points.len();
+        if n < 2 {
+            return None;
+        }
+        let mut slopes = Vec::with_capacity(n * (n - 1) / 2);
+        let mut kendall = 0_i64;
+        for (place, &(x, y)) in points.iter().enumerate() {
+            for &(later, value) in &points[place + 1..] {
+                let slope = (value - y) / (later - x);
+                kendall += i64::from(slope > 0.0) - i64::from(slope < 0.0);
+                slopes.push(slope);
+            }
+        }
+        slopes.sort_unstable_by(f64::total_cmp);
+        let rate = middle(&slopes);
+        let mut offsets: Vec<f64> = points.iter().map(|&(x, y)| y - rate * x).collect();
+        let deviation = (variance(points) * inflation(&offsets)).sqrt();
+        offsets.sort_unstable_by(f64::total_cmp);
+        // Sen's interval: the slopes whose ranks lie within 1.96 deviations of Kendall's statistic.
+        let (low, high) = (ranked(&slopes, -1.96 * deviation), ranked(&slopes, 1.96 * deviation));
+        let z = (kendall - kendall.signum()) as f64 / deviation;
+        Some(Line { rate, low, high, z, offsets })
+    }
+
+    /// The line itself at a time.
+    pub(crate) fn at(&self, x: f64) -> f64 {
+        middle(&self.offsets) + self.rate * x
+    }
+}
+
 /// The trend of points `(hours, value)` in order of time; none if they do not rise as demanded.
 pub(super) fn rising(points: &[(f64, f64)], demand: Demand) -> Option<Trend> {
     let n = points.len();
     if n < demand.points.max(PIECES) || !is_spread(points, demand) {
         return None;
     }
-    let mut slopes = Vec::with_capacity(n * (n - 1) / 2);
-    let mut kendall = 0_i64;
-    for (place, &(x, y)) in points.iter().enumerate() {
-        for &(later, value) in &points[place + 1..] {
-            let slope = (value - y) / (later - x);
-            kendall += i64::from(slope > 0.0) - i64::from(slope < 0.0);
-            slopes.push(slope);
-        }
-    }
-    slopes.sort_unstable_by(f64::total_cmp);
-    let rate = middle(&slopes);
-    if kendall <= 1 || rate <= 0.0 {
+    let line = Line::through(points)?;
+    if line.rate <= 0.0 || line.z < demand.z.max(f64::MIN_POSITIVE) || line.low < demand.sure * line.rate {
         return None;
     }
-    let mut offsets: Vec<f64> = points.iter().map(|&(x, y)| y - rate * x).collect();
-    let inflation = inflation(&offsets);
-    offsets.sort_unstable_by(f64::total_cmp);
-    let offset = middle(&offsets);
-    let deviation = (variance(points) * inflation).sqrt();
-    #[expect(clippy::cast_precision_loss, reason = "there are a few dozen points")]
-    let z = (kendall - 1) as f64 / deviation;
-    if z < demand.z {
-        return None;
-    }
-    // Sen's interval: the slopes whose ranks lie within 1.96 deviations of Kendall's statistic.
-    let (low, high) = (ranked(&slopes, -1.96 * deviation), ranked(&slopes, 1.96 * deviation));
-    let (first, last) = (offset + rate * points[0].0, offset + rate * points[n - 1].0);
-    if low < demand.sure * rate {
-        return None;
-    }
-    Some(Trend { rate, low: low.max(0.0), high, rise: last - first, first, last })
+    let (first, last) = (line.at(points[0].0), line.at(points[n - 1].0));
+    Some(Trend { rate: line.rate, low: line.low.max(0.0), high: line.high, rise: last - first, first, last })
 }
 
-fn middle(sorted: &[f64]) -> f64 {
+/// The middle one, or the mean of both. Not of none.
+pub(crate) fn middle(sorted: &[f64]) -> f64 {
     let half = sorted.len() / 2;
     if sorted.len() % 2 == 1 { sorted[half] } else { (sorted[half - 1] + sorted[half]) / 2.0 }
 }

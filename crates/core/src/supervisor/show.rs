@@ -2,7 +2,7 @@
 
 use super::{Node, Supervisor};
 use crate::service::Phase;
-use crate::{Frost, Over, ServiceName, ServiceStatus, StartMode, StateName};
+use crate::{Frost, Over, RunId, ServiceName, ServiceStatus, StartMode, StateName, Time};
 
 /// The most lines that say what a service waits for.
 const LINES: usize = 20;
@@ -22,6 +22,16 @@ impl Supervisor {
     /// A service's state, for those who need no more: cheaper than its status.
     pub fn state(&self, name: &str) -> Option<StateName> {
         self.nodes.get(name).map(|node| node.service.state())
+    }
+
+    /// All services by name, each with its run, the run's process, and when it was started, if it has them: cheaper
+    /// than their status.
+    pub fn processes(&self) -> impl Iterator<Item = (&ServiceName, Option<(RunId, u32, Time)>)> {
+        self.nodes.iter().map(|(name, node)| {
+            let phase = &node.service.phase;
+            let run = || Some((phase.run_id()?, phase.run()?.pid?, phase.run()?.started));
+            (name, run())
+        })
     }
 
     /// Whether each service that starts with the stack has come up, or has ended at least once: nothing is still on its

@@ -50,6 +50,7 @@ pub(super) fn router(context: Arc<Context>) -> Router {
         stack: serve(stack),
         changes: serve(changes),
         usage: serve(usage),
+        forecast: serve(forecast),
         down: serve(down),
         take_over: serve(take_over),
         add: serve(add),
@@ -162,6 +163,16 @@ async fn history(
             Ok(Json(history))
         }
         Ok(Err(error)) => Err(Refused::new(500, format!("the history can't be read: {error}"))),
+        Err(_) => Err(Refused::new(503, "the daemon is ending")),
+    }
+}
+
+async fn forecast(State(context): Shared) -> Answer<op::Forecast> {
+    let running = context.ask(Ask::Running).await?;
+    let limits = running.into_iter().map(|service| (service.name, service.limits)).collect::<Vec<_>>();
+    let metrics = context.metrics.clone();
+    match tokio::task::spawn_blocking(move || metrics.forecast(&limits)).await {
+        Ok(forecasts) => Ok(Json(forecasts)),
         Err(_) => Err(Refused::new(503, "the daemon is ending")),
     }
 }

@@ -12,8 +12,15 @@ fn millis(from: Time, to: Time) -> u64 {
 
 /// One service.
 pub(super) fn service(view: ServiceView, now: Time) -> Service {
-    let ServiceView { status, description, when_mainstay_stops, log_dropped, not_enforced, limit_hits } =
-        view;
+    let ServiceView {
+        status,
+        description,
+        when_mainstay_stops,
+        log_dropped,
+        not_enforced,
+        limit_hits,
+        leaks,
+    } = view;
     Service {
         name: status.name,
         description,
@@ -50,6 +57,7 @@ pub(super) fn service(view: ServiceView, now: Time) -> Service {
         when_mainstay_stops,
         left: status.left,
         limit_hits,
+        leaks,
     }
 }
 

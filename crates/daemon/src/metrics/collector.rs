@@ -6,21 +6,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mainstay_api::types::{ServiceUsage, StackUsage, Usage};
-use mainstay_metrics::{Counts, Store};
+use mainstay_core::{RunId, ServiceName};
+use mainstay_metrics::{Counts, Store, Values};
 use mainstay_sys::mux::Sender;
-use mainstay_sys::usage::{Sampler, Tree};
+use mainstay_sys::usage::{Sampler, Tree, Usage as Found};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::warn;
 
 use super::events::Tail;
-use super::leaks::Leaks;
+use super::leaks::{Leaks, Looked};
 use super::logs::Logs;
+use super::machine::Machine;
 use super::saved::Saved;
+use super::watched::Watched;
 use super::{INTERVAL, ProbeTally, Seen, Stack, stack_id, unix_seconds};
-use crate::message::{Ask, StackView, ToDriver};
+use crate::message::{Ask, Running, ToDriver};
 
 /// Mainstay's own processes among the services, whose names have no such character.
 pub(super) const OWN: [&str; 2] = ["/keeper", "/daemon"];
+/// The file of what rises.
+const TOTALS: &str = "totals.jsonl";
 /// How often files of services that are gone are looked for.
 const TIDY: Duration = Duration::from_secs(86_400);
 /// So many events of services that are not there are counted for them, as for those that are being removed.
@@ -36,6 +41,11 @@ pub(super) struct Collector {
     events: Tail,
     logs: Logs,
     saved: Saved,
+    machine: Machine,
+    /// The services of the last look.
+    names: Vec<ServiceName>,
+    /// By name, with Mainstay's own processes.
+    watched: BTreeMap<String, Watched>,
     dir: PathBuf,
     store: Arc<Mutex<Option<Store>>>,
     tidied: Option<Instant>,
@@ -52,7 +62,9 @@ impl Collector {
     ) -> Collector {
         let id = stack_id(&stack.state_dir);
         let dir = stack.state_dir.join("metrics");
-        let (saved, note) = Saved::read(&dir.join("totals.json"));
+        // If it can't be made now, it is tried again with each look.
+        *store.lock().unwrap_or_else(PoisonError::into_inner) = Store::open(dir.clone()).ok();
+        let (saved, note) = Saved::read(&dir.join(TOTALS));
         if let Some(note) = note {
             driver.send(ToDriver::Note(note));
         }
@@ -64,8 +76,11 @@ impl Collector {
             leaks: Leaks::default(),
             probes: stack.probes,
             events: Tail::new(stack.state_dir, stack.live.subscribe(), saved.seq),
-            logs: Logs::new(stack.log_dir),
+            logs: Logs::new(stack.log_dir.clone()),
             saved,
+            machine: Machine::new(stack.log_dir),
+            names: Vec::new(),
+            watched: BTreeMap::new(),
             dir,
             store,
             tidied: None,
@@ -84,138 +99,169 @@ impl Collector {
                 }
             });
             // A driver that does not answer has more important things to do.
-            let Some(view) = self.ask() else { continue };
+            let Some(running) = self.ask() else { continue };
             let begin = Instant::now();
-            let usage = self.look(&view, due.then(SystemTime::now));
+            let usage = self.look(&running, due.then(SystemTime::now));
             let written = self.write();
             self.say(written, "the counters of what services use");
-            let totals = Arc::new(self.saved.totals.clone());
+            let totals = self.saved.all();
             self.tell.send_replace(Seen { at: Some(begin), usage, totals, took: begin.elapsed() });
         }
     }
 
-    fn ask(&self) -> Option<StackView> {
+    fn ask(&self) -> Option<Vec<Running>> {
         let (reply, answer) = oneshot::channel();
-        if !self.driver.send(ToDriver::Ask(Ask::Stack(reply))) {
+        if !self.driver.send(ToDriver::Ask(Ask::Running(reply))) {
             return None;
         }
         answer.blocking_recv().ok()?.ok()
     }
 
     /// Looks at everything; what it finds at a time of the clock goes into the history.
-    fn look(&mut self, view: &StackView, clock: Option<SystemTime>) -> StackUsage {
-        let running: Vec<_> = view
-            .services
+    fn look(&mut self, services: &[Running], clock: Option<SystemTime>) -> StackUsage {
+        let trees: Vec<Tree<'_>> = services
             .iter()
-            .filter_map(|service| Some((&service.status.name, service.status.pid?, service.status.run?.0)))
+            .filter_map(|service| Some(Tree { name: service.name.as_str(), main: service.run?.1 }))
             .collect();
-        let trees: Vec<Tree<'_>> =
-            running.iter().map(|(name, main, _)| Tree { name: name.as_str(), main: *main }).collect();
-        let sample = self.sampler.sample(&trees, &[self.keeper, std::process::id()]);
+        let own = [self.keeper, std::process::id()];
+        let sample = self.sampler.sample(&trees, &own);
         let now = Instant::now();
-        self.count(view);
-        let mut found: BTreeMap<&str, Usage> = BTreeMap::new();
-        let mut history = Vec::new();
-        for ((name, main, run), usage) in running.iter().zip(&sample.trees) {
-            if let Some(usage) = usage {
-                let totals = self.saved.totals.entry(name.to_string()).or_default();
-                let used = totals.see(usage, (*run, *main), now);
+        self.forget(services);
+        self.count(services);
+        let mut found = sample.trees.into_iter();
+        let mut seen = Vec::with_capacity(services.len());
+        let mut history = Vec::with_capacity(services.len());
+        for service in services {
+            let usage = service.run.and_then(|run| Some((run, found.next().flatten()?)));
+            let used = self.see(service.name.as_str(), usage, now);
+            if let (Some(used), Some((run, _))) = (&used, usage) {
+                self.watch_for_leaks(service, RunId(run.0), used);
                 if clock.is_some() {
-                    history.push((name.as_str(), totals.values(usage, now)));
+                    history.push((service.name.as_str(), self.values(service.name.as_str(), now)));
                 }
-                let run = mainstay_core::RunId(*run);
-                for change in self.leaks.see(name.as_str(), run, &used, SystemTime::now()) {
-                    // It is told again in the next life of the driver, if it goes on.
-                    let _ = self.driver.send(ToDriver::Leak(run, change));
-                }
-                found.insert(name.as_str(), used);
+            }
+            seen.push(ServiceUsage { name: service.name.clone(), usage: used });
+        }
+        let mut used = [None, None];
+        for (nth, name) in OWN.into_iter().enumerate() {
+            used[nth] = self.see(name, sample.processes[nth].map(|usage| ((0, own[nth]), usage)), now);
+            if clock.is_some() && used[nth].is_some() {
+                history.push((name, self.values(name, now)));
             }
         }
-        let names: BTreeSet<&str> =
-            view.services.iter().map(|service| service.status.name.as_str()).collect();
-        self.leaks.retain(|name| names.contains(name));
+        if clock.is_some() {
+            history.extend(self.machine.look(now));
+        }
         if let Some(clock) = clock {
-            let kept = self.keep(view, unix_seconds(clock), &history);
+            let kept = self.keep(services, unix_seconds(clock), &history);
             self.say(kept, "the history of what services use");
         }
-        let pids = [self.keeper, std::process::id()];
-        let mut own = OWN.into_iter().zip(pids).zip(&sample.processes).map(|((name, pid), usage)| {
-            let totals = self.saved.totals.entry(name.to_owned()).or_default();
-            Some(totals.see(usage.as_ref()?, (0, pid), now))
-        });
-        let (keeper, daemon) = (own.next().flatten(), own.next().flatten());
-        let services = view.services.iter().map(|service| ServiceUsage {
-            name: service.status.name.clone(),
-            usage: found.remove(service.status.name.as_str()),
-        });
-        StackUsage { age_ms: 0, keeper, daemon, services: services.collect() }
+        let [keeper, daemon] = used;
+        StackUsage { age_ms: 0, keeper, daemon, services: seen }
+    }
+
+    fn watch_for_leaks(&mut self, service: &Running, run: RunId, usage: &Usage) {
+        let at = unix_seconds(SystemTime::now());
+        let Running { name, uptime, limits, .. } = service;
+        let it = Looked { name: name.as_str(), run, uptime: *uptime, limits, usage, at };
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        for change in self.leaks.see(&it, store.as_ref()) {
+            self.driver.send(ToDriver::Leak(run, change));
+        }
+    }
+
+    /// Takes in what was found of a service; what it uses, if it runs.
+    fn see(&mut self, name: &str, found: Option<((u64, u32), Found)>, now: Instant) -> Option<Usage> {
+        let watched = match self.watched.get_mut(name) {
+            Some(watched) => watched,
+            None => self.watched.entry(name.to_owned()).or_default(),
+        };
+        let is_new = watched.is_new(found);
+        let (run, usage) = found?;
+        if is_new {
+            self.saved.change(name).see(&usage, run);
+        }
+        Some(watched.usage(self.saved.get(name)?, now))
+    }
+
+    fn values(&mut self, name: &str, now: Instant) -> Values {
+        match (self.watched.get_mut(name), self.saved.get(name)) {
+            (Some(watched), Some(totals)) => watched.values(totals, now),
+            _ => Values::default(),
+        }
+    }
+
+    /// What is there no more.
+    fn forget(&mut self, services: &[Running]) {
+        if self.names.iter().eq(services.iter().map(|service| &service.name)) {
+            return;
+        }
+        self.names = services.iter().map(|service| service.name.clone()).collect();
+        let is_there = |name: &str| {
+            OWN.contains(&name)
+                || services.binary_search_by(|service| service.name.as_str().cmp(name)).is_ok()
+        };
+        self.leaks.retain(is_there);
+        self.saved.retain(is_there);
+        self.watched.retain(|name, _| is_there(name));
     }
 
     /// Counts events, answers of probes, and bytes of logs.
-    fn count(&mut self, view: &StackView) {
-        let names: BTreeSet<&str> =
-            view.services.iter().map(|service| service.status.name.as_str()).collect();
-        let totals = &mut self.saved.totals;
-        totals.retain(|name, _| name.starts_with('/') || names.contains(name.as_str()));
-        let most = names.len() + MAX_GONE;
+    fn count(&mut self, services: &[Running]) {
+        let most = services.len() + MAX_GONE;
+        let saved = &mut self.saved;
         self.events.take(|event| {
             if let Some(name) = &event.service
-                && (totals.contains_key(name.as_str()) || totals.len() < most)
+                && (saved.get(name.as_str()).is_some() || saved.len() < most)
             {
-                totals.entry(name.to_string()).or_default().counters.event(&event.kind);
+                saved.change(name.as_str()).counters.event(&event.kind);
             }
         });
-        self.saved.seq = self.events.last();
+        saved.seq = self.events.last();
         for (name, counted) in self.probes.take() {
-            totals.entry(name.to_string()).or_default().counters.add_probes(counted);
+            saved.change(name.as_str()).counters.add_probes(counted);
         }
         self.logs.look();
-        for service in &view.services {
-            let name = service.status.name.as_str();
-            if !totals.contains_key(name) {
-                totals.insert(name.to_owned(), Default::default());
+        for service in services {
+            let name = service.name.as_str();
+            let totals = saved.get(name);
+            let dropped = service.log_dropped as f64;
+            if totals.is_none_or(|totals| !totals.dropped.is_at(dropped)) {
+                saved.change(name).dropped.see(dropped, Counts::All);
             }
-            if let Some(totals) = totals.get_mut(name) {
-                self.logs.see(name, &mut totals.log);
-                totals.dropped.see(service.log_dropped as f64, Counts::All);
+            if self.watched.get_mut(name).is_none_or(Watched::may_have_said) {
+                let mut bytes = saved.get(name).map(|totals| totals.log).unwrap_or_default();
+                let before = bytes;
+                self.logs.see(name, &mut bytes);
+                if bytes != before {
+                    saved.change(name).log = bytes;
+                }
             }
         }
     }
 
-    fn keep(
-        &mut self,
-        view: &StackView,
-        time: u64,
-        history: &[(&str, mainstay_metrics::Values)],
-    ) -> std::io::Result<()> {
+    fn keep(&mut self, services: &[Running], time: u64, history: &[(&str, Values)]) -> std::io::Result<()> {
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         let store = match store.as_mut() {
             Some(store) => store,
             None => store.insert(Store::open(self.dir.clone())?),
         };
-        let mut outcome = Ok(());
-        for (name, values) in history {
-            match store.put(name, time, values) {
-                Ok(None) => {}
-                Ok(Some(note)) => {
-                    warn!("{note}");
-                    self.driver.send(ToDriver::Note(note));
-                }
-                Err(error) => outcome = Err(error),
-            }
-        }
+        let notes = store.put(time, history);
         if self.tidied.is_none_or(|at| at.elapsed() > TIDY) {
             self.tidied = Some(Instant::now());
-            let names: BTreeSet<&str> =
-                view.services.iter().map(|service| service.status.name.as_str()).collect();
+            let names: BTreeSet<&str> = services.iter().map(|service| service.name.as_str()).collect();
             store.clean_up(|name| names.contains(name))?;
         }
-        outcome
+        for note in notes? {
+            warn!("{note}");
+            self.driver.send(ToDriver::Note(note));
+        }
+        Ok(())
     }
 
-    fn write(&self) -> std::io::Result<()> {
+    fn write(&mut self) -> std::io::Result<()> {
         std::fs::create_dir_all(&self.dir)?;
-        self.saved.write(&self.dir.join("totals.json"))
+        self.saved.write(&self.dir.join(TOTALS))
     }
 
     fn say(&mut self, outcome: std::io::Result<()>, what: &str) {

@@ -22,7 +22,7 @@ pub(super) fn page(facts: &Facts, view: &StackView, seen: &Seen, waiting: usize,
     for service in &view.services {
         let name = service.status.name.as_str();
         state(&mut page, name, service, &began);
-        counters(&mut page, name, seen.totals.get(name).unwrap_or(&nothing));
+        counters(&mut page, name, seen.totals.get(name).map_or(&nothing, |totals| totals));
     }
     for service in &seen.usage.services {
         if let Some(found) = &service.usage {

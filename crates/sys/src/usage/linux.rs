@@ -1,65 +1,101 @@
 //! From `/proc`, and from the cgroups where there are some.
+//!
+//! A process that has not run since the last look uses what it used then, and has started nothing: its processor
+//! clock, one cheap call, tells. Files are read of those only that have run, and of each tree at every
+//! [`ROUND`]th look, because the kernel takes memory also from those that sleep.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Sample, Tree, Usage};
 use crate::container::Kind;
-use crate::container::linux::usage::{container_of, members, place_of};
-use crate::linux::proc;
-use crate::spawn::MARKER_VARIABLE;
+use crate::container::linux::usage::{members, place_of};
 
+mod machine;
+mod member;
 mod read;
 
-use read::{Figures, Proc};
+use machine::{Machine, Owners, Reason};
+use member::Member;
+use read::Proc;
+
+/// After so many looks the files of every process were read again: in ten minutes, with a look every 10 s.
+const ROUND: usize = 60;
 
 #[derive(Debug)]
 pub(super) struct Sampler {
-    stack: String,
-    keeper: u32,
     /// Whether there are cgroups.
     cgroups: bool,
     /// The directory of the containers' cgroups, once one was found.
     base: Option<PathBuf>,
     proc: Proc,
-    /// The container of orphans that were looked at, by number and start; none: of no container.
-    orphans: BTreeMap<(u32, u64), Option<Arc<str>>>,
-    /// The container of each process that was seen in a tree: it goes on belonging to it.
-    known: BTreeMap<(u32, u64), Arc<str>>,
+    machine: Machine,
+    /// What was found of each tree, by name.
+    found: BTreeMap<String, Found>,
+    looks: usize,
+}
+
+/// What was found of a tree.
+#[derive(Debug)]
+struct Found {
+    main: u32,
+    cgroup: bool,
+    members: Vec<Member>,
+    usage: Usage,
+    /// The look that it was last asked for in.
+    look: usize,
 }
 
 impl Sampler {
     pub(super) fn new(stack: &str, keeper: u32, kind: &str) -> Sampler {
         Sampler {
-            stack: stack.to_owned(),
-            keeper,
             cgroups: kind == Kind::Cgroup.as_str(),
             base: None,
             proc: Proc::new(),
-            orphans: BTreeMap::new(),
-            known: BTreeMap::new(),
+            machine: Machine::new(stack, keeper),
+            found: BTreeMap::new(),
+            looks: 0,
         }
     }
 
     pub(super) fn sample(&mut self, trees: &[Tree<'_>], processes: &[u32]) -> Sample {
+        self.looks += 1;
         let mut found: Vec<Option<Usage>> = vec![None; trees.len()];
-        let mut rest = Vec::new();
+        // Those without a cgroup, and those among them that have run.
+        let (mut bare, mut moved) = (Vec::new(), Vec::new());
         for (nth, tree) in trees.iter().enumerate() {
+            let is_due = (nth + self.looks).is_multiple_of(ROUND);
+            let before = self.found.get_mut(tree.name).filter(|before| before.main == tree.main);
+            if let Some(before) = before
+                && !is_due
+                && before.members.iter().all(Member::is_still)
+            {
+                before.look = self.looks;
+                found[nth] = Some(before.usage);
+                if !before.cgroup {
+                    bare.push(nth);
+                }
+                continue;
+            }
             match self.cgroup(tree) {
-                Some(dir) => found[nth] = self.of_cgroup(&dir),
-                None => rest.push(nth),
+                Some(dir) => found[nth] = self.of_cgroup(tree, &dir, is_due),
+                None => {
+                    bare.push(nth);
+                    moved.push((nth, is_due));
+                }
             }
         }
-        if !rest.is_empty() {
-            self.walk(trees, &rest, &mut found);
+        if !moved.is_empty() {
+            self.of_bare(trees, &bare, &moved, &mut found);
         }
+        let looks = self.looks;
+        self.found.retain(|_, found| found.look == looks);
         let processes = processes
             .iter()
             .map(|pid| {
                 let figures = self.proc.figures(*pid).filter(|figures| !figures.is_dead())?;
-                Some(self.proc.usage(*pid, &figures))
+                Some(self.proc.usage(*pid, &figures, None))
             })
             .collect();
         Sample { trees: found, processes }
@@ -81,109 +117,96 @@ impl Sampler {
         Some(dir)
     }
 
-    fn of_cgroup(&self, dir: &Path) -> Option<Usage> {
-        let mut sum = Usage::default();
+    fn of_cgroup(&mut self, tree: &Tree<'_>, dir: &Path, is_due: bool) -> Option<Usage> {
+        let mut before = self.take(tree);
+        let mut found = Vec::new();
         for pid in members(dir) {
-            if let Some(figures) = self.proc.figures(pid).filter(|figures| !figures.is_dead()) {
-                sum.add(&self.proc.usage(pid, &figures));
-            }
-        }
-        if sum.processes == 0 {
-            return None;
+            let known = before.iter().position(|member| member.pid == pid).map(|nth| before.swap_remove(nth));
+            found.extend(self.look_again(pid, known, is_due));
         }
         // With that of the processes that are gone.
-        if let Some(cpu) = self.proc.cpu_of_cgroup(dir) {
-            (sum.cpu, sum.cpu_of_all) = (cpu, true);
-        }
-        Some(sum)
+        let cpu = self.proc.cpu_of_cgroup(dir);
+        self.keep(tree, found, cpu, true)
     }
 
-    /// One look at all processes, for all trees that have no cgroup.
-    fn walk(&mut self, trees: &[Tree<'_>], wanted: &[usize], found: &mut [Option<Usage>]) {
-        let Ok(pids) = proc::all() else { return };
-        let all: BTreeMap<u32, Figures> = pids
-            .into_iter()
-            .filter_map(|pid| Some((pid, self.proc.figures(pid).filter(|figures| !figures.is_dead())?)))
-            .collect();
-        let mut owners = Owners {
-            by_name: wanted.iter().map(|nth| (trees[*nth].name, *nth)).collect(),
-            by_main: wanted.iter().map(|nth| (trees[*nth].main, *nth)).collect(),
-            seen: BTreeMap::new(),
+    /// One look for all trees that have no cgroup: at those of `moved`, and at the processes that are new.
+    fn of_bare(
+        &mut self,
+        trees: &[Tree<'_>],
+        bare: &[usize],
+        moved: &[(usize, bool)],
+        found: &mut [Option<Usage>],
+    ) {
+        if self.looks.is_multiple_of(ROUND) {
+            self.machine.forget();
+        }
+        let mut owners = Owners::new(trees, bare);
+        let mut new: BTreeMap<usize, Vec<Member>> = BTreeMap::new();
+        let is_known = |(nth, _): &(usize, bool)| {
+            self.found.get(trees[*nth].name).is_some_and(|found| found.main == trees[*nth].main)
         };
-        self.orphans.retain(|(pid, start), _| all.get(pid).is_some_and(|found| found.start == *start));
-        self.known.retain(|(pid, start), _| all.get(pid).is_some_and(|found| found.start == *start));
-        for (pid, figures) in &all {
-            let Some(nth) = self.owner(*pid, &all, &mut owners) else { continue };
-            self.known.entry((*pid, figures.start)).or_insert_with(|| trees[nth].name.into());
-            let usage = self.proc.usage(*pid, figures);
-            found[nth].get_or_insert_default().add(&usage);
+        let reason = if moved.iter().all(is_known) { Reason::TreeHasRun } else { Reason::NewTree };
+        for (nth, pid, figures) in self.machine.newcomers(&self.proc, &mut owners, reason) {
+            self.machine.belongs(pid, figures.start, trees[nth].name);
+            new.entry(nth).or_default().push(Member::look(&self.proc, pid, &figures));
+        }
+        for (nth, is_due) in moved {
+            let mut members = new.remove(nth).unwrap_or_default();
+            for member in self.take(&trees[*nth]) {
+                if members.iter().all(|new| new.pid != member.pid) {
+                    members.extend(self.look_again(member.pid, Some(member), *is_due));
+                }
+            }
+            found[*nth] = self.keep(&trees[*nth], members, None, false);
+        }
+        // A child of somebody who has not run since: it was made while the tree was looked at.
+        for (nth, new) in new {
+            let mut members = self.take(&trees[nth]);
+            members.retain(|member| new.iter().all(|new| new.pid != member.pid));
+            members.extend(new);
+            found[nth] = self.keep(&trees[nth], members, None, false);
         }
     }
 
-    /// Whose a process is: it is in the session of a main process, descends from one, was seen in a tree before, or
-    /// is an orphan that carries a tree's marker.
-    fn owner(&mut self, pid: u32, all: &BTreeMap<u32, Figures>, owners: &mut Owners<'_>) -> Option<usize> {
-        // From the process upwards until one is known; there are fewer processes than steps, unless numbers turn in a
-        // circle because they were given anew meanwhile.
-        let mut way = Vec::new();
-        let mut at = pid;
-        let owner = loop {
-            if let Some(owner) = owners.seen.get(&at) {
-                break *owner;
-            }
-            let Some(figures) = all.get(&at) else { break None };
-            way.push(at);
-            if let Some(owner) = self.own_mark(at, figures, all, owners) {
-                break Some(owner);
-            }
-            if figures.parent <= 1 || figures.parent == self.keeper || way.len() > all.len() {
-                break self.marked(at, figures).and_then(|name| owners.by_name.get(&*name).copied());
-            }
-            at = figures.parent;
+    /// A process that may have been looked at before; none: it is gone.
+    fn look_again(&self, pid: u32, known: Option<Member>, is_due: bool) -> Option<Member> {
+        let known = match known {
+            Some(known) if !is_due && known.is_still() => return Some(known),
+            known => known,
         };
-        owners.seen.extend(way.into_iter().map(|pid| (pid, owner)));
-        owner
+        let figures = self.proc.figures(pid).filter(|figures| !figures.is_dead())?;
+        if known.is_some_and(|known| known.start != figures.start) {
+            return None;
+        }
+        Some(Member::look(&self.proc, pid, &figures))
     }
 
-    fn own_mark(
-        &self,
-        pid: u32,
-        figures: &Figures,
-        all: &BTreeMap<u32, Figures>,
-        owners: &Owners<'_>,
-    ) -> Option<usize> {
-        if let Some(nth) = owners.by_main.get(&pid) {
-            return Some(*nth);
-        }
-        if let Some(name) = self.known.get(&(pid, figures.start)) {
-            return owners.by_name.get(&**name).copied();
-        }
-        let nth = owners.by_main.get(&figures.session)?;
-        // The session's leader may be gone; a younger process of its number is not it.
-        all.get(&figures.session).is_none_or(|main| main.start <= figures.start).then_some(*nth)
+    /// What was found of a tree before.
+    fn take(&mut self, tree: &Tree<'_>) -> Vec<Member> {
+        let before = self.found.remove(tree.name).filter(|before| before.main == tree.main);
+        before.map(|before| before.members).unwrap_or_default()
     }
 
-    /// The container in an orphan's marker. Each is looked at once.
-    fn marked(&mut self, pid: u32, figures: &Figures) -> Option<Arc<str>> {
-        let key = (pid, figures.start);
-        if let Some(known) = self.orphans.get(&key) {
-            return known.clone();
+    /// Adds up, and keeps it for the next look. None: nothing of it is left.
+    fn keep(
+        &mut self,
+        tree: &Tree<'_>,
+        members: Vec<Member>,
+        cpu: Option<Duration>,
+        cgroup: bool,
+    ) -> Option<Usage> {
+        let mut usage = Usage::default();
+        members.iter().for_each(|member| usage.add(&member.usage));
+        if usage.processes == 0 {
+            return None;
         }
-        let marker = proc::environment_value(pid, MARKER_VARIABLE);
-        let name = marker.and_then(|marker| container_of(&marker, &self.stack));
-        // Between two programs the environment is empty for a moment.
-        if name.is_some() || proc::has_environment(pid) {
-            self.orphans.insert(key, name.clone());
+        if let Some(cpu) = cpu {
+            (usage.cpu, usage.cpu_of_all) = (cpu, true);
         }
-        name
+        let found = Found { main: tree.main, cgroup, members, usage, look: self.looks };
+        self.found.insert(tree.name.to_owned(), found);
+        Some(usage)
     }
-}
-
-/// Who owns what, in one walk.
-struct Owners<'a> {
-    by_name: BTreeMap<&'a str, usize>,
-    by_main: BTreeMap<u32, usize>,
-    seen: BTreeMap<u32, Option<usize>>,
 }
 
 /// Microseconds as in `cpu.stat`.

@@ -169,6 +169,7 @@ fn a_leak_is_told_and_restarts_what_wants_that() {
     use crate::leak::{Change, Growth, Resource};
     use crate::{Input, LeakAction};
     let growth = Growth {
+        limit: None,
         resource: Resource::Memory,
         per_hour: 12e6,
         low: 11e6,

@@ -17,6 +17,8 @@ pub(super) struct Figures {
     pub(super) session: u32,
     pub(super) start: u64,
     ticks: u64,
+    /// Those of the children that it has waited for.
+    waited: u64,
     threads: u32,
     pages: u64,
 }
@@ -52,10 +54,20 @@ impl Proc {
         parse(self.read(pid, "stat", &mut buffer)?)
     }
 
-    /// All that its files say.
-    pub(super) fn usage(&self, pid: u32, figures: &Figures) -> Usage {
+    /// The last number that was given to a process or thread.
+    pub(super) fn newest(&self) -> Option<u64> {
+        let mut buffer = [0_u8; 128];
+        let text = self.read_at("loadavg", &mut buffer)?;
+        std::str::from_utf8(text).ok()?.split_ascii_whitespace().next_back()?.parse().ok()
+    }
+
+    /// All that its files say; its own processor time as it is known more precisely.
+    pub(super) fn usage(&self, pid: u32, figures: &Figures, own: Option<Duration>) -> Usage {
         let mut buffer = [0_u8; 512];
-        let ticks = Duration::from_nanos(1_000_000_000 / self.ticks);
+        let ticks = |count: u64| {
+            Duration::from_nanos(1_000_000_000 / self.ticks)
+                .saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))
+        };
         let resident = figures.pages * self.page;
         // size resident shared …, in pages
         let shared = self.read(pid, "statm", &mut buffer).and_then(|text| {
@@ -74,7 +86,7 @@ impl Proc {
         Usage {
             cpu_of_all: false,
             io_of_all: false,
-            cpu: ticks.saturating_mul(u32::try_from(figures.ticks).unwrap_or(u32::MAX)),
+            cpu: own.unwrap_or_else(|| ticks(figures.ticks)) + ticks(figures.waited),
             resident,
             private,
             processes: 1,
@@ -104,9 +116,12 @@ impl Proc {
     }
 
     fn read<'b>(&self, pid: u32, name: &str, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+        self.read_at(&format!("{pid}/{name}"), buffer)
+    }
+
+    fn read_at<'b>(&self, path: &str, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let file =
-            rustix::fs::openat(self.dir.as_ref()?, format!("{pid}/{name}"), flags, Mode::empty()).ok()?;
+        let file = rustix::fs::openat(self.dir.as_ref()?, path, flags, Mode::empty()).ok()?;
         let length = rustix::io::read(&file, &mut *buffer).ok()?;
         Some(&buffer[..length])
     }
@@ -125,14 +140,15 @@ fn parse(line: &[u8]) -> Option<Figures> {
     }
     let number = |nth: usize| fields[nth - 3].parse::<u64>().ok();
     // 14 and 15: its own time, user and kernel; 16 and 17: that of children that it has waited for.
-    let ticks = [14, 15, 16, 17].into_iter().try_fold(0_u64, |sum, nth| Some(sum + number(nth)?))?;
+    let ticks = |from: usize| Some(number(from)? + number(from + 1)?);
     (count == 22).then_some(())?;
     Some(Figures {
         state: *fields[0].as_bytes().first()?,
         parent: fields[1].parse().ok()?,
         session: fields[3].parse().ok()?,
         start: number(22)?,
-        ticks,
+        ticks: ticks(14)?,
+        waited: ticks(16)?,
         threads: u32::try_from(number(20)?).ok()?,
         pages: number(24)?,
     })
@@ -152,7 +168,8 @@ mod tests {
             parent: 10,
             session: 30,
             start: 987_654,
-            ticks: 110,
+            ticks: 33,
+            waited: 77,
             threads: 5,
             pages: 200,
         };
@@ -169,9 +186,12 @@ mod tests {
         let proc = Proc::new();
         let own = std::process::id();
         let figures = proc.figures(own).expect("we live");
-        let usage = proc.usage(own, &figures);
+        let usage = proc.usage(own, &figures, None);
         assert!(usage.resident > 100_000 && usage.private <= usage.resident, "{usage:?}");
         assert!(usage.threads >= 1 && usage.handles.is_some_and(|count| count >= 3), "{usage:?}");
         assert_eq!(proc.figures(u32::MAX), None);
+        let precise = proc.usage(own, &figures, Some(Duration::from_nanos(7)));
+        assert!(precise.cpu < usage.cpu + Duration::from_secs(1), "{precise:?}");
+        assert!(proc.newest().is_some_and(|newest| newest >= 1));
     }
 }
