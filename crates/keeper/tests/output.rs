@@ -87,7 +87,6 @@ fn binary_output_is_there_byte_by_byte() {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn one_that_closes_its_stdout_lives_on() {
     if cfg!(windows) {
         // What a program may do without `unsafe` does not close the handle there.

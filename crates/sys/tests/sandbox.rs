@@ -1,5 +1,6 @@
 //! What a sandboxed process cannot do, tried by real processes.
 #![cfg(target_os = "linux")]
+#![expect(clippy::print_stderr, reason = "a test says why it is skipped")]
 
 mod common;
 

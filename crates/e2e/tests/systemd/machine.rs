@@ -137,7 +137,7 @@ impl Machine {
             let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
             let found = match self.kind {
                 Kind::Systemd => read("comm").trim() == "systemd",
-                Kind::Bare => read("cmdline") == "sleep\01d\0",
+                Kind::Bare => read("cmdline") == "sleep\x001d\0",
             };
             if found {
                 return Some(pid);
