@@ -106,9 +106,8 @@ fn create(what: &str, definition: &Definition) -> Done {
     let rest = there(what, &definition.name, ServiceAccess::ALL_ACCESS).and_then(|service| {
         finish(what, &service, definition).map_err(|error| (service, error)).or_else(undo)
     });
-    rest.map_err(|error| {
+    rest.inspect_err(|_| {
         let _ = log::unregister(&definition.name);
-        error
     })
 }
 
