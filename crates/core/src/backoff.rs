@@ -9,6 +9,9 @@ use crate::{RestartPlan, ServiceName, StartLimit, Time};
 /// So many automatic restarts in a row without a healthy run between them are a crash loop.
 pub(crate) const CRASH_LOOP: u32 = 3;
 
+/// So many restarts in a row are made at once if the plan says "restart-now"; then the back-off comes all the same.
+pub(crate) const AT_ONCE: u32 = 10;
+
 /// So many moments are remembered for a [`StartLimit`] at the most; a limit above counts as this one.
 const REMEMBERED: u32 = 1_000;
 

@@ -66,7 +66,7 @@ pub(crate) static RESTART: Section = Section {
             on_exit::FORM,
             "{ 78 = \"fail\", 0xC0000005 = \"restart-now\" }",
             "What follows certain exit codes, whatever the policy says. `restart`: after the back-off. \
-             `restart-now`: at once. `stop`: it was a wanted end (`completed`). `fail`: it is final (`failed`).",
+             `restart-now`: at once, ten times in a row; then as `restart`. `stop`: it was a wanted end (`completed`). `fail`: it is final (`failed`).",
         )
         .also(&["exit_codes", "on_exit_code"]),
     ],

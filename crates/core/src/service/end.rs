@@ -135,7 +135,7 @@ impl Machine<'_> {
         let tally = &mut self.service.tally;
         let crash_loop = tally.again();
         let attempt = tally.in_a_row;
-        let delay = match at_once {
+        let delay = match at_once && attempt <= backoff::AT_ONCE {
             true => std::time::Duration::ZERO,
             false => backoff::delay(plan, self.seed, self.name, attempt),
         };

@@ -15,6 +15,9 @@ use crate::trace::{Cause, Step};
 /// From this many restarts in a row on a service is crash-looping.
 const CRASH_LOOP: u32 = 3;
 
+/// So many restarts in a row may be made at once for an exit code of which the plan says so.
+const AT_ONCE: u32 = 10;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct BackOff {
@@ -105,7 +108,8 @@ impl Rule for BackOff {
                 let count = self.services.entry(name.clone()).or_default();
                 match &event.kind {
                     EventKind::BackOff { delay, attempt } => {
-                        let at_once = count.unprepared.is_none()
+                        let at_once = *attempt <= AT_ONCE
+                            && count.unprepared.is_none()
                             && ended_by_itself(facts, name)
                             && facts.last_exit(name).is_some_and(|exit| restarts_now(plan, exit));
                         count
@@ -320,7 +324,9 @@ impl Count {
             let gone = before.and_then(|run| run.gone);
             let decided = self.unprepared.or(gone).unwrap_or(at);
             self.count_one(plan, decided).map_err(|what| format!("{name}: {what}"))?;
-            let now = self.unprepared.is_none()
+            let few = self.in_a_row.first().is_some_and(|least| *least <= AT_ONCE);
+            let now = few
+                && self.unprepared.is_none()
                 && facts.last_exit(name).is_some_and(|exit| restarts_now(plan, exit));
             let first = self.in_a_row.first().is_some_and(|least| *least <= 1);
             if !now && !first && !self.by_hand {

@@ -85,6 +85,20 @@ fn actions_by_exit_code_come_before_the_policy() {
 }
 
 #[test]
+fn restarts_at_once_have_an_end() {
+    let on_exit = BTreeMap::from([(10, ExitAction::RestartNow)]);
+    let mut bench =
+        Bench::up(ServicePlan { restart: RestartPlan { on_exit, ..Default::default() }, ..service() });
+    for _ in 0..10 {
+        bench.exits("s", 10);
+        assert_eq!(bench.state("s"), StateName::Starting);
+        bench.made("s");
+    }
+    bench.exits("s", 10);
+    assert_eq!(bench.state("s"), StateName::Backoff, "it would hammer");
+}
+
+#[test]
 fn the_back_off_doubles_up_to_its_limit() {
     let mut bench = Bench::up(service());
     let waits: Vec<f64> = (0..12).map(|_| crash(&mut bench).as_secs_f64()).collect();
