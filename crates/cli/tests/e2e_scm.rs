@@ -287,7 +287,9 @@ fn a_start_that_is_never_ready_can_be_stopped() {
 fn a_stack_that_fails_says_so_at_its_start_and_later() {
     let stack = Stack::install(
         "fails",
-        "[service.a]\ncommand = [@fixture@, \"exit\", \"78\"]\nrestart = { on_exit = { 78 = \"fail\" } }\n",
+        // With a probe, or it might count as up for the moment that it runs.
+        "[service.a]\ncommand = [@fixture@, \"exit\", \"78\"]\nrestart = { on_exit = { 78 = \"fail\" } }\n\
+         ready = { tcp = \"127.0.0.1:1\" }\n",
     );
     let done = stack.run(&["start", &stack.name]);
     assert_eq!(done.code, Some(1), "{done:?}");
