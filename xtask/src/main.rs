@@ -3,6 +3,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod lint;
 mod machine;
 mod packages;
@@ -23,6 +24,7 @@ cargo xtask <chore>
   lint              rustfmt, clippy for both targets, cargo-deny
   schema            write the generated files (JSON schema, OpenAPI document, state table) anew
   windows [ARGS]    only the Windows tests, under Wine; ARGS go to cargo test
+  fuzz [SECONDS]    random configurations, for a minute if nothing is said
   bench [NAMES]     the figures: ratios measured side by side in one run
   bench peers-windows --nssm NSSM.EXE --shawl SHAWL.EXE
                     the same under Wine, beside other wrappers of services
@@ -38,6 +40,8 @@ fn main() -> ExitCode {
         ["lint"] => lint::run(),
         ["schema"] => schema::run(),
         ["windows", rest @ ..] => test::windows(rest),
+        ["fuzz"] => fuzz::run_for("60"),
+        ["fuzz", seconds] => fuzz::run_for(seconds),
         ["bench", "peers-windows", rest @ ..] => bench::peers_windows(rest),
         ["bench", rest @ ..] => bench::run(rest),
         ["wine-run", exe, rest @ ..] => return wine::runner(exe, rest),
