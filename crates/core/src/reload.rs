@@ -267,13 +267,62 @@ fn probe_action(kind: ProbeKind, old: Option<&ProbePlan>, new: Option<&ProbePlan
 }
 
 fn change(field: &str, action: Action, was: &Value, becomes: &Value) -> Change {
+    let (was, becomes) = differing(was, becomes);
     let shown = |value: &Value| match value {
         Value::Null => None,
         _ if !fields::is_shown(field) => None,
-        Value::String(text) => Some(clip(text.clone())),
-        value => Some(clip(value.to_string())),
+        value => Some(clip(words(value))),
     };
-    Change { field: field.to_owned(), action, was: shown(was), becomes: shown(becomes) }
+    Change { field: field.to_owned(), action, was: shown(&was), becomes: shown(&becomes) }
+}
+
+/// Of two tables only what is not the same in both.
+fn differing(was: &Value, becomes: &Value) -> (Value, Value) {
+    let (Value::Object(old), Value::Object(new)) = (was, becomes) else {
+        return (was.clone(), becomes.clone());
+    };
+    if duration(was).is_some() || duration(becomes).is_some() {
+        return (was.clone(), becomes.clone());
+    }
+    let (mut left, mut right) = (serde_json::Map::new(), serde_json::Map::new());
+    for key in old.keys().chain(new.keys()) {
+        match (old.get(key), new.get(key)) {
+            (Some(old), Some(new)) if old == new => {}
+            (Some(old), Some(new)) => {
+                let (old, new) = differing(old, new);
+                left.insert(key.clone(), old);
+                right.insert(key.clone(), new);
+            }
+            (Some(old), None) => drop(left.insert(key.clone(), old.clone())),
+            (None, Some(new)) => drop(right.insert(key.clone(), new.clone())),
+            (None, None) => {}
+        }
+    }
+    (Value::Object(left), Value::Object(right))
+}
+
+/// A value for people: `{delay: 500 ms, limit: none}`.
+fn words(value: &Value) -> String {
+    if let Some(duration) = duration(value) {
+        return crate::words::span(duration);
+    }
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) => value.to_string(),
+        Value::Object(members) => {
+            let members: Vec<String> =
+                members.iter().map(|(key, value)| format!("{key}: {}", words(value))).collect();
+            format!("{{{}}}", members.join(", "))
+        }
+    }
+}
+
+/// One as serde writes it.
+fn duration(value: &Value) -> Option<std::time::Duration> {
+    let members = value.as_object().filter(|members| members.len() == 2)?;
+    let part = |name| members.get(name).and_then(Value::as_u64);
+    Some(std::time::Duration::new(part("secs")?, u32::try_from(part("nanos")?).ok()?))
 }
 
 /// Says which fields differ: down to those that have a line in the table, or to values.

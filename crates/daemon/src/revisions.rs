@@ -116,11 +116,6 @@ impl Revisions {
         self.list.iter().rev().find(worked).map(|revision| revision.revision)
     }
 
-    /// Whether one of this number is kept.
-    pub fn has(&self, number: u64) -> bool {
-        self.list.iter().any(|revision| revision.revision == number)
-    }
-
     /// As people see it.
     pub fn configuration(&self, core: &Supervisor) -> Configuration {
         Configuration { revision: self.running, applying: core.applying(), trouble: self.trouble.clone() }
@@ -131,11 +126,12 @@ impl Revisions {
         mainstay_sys::dirs::create_private(&directory(state))?;
         let bytes = serde_json::to_vec(self)?;
         mainstay_sys::file::write_atomic(&index(state), &bytes, true)?;
+        let Some(oldest) = self.list.first().map(|revision| revision.revision) else { return Ok(()) };
         for entry in std::fs::read_dir(directory(state))?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let number = name.strip_suffix(".json").and_then(|number| number.parse::<u64>().ok());
-            // One that is about to be asked for is written already.
-            if number.is_some_and(|number| number <= self.last && !self.has(number)) {
+            // One above that is not in the list is written already, and about to be asked for.
+            if number.is_some_and(|number| number < oldest) {
                 std::fs::remove_file(entry.path())?;
             }
         }
@@ -170,6 +166,13 @@ pub(crate) fn store(state: &Path, number: u64, stored: &StoredPlan) -> io::Resul
     write_plan_to(path(state, number), stored).map_err(io::Error::other)
 }
 
+/// Forgets one that was kept, and then refused.
+pub(crate) fn forget(state: &Path, number: u64) {
+    if let Err(error) = std::fs::remove_file(path(state, number)) {
+        warn!("the refused configuration {number} stays in its file: {error}");
+    }
+}
+
 /// A revision's plan.
 pub(crate) fn load(state: &Path, number: u64) -> Result<Plan, crate::PlanError> {
     read_plan_from(path(state, number)).map(|stored| stored.plan)
@@ -201,6 +204,16 @@ mod tests {
         assert_eq!((revisions.list.len(), revisions.running, revisions.before()), (10, 14, Some(13)));
         assert!(load(dir.path(), 4).is_err() && load(dir.path(), 5).is_ok());
         assert_eq!(Revisions::begin(dir.path(), &stored("c")), revisions);
+    }
+
+    #[test]
+    fn one_that_is_about_to_be_asked_for_is_not_taken_for_an_old_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut revisions = Revisions::begin(dir.path(), &stored("a"));
+        let number = revisions.next();
+        store(dir.path(), number, &stored("b")).unwrap();
+        revisions.write(dir.path()).unwrap();
+        assert!(load(dir.path(), number).is_ok(), "it has a number and is not in the list yet");
     }
 
     #[test]

@@ -201,3 +201,15 @@ fn what_is_gone_stops_first_unless_somebody_needs_it_until_then() {
     assert_eq!(steps, ["stop web", "start store", "live api", "start web2", "stop db"]);
     assert!(ReloadPlan::of(&new, &new).is_empty());
 }
+
+#[test]
+fn a_change_shows_what_differs_in_words() {
+    let old = plan([("api", service())]);
+    let mut new = old.clone();
+    new.services.get_mut(&name("api")).expect("it is there").restart.delay = secs(2);
+    let changed = ReloadPlan::of(&old, &new);
+    let change = &changed.steps[0].changes[0];
+    assert_eq!(change.field, "restart");
+    assert_eq!(change.was.as_deref(), Some("{delay: 500 ms}"));
+    assert_eq!(change.becomes.as_deref(), Some("{delay: 2 s}"));
+}

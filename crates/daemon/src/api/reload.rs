@@ -78,7 +78,15 @@ pub(crate) async fn reload(
         Ok(Err(error)) => return Err(Refused::new(500, format!("the configuration can't be kept: {error}"))),
         Err(_) => return Err(Refused::new(503, "the daemon is ending")),
     }
-    context.ask(|reply| Ask::Apply { by, revision, plan: Box::new(plan), reply }).await?;
+    let applied = context.ask(|reply| Ask::Apply { by, revision, plan: Box::new(plan), reply }).await;
+    if let Err(refused) = applied {
+        // Without an answer it may be applied yet.
+        if refused.status != 503 {
+            let state = context.state_dir.clone();
+            drop(tokio::task::spawn_blocking(move || revisions::forget(&state, revision)));
+        }
+        return Err(refused);
+    }
     Ok(Json(Reloading { revision, applying: true, reload }))
 }
 
