@@ -90,6 +90,9 @@ fn only_what_changed_is_touched_and_what_does_not_work_is_taken_back() {
     assert_eq!(home.service("shop", "a")["description"], "first");
     assert_eq!(pids(&home).1, b);
     home.fails(3, &["rollback", "4"]);
+    // And to one that was applied.
+    let text = home.ok(&["rollback", "2"]);
+    assert!(text.contains("revision 7 runs"), "{text}");
 
     let told = home.ok(&["events"]) + &home.ok(&["events", "--json"]) + &home.daemon_logs();
     assert!(told.contains("revision 5 does not work, everything goes back"), "{told}");
