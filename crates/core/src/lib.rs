@@ -49,6 +49,7 @@ mod supervisor;
 #[cfg(test)]
 mod testing;
 mod time;
+mod walks;
 mod words;
 
 pub use check::{Check, GrpcCheck, HttpCheck, Tls};

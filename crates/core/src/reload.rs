@@ -19,6 +19,7 @@ use serde_json::Value;
 pub use debounce::Debounce;
 pub use fields::{Class, FIELDS, Field, field_table};
 
+use crate::walks::in_order;
 use crate::words::clip;
 use crate::{Check, Plan, ProbeKind, ProbePlan, ServiceName, ServicePlan, StartMode};
 
@@ -141,7 +142,7 @@ impl ReloadPlan {
         let mut steps = Vec::new();
         let late = needed_by_survivors(old, new);
         // Dependents first.
-        let gone = order(old).into_iter().rev().filter(|name| !new.services.contains_key(name));
+        let gone = in_order(old).into_iter().rev().filter(|name| !new.services.contains_key(name));
         let (last, first): (Vec<_>, Vec<_>) = gone.partition(|name| late.contains(name));
         let stop = |name: &ServiceName| Step {
             service: name.clone(),
@@ -150,7 +151,7 @@ impl ReloadPlan {
             changes: Vec::new(),
         };
         steps.extend(first.iter().map(stop));
-        for name in order(new) {
+        for name in in_order(new) {
             let Some(plan) = new.services.get(&name) else { continue };
             steps.extend(match old.services.get(&name) {
                 None => Some(Step::added(&name, plan)),
@@ -181,25 +182,6 @@ pub(crate) fn needed_by_survivors(old: &Plan, new: &Plan) -> BTreeSet<ServiceNam
         }
     }
     late
-}
-
-/// The services, each after what it depends on, else by name.
-pub(crate) fn order(plan: &Plan) -> Vec<ServiceName> {
-    let (mut order, mut done) = (Vec::with_capacity(plan.services.len()), BTreeSet::new());
-    for first in plan.services.keys() {
-        let mut open = vec![(first, false)];
-        while let Some((name, ready)) = open.pop() {
-            if ready {
-                order.push(name.clone());
-            } else if done.insert(name) {
-                open.push((name, true));
-                let needs = plan.services.get(name).into_iter().flat_map(|plan| plan.depends_on.keys());
-                let known = needs.filter(|need| plan.services.contains_key(*need) && !done.contains(need));
-                open.extend(known.map(|need| (need, false)).collect::<Vec<_>>().into_iter().rev());
-            }
-        }
-    }
-    order
 }
 
 impl Step {

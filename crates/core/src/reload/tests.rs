@@ -198,7 +198,7 @@ fn what_is_gone_stops_first_unless_somebody_needs_it_until_then() {
     let reload = ReloadPlan::of(&old, &new);
     let steps: Vec<String> =
         reload.steps.iter().map(|step| format!("{} {}", step.action, step.service)).collect();
-    assert_eq!(steps, ["stop web", "start store", "live api", "start web2", "stop db"]);
+    assert_eq!(steps, ["stop web", "start store", "start web2", "live api", "stop db"]);
     assert!(ReloadPlan::of(&new, &new).is_empty());
 }
 

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{Node, Supervisor};
 use crate::reload::{self, Action, ReloadPlan, Step};
 use crate::service::{On, Phase, Service};
+use crate::walks::in_order;
 use crate::words::{clip, count};
 use crate::{EventKind, Plan, Refusal, RefusalKind, ReloadStage, ServiceName, ServicePlan, StartMode, Time};
 
@@ -156,7 +157,7 @@ impl Supervisor {
             }
         }
         let place: BTreeMap<ServiceName, usize> =
-            reload::order(plan).into_iter().enumerate().map(|(place, name)| (name, place)).collect();
+            in_order(plan).into_iter().enumerate().map(|(place, name)| (name, place)).collect();
         let behind = |(name, service): &(&ServiceName, &ServicePlan)| {
             service.depends_on.keys().any(|on| place.get(on) >= place.get(*name))
         };
@@ -218,7 +219,7 @@ impl Supervisor {
         let todo = |name: &ServiceName| {
             goal.services.get(name).is_some_and(Option::is_some) && !progress.done.contains(name)
         };
-        let todo: VecDeque<ServiceName> = reload::order(&whole).into_iter().filter(todo).collect();
+        let todo: VecDeque<ServiceName> = in_order(&whole).into_iter().filter(todo).collect();
         progress.gates.retain(|name, _| !todo.contains(name));
         // What did not stop on the way back is not waited for any more.
         let gone = goal.services.iter().filter(|(name, plan)| {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Node, Supervisor};
 use crate::service::{On, Service};
+use crate::walks::in_order;
 use crate::words::clip;
 use crate::{
     Control, Effect, Event, EventKind, HookFacts, Request, ServiceName, ServicePlan, StartMode, StateName,
@@ -92,7 +93,7 @@ impl Supervisor {
         if self.going_down {
             self.take_over(why);
         }
-        let order = self.in_order();
+        let order = in_order(&self.plan);
         let cannot = self.cut_off(&order);
         // From the dependents to the dependencies, so that what is needed is known before it is looked at. What is
         // on its way already is not started, but what it waits for is.
@@ -184,7 +185,7 @@ impl Supervisor {
         self.going_down = true;
         self.dirty_stack = true;
         let why = format!("the stack goes down, {why}");
-        for name in self.in_order().into_iter().rev() {
+        for name in in_order(&self.plan).into_iter().rev() {
             let stays =
                 left == Left::GoesOn && self.with(&name, |machine| machine.leave(&why)).unwrap_or_default();
             if !stays && self.nodes.get(&name).is_some_and(|node| !node.service.state().is_down()) {
@@ -195,7 +196,7 @@ impl Supervisor {
 
     /// What a service manager asks of all services: who is concerned.
     fn control(&mut self, control: Control, why: &str) {
-        let mut names = self.in_order();
+        let mut names = in_order(&self.plan);
         match control {
             // Dependents before what they depend on, and the other way round.
             Control::Pause => {

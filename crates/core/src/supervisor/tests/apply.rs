@@ -242,7 +242,7 @@ fn a_wrong_plan_changes_nothing() {
     let (stage, why) = last_stage(&mut bench);
     assert_eq!(
         (stage, why.as_str()),
-        (ReloadStage::Refused, "b depends on itself, directly or not; asked by root")
+        (ReloadStage::Refused, "a depends on itself, directly or not; asked by root")
     );
     bench.apply(2, [("a", needs([("x", Condition::Started)]))]);
     assert_eq!(last_stage(&mut bench).1, "a depends on 'x', which is not there; asked by root");
