@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use mainstay_api::types::Apply;
+use mainstay_daemon::Source;
 
 use crate::args::Waiting;
 use crate::edit_toml;
@@ -24,17 +25,23 @@ pub struct OwnFile {
     installed: Option<Installed>,
 }
 
-/// How a change is made.
-#[derive(Clone, Copy, Debug)]
+/// What the commands that change a configuration have in common on their command lines.
+#[derive(Debug, clap::Args)]
 pub struct How {
-    /// Who does it, for the history.
-    pub verb: &'static str,
-    /// It is only told.
-    pub dry_run: bool,
-    /// A stack that is up stays as it is.
-    pub no_apply: bool,
-    /// How long a stack that is up is waited for.
-    pub waiting: Waiting,
+    /// Only say what would be changed
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Only write the file; a stack that is up stays as it is
+    #[arg(long)]
+    no_apply: bool,
+
+    #[command(flatten)]
+    waiting: Waiting,
+
+    /// Change this file of a stack that has several [default: the first]
+    #[arg(long = "in", value_name = "FILE")]
+    file: Option<PathBuf>,
 }
 
 /// A change of one file, which was tried and would be accepted.
@@ -48,15 +55,16 @@ pub struct Change {
 }
 
 impl OwnFile {
-    /// The one that `place` was installed or started with.
+    /// The one that `place` was started with last, or was installed with if it never was.
     ///
     /// # Errors
     /// It was started without one.
     pub fn of(place: &Place) -> Result<OwnFile, Failure> {
-        let installed = Installed::read(place);
-        let inputs = match &installed {
-            Some(installed) => installed.inputs.clone(),
-            None => plan_file::inputs_of(place)?,
+        let (installed, started) = (Installed::read(place), inputs_of(place));
+        let (inputs, installed) = match (installed, started) {
+            (Some(installed), Ok(started)) if installed.inputs != started => (started, None),
+            (Some(installed), _) => (installed.inputs.clone(), Some(installed)),
+            (None, started) => (started?, None),
         };
         Ok(OwnFile { place: place.clone(), inputs, installed })
     }
@@ -65,8 +73,8 @@ impl OwnFile {
     ///
     /// # Errors
     /// It cannot be found.
-    pub fn file(&self, named: Option<&Path>) -> Result<PathBuf, Failure> {
-        match (named, self.inputs.files.first()) {
+    pub fn file(&self, how: &How) -> Result<PathBuf, Failure> {
+        match (&how.file, self.inputs.files.first()) {
             (Some(named), _) => {
                 std::path::absolute(named).map_err(|error| Failure::io("find", named.display(), &error))
             }
@@ -88,7 +96,8 @@ impl OwnFile {
         std::fs::read_to_string(file).map_err(|error| Failure::io("read", file.display(), &error))
     }
 
-    /// The configuration as it is in the files.
+    /// The configuration as it is in the files. That of an installed stack is read as at its next start: a service
+    /// manager's environment is nobody's terminal.
     ///
     /// # Errors
     /// It is wrong.
@@ -126,7 +135,7 @@ impl OwnFile {
     ///
     /// # Errors
     /// The file cannot be written; the stack does not come up so.
-    pub fn make(&self, change: Option<Change>, how: &How, output: &mut Output) -> Outcome {
+    pub fn make(&self, verb: &str, change: Option<Change>, how: &How, output: &mut Output) -> Outcome {
         let Some(change) = change else {
             return self.say(&[], how.dry_run, output);
         };
@@ -140,7 +149,7 @@ impl OwnFile {
         if how.no_apply || !self.place.is_up() {
             return Ok(ExitStatus::Done);
         }
-        let applied = self.apply(&change, how, output);
+        let applied = self.apply(verb, &change, how, output);
         if let Err(failure) = &applied
             && failure.status == ExitStatus::Failed
             && !how.dry_run
@@ -157,9 +166,8 @@ impl OwnFile {
         self.installed.as_ref().map_or(Ok(()), |installed| installed.changed(&self.place, before, after))
     }
 
-    fn apply(&self, change: &Change, how: &How, output: &mut Output) -> Outcome {
-        let asked =
-            Apply { plan: change.loaded.plan.clone(), how: how.verb.to_owned(), dry_run: how.dry_run };
+    fn apply(&self, verb: &str, change: &Change, how: &How, output: &mut Output) -> Outcome {
+        let asked = Apply { plan: change.loaded.plan.clone(), how: verb.to_owned(), dry_run: how.dry_run };
         block_on(async {
             let client = self.place.client();
             let reloading =
@@ -172,6 +180,27 @@ impl OwnFile {
         output.changes(&self.place.name, lines, dry_run, "is so already")?;
         Ok(ExitStatus::Done)
     }
+}
+
+/// What the configuration of a stack that is or was up is made from.
+fn inputs_of(place: &Place) -> Result<Inputs, Failure> {
+    let stored = place.plan()?;
+    let source = match (stored.source, stored.config) {
+        (Some(source), _) => source,
+        // Started by a version that did not keep the rest.
+        (None, Some(config)) => Source { files: vec![config], ..Source::default() },
+        (None, None) => {
+            return Err(Failure::usage(format!("stack {} was made without a configuration", place.name))
+                .hint("`mainstay run` and `mainstay rm` change it"));
+        }
+    };
+    Ok(Inputs {
+        files: source.files.iter().map(PathBuf::from).collect(),
+        environment: source.environment,
+        settings: source.settings,
+        sets: source.sets,
+        profiles: source.profiles,
+    })
 }
 
 /// The service that a name means in a configuration; none: the whole file. Instances are changed together.

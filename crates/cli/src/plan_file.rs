@@ -10,10 +10,8 @@ use mainstay_daemon::Source;
 
 use crate::args::Over;
 use crate::failure::{ExitStatus, Failure};
-use crate::installed::Installed;
 use crate::output::Output;
 use crate::output::words;
-use crate::stack::Place;
 
 /// A configuration without errors.
 #[derive(Debug)]
@@ -86,43 +84,6 @@ pub fn load_unsaved(
         }
         None => Err(refused(files, &loaded.diagnostics)),
     }
-}
-
-/// Reads the configuration of a stack that is up, in the way that `mainstay up` did.
-///
-/// # Errors
-/// The stack has none; everything that is wrong with it.
-pub fn load_again(place: &Place) -> Result<LoadedPlan, Failure> {
-    let inputs = inputs_of(place)?;
-    match Installed::read(place) {
-        // As at its next start: a service manager's environment is nobody's terminal.
-        Some(installed) if installed.inputs == inputs => installed.load(),
-        _ => load_with(&inputs, &variable),
-    }
-}
-
-/// What the configuration of a stack that is or was up is made from.
-///
-/// # Errors
-/// It has none.
-pub fn inputs_of(place: &Place) -> Result<Inputs, Failure> {
-    let stored = place.plan()?;
-    let source = match (stored.source, stored.config) {
-        (Some(source), _) => source,
-        // Started by a version that did not keep the rest.
-        (None, Some(config)) => Source { files: vec![config], ..Source::default() },
-        (None, None) => {
-            return Err(Failure::usage(format!("stack {} was made without a configuration", place.name))
-                .hint("`mainstay run` and `mainstay rm` change it"));
-        }
-    };
-    Ok(Inputs {
-        files: source.files.iter().map(PathBuf::from).collect(),
-        environment: source.environment,
-        settings: source.settings,
-        sets: source.sets,
-        profiles: source.profiles,
-    })
 }
 
 fn source(request: &Request, read: &[PathBuf]) -> Source {

@@ -9,8 +9,9 @@ use mainstay_daemon::{ConfigSource, Source};
 use mainstay_sys::dirs::Dirs;
 
 use crate::failure::Failure;
+use crate::own_file::OwnFile;
+use crate::reload;
 use crate::stack::Place;
-use crate::{plan_file, reload};
 
 /// What is in a file counts up to this size; of a larger one its size and its times.
 const MAX_READ: u64 = 256 << 10;
@@ -56,7 +57,8 @@ impl ConfigSource for Files {
     }
 
     fn read(&mut self) -> Result<Plan, String> {
-        let loaded = plan_file::load_again(&self.place).map_err(|failure| words(&failure))?;
+        let loaded =
+            OwnFile::of(&self.place).and_then(|own| own.load()).map_err(|failure| words(&failure))?;
         if loaded.plan.stack != self.place.name {
             return Err(format!("the configuration is now one of stack {}", loaded.plan.stack));
         }

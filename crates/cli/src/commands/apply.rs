@@ -5,6 +5,7 @@ use mainstay_api::types::{Apply as Asked, RefusedConfiguration};
 use crate::args::{Select, Waiting};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
+use crate::own_file::OwnFile;
 use crate::runtime::block_on;
 use crate::stack::Place;
 use crate::{plan_file, reload, stack};
@@ -32,7 +33,7 @@ pub struct Apply {
 /// The configuration is wrong, or does not work.
 pub fn run(args: &Apply, output: &mut Output) -> Outcome {
     let place = stack::select(&args.select)?;
-    let loaded = match plan_file::load_again(&place) {
+    let loaded = match OwnFile::of(&place).and_then(|own| own.load()) {
         Ok(loaded) => loaded,
         Err(failure) => return Err(tell(&place, failure, &args.reason)),
     };

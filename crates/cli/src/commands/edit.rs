@@ -1,10 +1,10 @@
 //! `mainstay edit`
 
 use std::io::{BufRead, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use crate::args::{Select, Waiting};
+use crate::args::Select;
 use crate::failure::{Failure, Outcome};
 use crate::names;
 use crate::output::Output;
@@ -16,20 +16,8 @@ use crate::own_file::{Change, How, OwnFile};
 /// the copy is right.
 #[derive(Debug, clap::Args)]
 pub struct Edit {
-    /// Only say what would be changed
-    #[arg(long)]
-    dry_run: bool,
-
-    /// Only write the file; a stack that is up stays as it is
-    #[arg(long)]
-    no_apply: bool,
-
     #[command(flatten)]
-    waiting: Waiting,
-
-    /// Change this file of a stack that has several [default: the first]
-    #[arg(long = "in", value_name = "FILE")]
-    file: Option<PathBuf>,
+    how: How,
 
     /// The stack, or a service of it
     #[arg(value_name = "SERVICE")]
@@ -43,7 +31,7 @@ pub struct Edit {
 pub fn run(args: &Edit, output: &mut Output) -> Outcome {
     let meant = names::meant_in_one(&Select::default(), std::slice::from_ref(&args.name))?;
     let own = OwnFile::of(&meant.place)?;
-    let file = own.file(args.file.as_deref())?;
+    let file = own.file(&args.how)?;
     // With the same ending, so that the editor knows its colours.
     let ending = file.extension().map(|ending| ending.to_string_lossy().into_owned());
     let copy = meant.place.dirs.state.join(format!(
@@ -56,8 +44,7 @@ pub fn run(args: &Edit, output: &mut Output) -> Outcome {
         .and_then(|()| mainstay_sys::file::write_atomic(&copy, text.as_bytes(), true))
         .map_err(|error| Failure::io("write", copy.display(), &error))?;
     let change = until_right(&own, &file, &copy, output)?;
-    let how = How { verb: "edit", dry_run: args.dry_run, no_apply: args.no_apply, waiting: args.waiting };
-    let done = own.make(change, &how, output);
+    let done = own.make("edit", change, &args.how, output);
     if done.is_ok() {
         let _ = std::fs::remove_file(&copy);
     }

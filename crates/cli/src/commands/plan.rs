@@ -5,6 +5,7 @@ use mainstay_api::types::Apply;
 use crate::args::Select;
 use crate::failure::{ExitStatus, Failure, Outcome};
 use crate::output::Output;
+use crate::own_file::OwnFile;
 use crate::runtime::block_on;
 use crate::{plan_file, reload, stack};
 
@@ -28,7 +29,7 @@ pub struct Plan {
 /// The configuration is wrong, or cannot be applied as things are.
 pub fn run(args: &Plan, output: &mut Output) -> Outcome {
     let place = stack::select(&args.select)?;
-    let loaded = plan_file::load_again(&place)?;
+    let loaded = OwnFile::of(&place)?.load()?;
     plan_file::warn(output, &loaded.warnings);
     let asked = Apply { plan: loaded.plan, how: String::new(), dry_run: true };
     let reloading = block_on(async {

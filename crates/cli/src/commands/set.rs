@@ -1,11 +1,11 @@
 //! `mainstay set`
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mainstay_config::{EffectiveValue, setting};
 use toml_edit::DocumentMut;
 
-use crate::args::{Select, Waiting};
+use crate::args::Select;
 use crate::edit_toml;
 use crate::failure::{Failure, Outcome};
 use crate::names;
@@ -19,24 +19,12 @@ use crate::own_file::{How, OwnFile, service};
 /// of the file, such as service.api.limits.memory.
 #[derive(Debug, clap::Args)]
 pub struct Set {
-    /// Only say what would be changed
-    #[arg(long)]
-    dry_run: bool,
-
-    /// Only write the file; a stack that is up stays as it is
-    #[arg(long)]
-    no_apply: bool,
-
     #[command(flatten)]
-    waiting: Waiting,
+    how: How,
 
     /// Take a setting out of the file
     #[arg(long = "unset", value_name = "KEY")]
     unset: Vec<String>,
-
-    /// Change this file of a stack that has several [default: the first]
-    #[arg(long = "in", value_name = "FILE")]
-    file: Option<PathBuf>,
 
     /// The service, or the stack
     #[arg(value_name = "SERVICE")]
@@ -54,7 +42,7 @@ pub struct Set {
 pub fn run(args: &Set, output: &mut Output) -> Outcome {
     let meant = names::meant_in_one(&Select::default(), std::slice::from_ref(&args.name))?;
     let own = OwnFile::of(&meant.place)?;
-    let file = own.file(args.file.as_deref())?;
+    let file = own.file(&args.how)?;
     let ending = file.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
     if ending.as_deref().is_some_and(|ending| ["yaml", "yml", "json"].contains(&ending)) {
         return Err(Failure::usage(format!("{} is no TOML, and set changes TOML only", file.display()))
@@ -91,8 +79,7 @@ pub fn run(args: &Set, output: &mut Output) -> Outcome {
             }
         }
     }
-    let how = How { verb: "set", dry_run: args.dry_run, no_apply: args.no_apply, waiting: args.waiting };
-    own.make(change, &how, output)
+    own.make("set", change, &args.how, output)
 }
 
 /// The value that counts, if it is not the one of this file.
