@@ -447,7 +447,7 @@ impl Driver {
     pub fn note_plan(&mut self, name: &ServiceName, plan: Option<&ServicePlan>) {
         self.watched.plan.send_modify(|count| *count += 1);
         if let Some(plan) = plan {
-            self.take_over(name, plan);
+            self.apply_live(name, plan);
         }
         self.shelf.set(name, plan.map(|plan| &plan.log));
         let key = format!("{PLAN_KEY}{name}");
@@ -456,7 +456,7 @@ impl Driver {
     }
 
     /// What of a changed plan holds for the run that is there.
-    fn take_over(&mut self, name: &ServiceName, plan: &ServicePlan) {
+    fn apply_live(&mut self, name: &ServiceName, plan: &ServicePlan) {
         let Some(status) = self.core.service_status(name.as_str()) else { return };
         if status.state.is_down() {
             return;
