@@ -4,6 +4,7 @@ pub mod plot;
 pub mod progress;
 pub mod style;
 pub mod table;
+mod utf8;
 pub mod words;
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
@@ -12,11 +13,14 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use style::{Choice, Paint};
+use utf8::Lossy;
 
 /// The two streams, and how they want to be written to.
 #[derive(Debug)]
 pub struct Output {
     stdout: BufWriter<Stdout>,
+    /// Makes text of bytes, where standard output takes nothing else.
+    lossy: Option<Lossy>,
     /// Colours of standard output.
     pub paint: Paint,
     /// Colours of standard error.
@@ -38,6 +42,7 @@ impl Output {
         let paint_err = if json { Paint::plain() } else { Paint::of(&io::stderr(), choice) };
         Output {
             stdout: BufWriter::with_capacity(64 * 1024, stdout),
+            lossy: mainstay_sys::console::is_stdout_text_only().then(Lossy::default),
             paint,
             paint_err,
             width,
@@ -51,15 +56,18 @@ impl Output {
     /// # Errors
     /// The reader is gone, or the disk is full.
     pub fn text(&mut self, text: &str) -> Result<(), Failure> {
-        Ok(self.stdout.write_all(text.as_bytes())?)
+        self.bytes(text.as_bytes())
     }
 
-    /// Bytes to standard output, as they are.
+    /// Bytes to standard output, as they are; where it takes text only, what is not UTF-8 becomes U+FFFD.
     ///
     /// # Errors
     /// Like [`text`](Output::text).
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        Ok(self.stdout.write_all(bytes)?)
+        match &mut self.lossy {
+            Some(lossy) => Ok(self.stdout.write_all(lossy.text(bytes).as_bytes())?),
+            None => Ok(self.stdout.write_all(bytes)?),
+        }
     }
 
     /// One line to standard output.

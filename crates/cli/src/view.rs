@@ -1,12 +1,12 @@
 //! How stacks and services look: the table of `mainstay status`, and one service in full.
 
 use anstyle::Style;
-use mainstay_api::types::{Configuration, Service, Stack};
+use mainstay_api::types::{Configuration, Probe, Service, Stack};
 use mainstay_core::{StateName, WhenMainstayStops};
 
 use crate::event_text::growth_text;
 use crate::output::style::{self, Paint};
-use crate::output::table::{Cell, Column, Table};
+use crate::output::table::{Cell, Column, Table, wrap};
 use crate::output::words;
 use crate::wait;
 
@@ -38,8 +38,7 @@ pub fn is_well(service: &Service) -> bool {
 pub fn stack(stack: &Stack, paint: Paint, width: Option<usize>) -> String {
     let mut text = headline(stack, paint, width);
     if let Some(line) = configuration(&stack.configuration) {
-        text.push_str(&paint.apply(style::UNSURE, &words::printable(&line)));
-        text.push('\n');
+        push_wrapped(&mut text, &words::printable(&line), style::UNSURE, paint, width);
     }
     if stack.services.is_empty() {
         text.push_str("no services\n");
@@ -105,9 +104,16 @@ fn headline(stack: &Stack, paint: Paint, width: Option<usize>) -> String {
         if !stack.daemon_reason.is_empty() {
             note.push_str(&format!(", the last time because: {}", words::printable(&stack.daemon_reason)));
         }
-        text.push_str(&format!("{}\n", paint.apply(style::DIM, &note)));
+        push_wrapped(&mut text, &note, style::DIM, paint, width);
     }
     text
+}
+
+fn push_wrapped(text: &mut String, note: &str, style: Style, paint: Paint, width: Option<usize>) {
+    for line in wrap(note, width) {
+        text.push_str(&paint.apply(style, line));
+        text.push('\n');
+    }
 }
 
 /// What there is to say about a service that is not well.
@@ -131,74 +137,116 @@ fn reasons(service: &Service) -> Vec<(String, Style)> {
     }
     if service.log_dropped_bytes > 0 {
         let lost = words::bytes(service.log_dropped_bytes);
-        reasons.push((format!("{lost} of its output could not be written"), style::BAD));
+        reasons
+            .push((format!("{lost} of its output could not be written since the stack came up"), style::BAD));
     }
     reasons
 }
 
-/// One service in full. `log` is its active log file.
-pub fn service(stack: &str, service: &Service, log: &str, paint: Paint) -> String {
-    let mut lines: Vec<(&str, String)> = Vec::new();
-    let state = paint.apply(state_style(service), service.state.as_str());
-    let mut line = format!("{state} for {}", words::uptime(service.since_ms));
+/// What there is to say of one service: a name before the first line, and the word of it that has a colour.
+struct Line {
+    name: &'static str,
+    value: String,
+    accent: Option<(&'static str, Style)>,
+}
+
+impl Line {
+    fn new(name: &'static str, value: impl Into<String>) -> Line {
+        Line { name, value: value.into(), accent: None }
+    }
+
+    /// In `width` columns, if there is a limit.
+    fn push(&self, text: &mut String, paint: Paint, width: Option<usize>) {
+        const INDENT: usize = 13;
+        let mut name = format!("  {}  ", paint.apply(style::DIM, &format!("{:9}", self.name)));
+        let mut accent = self.accent;
+        for line in wrap(&self.value, width.map(|width| width.saturating_sub(INDENT))) {
+            text.push_str(&name);
+            match accent.filter(|(word, _)| line.contains(word)) {
+                Some((word, style)) => {
+                    text.push_str(&line.replacen(word, &paint.apply(style, word), 1));
+                    accent = None;
+                }
+                None => text.push_str(line),
+            }
+            text.push('\n');
+            name = " ".repeat(INDENT);
+        }
+    }
+}
+
+/// One service in full, in `width` columns if there is a limit. `log` is its active log file.
+pub fn service(stack: &str, service: &Service, log: &str, paint: Paint, width: Option<usize>) -> String {
+    let mut text = format!("{} of stack {stack}\n", paint.apply(style::STRONG, service.name.as_str()));
+    let mut lines = about(service);
+    lines.extend(service.probes.iter().flat_map(probe));
+    if service.log_dropped_bytes > 0 {
+        let lost = words::bytes(service.log_dropped_bytes);
+        lines.push(Line::new("log lost", format!("{lost} since the stack came up")));
+    }
+    for line in lines {
+        line.push(&mut text, paint, width);
+    }
+    // To be copied: whole, however long it is.
+    Line::new("log", log).push(&mut text, paint, None);
+    text
+}
+
+fn about(service: &Service) -> Vec<Line> {
+    let mut state = format!("{} for {}", service.state, words::uptime(service.since_ms));
     let why = wait::why(service);
     if !why.is_empty() {
-        line.push_str(&format!(": {}", words::printable(&why)));
+        state.push_str(&format!(": {}", words::printable(&why)));
     }
-    lines.push(("state", line));
+    let accent = Some((service.state.as_str(), state_style(service)));
+    let mut lines = vec![Line { accent, ..Line::new("state", state) }];
     if let Some(description) = &service.description {
-        lines.push(("about", words::printable(description)));
+        lines.push(Line::new("about", words::printable(description)));
     }
     if let Some(pid) = service.pid {
         let uptime = service.uptime_ms.map(|ms| format!(", up {}", words::uptime(ms))).unwrap_or_default();
         let run = service.run.map(|run| format!(", run {run}")).unwrap_or_default();
-        lines.push(("pid", format!("{pid}{uptime}{run}")));
+        lines.push(Line::new("pid", format!("{pid}{uptime}{run}")));
     }
-    lines.push(("restarts", service.restarts.to_string()));
+    lines.push(Line::new("restarts", service.restarts.to_string()));
     if let Some(exit) = &service.last_exit_text {
-        lines.push(("last exit", words::printable(exit)));
+        lines.push(Line::new("last exit", words::printable(exit)));
     }
     if service.when_mainstay_stops == WhenMainstayStops::Leave {
-        lines.push(("on down", "left running".to_owned()));
+        lines.push(Line::new("on down", "left running"));
     }
     for limit in &service.not_enforced {
-        lines.push(("limits", words::printable(&limit.words())));
+        lines.push(Line::new("limits", words::printable(&limit.words())));
     }
     for growth in &service.leaks {
-        lines.push(("leak", growth_text(growth)));
+        lines.push(Line::new("leak", growth_text(growth)));
     }
     if let Some(says) = &service.says {
-        lines.push(("says", words::printable(says)));
+        lines.push(Line::new("says", words::printable(says)));
     }
-    for probe in &service.probes {
-        let verdict = match probe.ok {
-            Some(true) => paint.apply(style::GOOD, "ok"),
-            Some(false) => paint.apply(style::BAD, "failing"),
-            None => "no verdict yet".to_owned(),
-        };
-        let ago = probe.ago_ms.map(|ms| format!(", {} ago", words::millis(ms))).unwrap_or_default();
-        let row = match probe.failures {
-            0 | 1 => String::new(),
-            n => format!(", {n} times in a row"),
-        };
-        let detail =
-            if probe.detail.is_empty() { "no answer so far".into() } else { words::printable(&probe.detail) };
-        let took = probe.took_ms.map(|ms| format!(" in {}", words::millis(ms))).unwrap_or_default();
-        lines.push(("probe", format!("{}, {verdict}: {detail}{took}{row}{ago}", probe.probe)));
-        if !probe.check.is_empty() {
-            lines.push(("", format!("  asks {}", words::printable(&probe.check))));
-        }
-    }
-    if service.log_dropped_bytes > 0 {
-        lines.push(("log lost", words::bytes(service.log_dropped_bytes)));
-    }
-    lines.push(("log", log.to_owned()));
+    lines
+}
 
-    let mut text = format!("{} of stack {stack}\n", paint.apply(style::STRONG, service.name.as_str()));
-    for (name, value) in lines {
-        text.push_str(&format!("  {}  {value}\n", paint.apply(style::DIM, &format!("{name:9}"))));
+fn probe(probe: &Probe) -> Vec<Line> {
+    let (verdict, style) = match probe.ok {
+        Some(true) => ("ok", style::GOOD),
+        Some(false) => ("failing", style::BAD),
+        None => ("no verdict yet", Style::new()),
+    };
+    let ago = probe.ago_ms.map(|ms| format!(", {} ago", words::millis(ms))).unwrap_or_default();
+    let row = match probe.failures {
+        0 | 1 => String::new(),
+        n => format!(", {n} times in a row"),
+    };
+    let detail =
+        if probe.detail.is_empty() { "no answer so far".into() } else { words::printable(&probe.detail) };
+    let took = probe.took_ms.map(|ms| format!(" in {}", words::millis(ms))).unwrap_or_default();
+    let value = format!("{}, {verdict}: {detail}{took}{row}{ago}", probe.probe);
+    let mut lines = vec![Line { accent: Some((verdict, style)), ..Line::new("probe", value) }];
+    if !probe.check.is_empty() {
+        lines.push(Line::new("", format!("asks {}", words::printable(&probe.check))));
     }
-    text
+    lines
 }
 
 #[cfg(test)]
@@ -264,9 +312,10 @@ mod tests {
         let mut text = String::new();
         for it in &shop.services {
             let log = format!("/var/log/mainstay/shop/{}.log", it.name);
-            text.push_str(&service("shop", it, &log, Paint::plain()));
+            text.push_str(&service("shop", it, &log, Paint::plain(), Some(80)));
         }
         insta::assert_snapshot!("service_in_full", text);
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
 
     #[test]

@@ -99,6 +99,12 @@ pub(crate) fn closed(dir: &Path, name: &str) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
+/// The same for all logs of the directory.
+pub(crate) fn all_closed(dir: &Path) -> io::Result<BTreeMap<String, Vec<u64>>> {
+    let logs = Catalog::scan(dir)?.logs.into_iter();
+    Ok(logs.map(|(name, numbers)| (name, numbers.closed.into())).collect())
+}
+
 pub(crate) fn for_each_file(dir: &Path, mut take: impl FnMut(&str, Option<(u64, Form)>)) -> io::Result<()> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::segment::{Form, active_path, form_path, is_closed};
 use crate::source::Source;
-use crate::{LogPos, catalog};
+use crate::{LogPos, listing};
 
 /// So many segments are stepped over in one read before it says "nothing now"; a reader that is overtaken by a
 /// writer all the time returns to its caller nevertheless.
@@ -110,7 +110,7 @@ impl Follower {
     fn open(&mut self) -> io::Result<bool> {
         for _ in 0..STEPS {
             if self.pos.segment == 0 {
-                let first = catalog::closed(&self.dir, &self.name)?.first().copied().unwrap_or(1);
+                let first = listing::closed(&self.dir, &self.name)?.first().copied().unwrap_or(1);
                 self.pos = LogPos { segment: first, offset: 0 };
             }
             let number = self.pos.segment;
@@ -122,7 +122,7 @@ impl Follower {
             // In this order: if no segment from `number` on is closed after the active one was opened, then what was
             // opened is number `number`.
             let active = open(&active_path(&self.dir, &self.name))?;
-            match catalog::closed(&self.dir, &self.name)?.into_iter().find(|closed| *closed >= number) {
+            match listing::closed(&self.dir, &self.name)?.into_iter().find(|closed| *closed >= number) {
                 None => {
                     let Some(file) = active else { return Ok(false) };
                     if file.metadata()?.len() < self.pos.offset {
@@ -158,7 +158,7 @@ impl Follower {
             return Ok((Some(read), Fate::Active));
         }
         // The active file is not the one held: that one was closed or deleted.
-        let closed = catalog::closed(&self.dir, &self.name)?;
+        let closed = listing::closed(&self.dir, &self.name)?;
         if let Some(next) = closed.into_iter().find(|closed| *closed >= number) {
             // Lower numbers may have been deleted before the reader started, so that it took a number too low.
             if next > number && self.is_held(next)? {

@@ -20,6 +20,7 @@ mod files;
 mod follow;
 mod index;
 mod lines;
+mod listing;
 mod pack;
 mod segment;
 mod source;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::segment::active_path;
 use crate::source::Source;
-use crate::{Follower, LogPos, Step, catalog};
+use crate::{Follower, LogPos, Step, listing};
 
 const BLOCK: u64 = 64 << 10;
 
@@ -21,10 +21,10 @@ struct Snapshot {
 
 impl Snapshot {
     fn take(dir: &Path, name: &str) -> io::Result<Snapshot> {
-        let mut closed = catalog::closed(dir, name)?;
+        let mut closed = listing::closed(dir, name)?;
         for _ in 0..TRIES {
             let active = open(&active_path(dir, name))?;
-            let again = catalog::closed(dir, name)?;
+            let again = listing::closed(dir, name)?;
             if again.last() == closed.last() {
                 return Ok(Snapshot { closed: again, active });
             }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use crate::index::{RECORD, Record};
 use crate::segment::{Form, active_path, form_path, index_path, is_closed};
-use crate::{LogPos, catalog};
+use crate::{LogPos, listing};
 
 /// What is known about a byte of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,7 +217,7 @@ pub fn of_run(dir: &Path, name: &str, run: u64) -> io::Result<Option<(LogPos, Op
 
 /// All segments' numbers, rising; the last is the active one's.
 fn all(dir: &Path, name: &str) -> io::Result<(Times, Vec<u64>)> {
-    let mut numbers = catalog::closed(dir, name)?;
+    let mut numbers = listing::closed(dir, name)?;
     numbers.push(numbers.last().map_or(1, |highest| highest + 1));
     Ok((Times::new(dir, name), numbers))
 }

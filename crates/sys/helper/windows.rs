@@ -59,8 +59,42 @@ pub fn main() {
         "launcher" => launcher(),
         "detached" => detached(),
         "ignoring" => ignoring(),
+        "unicode" => unicode(&text[1], &text[2]),
         other => panic!("no mode {other:?}"),
     }
+}
+
+/// Writes to the console that it was given, in two pieces, reads there what is to be seen, and puts that into a file.
+fn unicode(text: &str, file: &str) {
+    use std::os::windows::io::AsRawHandle;
+    use windows_sys::Win32::System::Console::{
+        COORD, GetConsoleOutputCP, ReadConsoleOutputCharacterW, STD_OUTPUT_HANDLE, SetStdHandle,
+    };
+    // Its own, whatever the test's output is.
+    let screen = File::options().read(true).write(true).open("CONOUT$").expect("a console");
+    // SAFETY: the handle stays open until the process ends.
+    assert_ne!(unsafe { SetStdHandle(STD_OUTPUT_HANDLE, screen.as_raw_handle()) }, 0);
+    assert!(console::is_stdout_text_only());
+    console::enable_colour();
+    let mut output = std::io::stdout();
+    let (front, back) = text.as_bytes().split_at(text.len() / 2);
+    output
+        .write_all(front)
+        .and_then(|()| output.write_all(back))
+        .and_then(|()| output.flush())
+        .expect("output");
+    let (mut units, mut read) = (vec![0_u16; text.encode_utf16().count()], 0);
+    let length = u32::try_from(units.len()).expect("a short text");
+    let begin = COORD { X: 0, Y: 0 };
+    // SAFETY: the handle is the console's, and the buffer is as long as is said.
+    let done = unsafe {
+        ReadConsoleOutputCharacterW(output.as_raw_handle(), units.as_mut_ptr(), length, begin, &mut read)
+    };
+    assert_ne!(done, 0, "{}", std::io::Error::last_os_error());
+    // SAFETY: nothing is passed.
+    let code_page = unsafe { GetConsoleOutputCP() };
+    let seen = String::from_utf16_lossy(&units[..read as usize]);
+    std::fs::write(file, format!("{code_page} {seen}")).expect("the file");
 }
 
 fn say(line: &str) {

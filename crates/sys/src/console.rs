@@ -19,6 +19,11 @@ pub fn enable_colour() -> bool {
     platform::enable_colour()
 }
 
+/// Whether standard output takes text only: a Windows console refuses bytes that are not UTF-8.
+pub fn is_stdout_text_only() -> bool {
+    cfg!(windows) && is_stdout_terminal()
+}
+
 /// Whether standard output is a terminal.
 pub fn is_stdout_terminal() -> bool {
     io::stdout().is_terminal()

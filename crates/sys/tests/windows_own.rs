@@ -54,6 +54,19 @@ fn services_hear_ctrl_c_though_the_keeper_was_made_to_ignore_it() {
     assert_eq!(status.code(), Some(100));
 }
 
+#[test]
+fn a_console_shows_what_is_written_in_utf8() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("seen");
+    // In no code page are all of these. The middle is inside a character.
+    let text = "Grüße, Ωμέγα, №, жёлтый";
+    let mut command = Command::new(helper());
+    command.arg("unicode").arg(text).arg(&file).creation_flags(CREATE_NO_WINDOW);
+    assert!(command.status().expect("it runs").success());
+    let seen = std::fs::read_to_string(&file).expect("what was seen");
+    assert_eq!(seen, format!("65001 {text}"));
+}
+
 struct Search {
     pid: u32,
     found: Vec<HWND>,

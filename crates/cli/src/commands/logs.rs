@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mainstay_core::Plan;
 use mainstay_logs::{Follower, LogPos, Step, stderr_name, tail_start};
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -122,10 +123,11 @@ impl Logs {
 impl Logs {
     /// The logs that are wanted: one for each service, two if it keeps standard error apart.
     fn logs(&self, place: &Place) -> Result<Vec<Source>, Failure> {
-        let names = services(place, &place.expand(&self.services))?;
+        let plan = place.plan()?.plan;
+        let names = services(place, &plan, &place.expand(&self.services))?;
         let mut logs = Vec::new();
         for service in &names {
-            let apart = keeps_apart(place, service)?;
+            let apart = keeps_apart(place, &plan, service);
             let log = |name: &str, stream| Source { service: service.clone(), name: name.to_owned(), stream };
             if !self.stderr {
                 logs.push(log(service, apart.then_some("stdout")));
@@ -143,15 +145,13 @@ impl Logs {
 }
 
 /// Whether a service's standard error has a log of its own, by the plan or from earlier.
-fn keeps_apart(place: &Place, service: &str) -> Result<bool, Failure> {
-    let plan = place.plan()?.plan;
+fn keeps_apart(place: &Place, plan: &Plan, service: &str) -> bool {
     let apart = plan.services.get(service).is_some_and(|plan| plan.log.separate_stderr);
     let name = stderr_name(service);
-    Ok(apart || !plan.services.contains_key(name.as_str()) && place.log_file(&name).exists())
+    apart || !plan.services.contains_key(name.as_str()) && place.log_file(&name).exists()
 }
 
-fn services(place: &Place, wanted: &[String]) -> Result<Vec<String>, Failure> {
-    let plan = place.plan()?.plan;
+fn services(place: &Place, plan: &Plan, wanted: &[String]) -> Result<Vec<String>, Failure> {
     if wanted.is_empty() {
         return Ok(plan.services.keys().map(ToString::to_string).collect());
     }

@@ -66,7 +66,7 @@ fn show(meant: &Meant, stack: &Stack, output: &mut Output) -> Result<(), Failure
     }
     for service in &stack.services {
         let log = meant.place.log_file(service.name.as_str()).display().to_string();
-        output.text(&view::service(&stack.name, service, &log, output.paint))?;
+        output.text(&view::service(&stack.name, service, &log, output.paint, output.width))?;
     }
     Ok(())
 }
