@@ -123,6 +123,8 @@ pub(crate) struct Context<'a> {
     /// What is written when no more are kept.
     surplus: Problem,
     expanded: usize,
+    /// The secrets that are referred to, and where.
+    pub secrets: Vec<(String, Span)>,
     /// The variables of `.env`, by folded name, once it was looked at; none in it if it is wrong.
     dotenv: Option<Option<BTreeMap<String, String>>>,
 }
@@ -160,6 +162,7 @@ impl<'a> Context<'a> {
                 related: Vec::new(),
             },
             expanded: 0,
+            secrets: Vec::new(),
             dotenv: None,
         }
     }
@@ -351,8 +354,30 @@ impl<'a> Context<'a> {
         self.expand(text, field.span())
     }
 
-    /// Replaces the variables of a string.
+    /// A string in which secrets may stand.
+    pub fn string_with_secrets(&mut self, field: Field<'_>, expected: &str) -> Option<Str> {
+        let Value::Text(text) = &field.node.value else {
+            self.wrong_type(field, expected);
+            return None;
+        };
+        self.expand_with_secrets(text, field.span())
+    }
+
+    /// Replaces the variables of a string, in which no secret may stand.
     pub fn expand(&mut self, text: &Text, whole: Span) -> Option<Str> {
+        let expanded = self.expand_with_secrets(text, whole)?;
+        if expand::has_secret(&expanded.value) {
+            self.error(whole, "a secret cannot stand here").hint(
+                "values of `environment` and headers of a probe may have one, commands not: everybody can read the \
+                 arguments of a process. See docs/secrets.md",
+            );
+            return None;
+        }
+        Some(expanded)
+    }
+
+    /// The same for a place where secrets may stand; see [`expand::secret_text`].
+    pub fn expand_with_secrets(&mut self, text: &Text, whole: Span) -> Option<Str> {
         let expansion = expand::expand(&text.raw, &mut |name, _| self.lookup(name));
         let value = self.take_expansion(text, whole, expansion)?;
         let verbatim = text.verbatim.filter(|_| value == text.raw);
@@ -375,10 +400,14 @@ impl<'a> Context<'a> {
             let (message, hint) = self.words(problem.kind);
             self.error(span, message).hint(hint);
         }
-        let value = expansion.value?;
-        if value.contains('\0') {
+        if text.raw.contains('\0') {
             self.error(whole, "a NUL character (\\u0000) cannot be passed to a program");
             return None;
+        }
+        let value = expansion.value?;
+        if expand::has_secret(&value) {
+            let text = expand::secret_text(&value);
+            self.secrets.extend(text.names().map(|name| (name, whole)));
         }
         self.record(text, || Became::Text(value.clone()));
         self.grow(value.len().saturating_sub(text.raw.len()), whole).then_some(value)
@@ -419,6 +448,10 @@ impl<'a> Context<'a> {
             Kind::BadName(name) => (
                 format!("`{name}` is not the name of a variable"),
                 "names have letters, digits and `_`; write `$${` if you mean the characters `${`".to_owned(),
+            ),
+            Kind::BadSecret(name) => (
+                format!("`{name}` is not the name of a secret"),
+                "names have letters, digits, `_` and `-`, at most 64: ${secret:db_password}".to_owned(),
             ),
             Kind::Operator(operator) => (
                 format!("`{operator}` is not understood after the name of a variable"),

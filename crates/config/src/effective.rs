@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::elements::service::{Draft, SERVICE};
+use crate::expand;
 use crate::keys::{Form, Section};
 use crate::layers::child;
 use crate::source::Origin;
@@ -295,9 +296,12 @@ fn literal(default: Option<&'static str>) -> Option<&'static str> {
     sound.then_some(value)
 }
 
-/// A string in which nothing is a variable.
+/// A string in which nothing is a variable; references to secrets stay.
 fn string(text: &str) -> String {
-    quoted(&text.replace('$', "$$"))
+    match expand::has_secret(text) {
+        true => quoted(&expand::secret_text(text).to_string()),
+        false => quoted(&text.replace('$', "$$")),
+    }
 }
 
 pub(crate) fn quoted(text: &str) -> String {

@@ -1,8 +1,13 @@
 //! `${VAR}`, `${VAR:-default}`, `${VAR:?message}` and `${VAR:+other}` in strings, and `$$` for a dollar sign.
 //!
+//! `${secret:NAME}` stays a reference: in the result it is the name between two NUL characters, which stand in no text.
+//!
 //! A `$` before anything else stands for itself, so that regular expressions and passwords need no care.
 
+use std::borrow::Cow;
 use std::ops::Range;
+
+use mainstay_core::{Piece, SecretText, is_secret_name};
 
 /// What a variable is.
 pub(crate) enum Var {
@@ -26,6 +31,8 @@ pub(crate) enum Kind {
     BadName(String),
     /// `${VAR:?message}` of a variable that is unset or empty: its name and the message.
     Demanded(String, String),
+    /// `${secret:…}` with something else than a name.
+    BadSecret(String),
     /// What follows the name is neither `}` nor `:-`, `:?` or `:+`.
     Operator(String),
     TooDeep,
@@ -36,6 +43,26 @@ pub(crate) enum Kind {
 pub(crate) struct Expansion {
     pub value: Option<String>,
     pub problems: Vec<Problem>,
+}
+
+/// What stands before the name of a secret.
+const SECRET: &str = "secret:";
+/// What stands around the name of a secret in a result.
+const REFERENCE: char = '\0';
+
+/// Whether a result has a reference to a secret in it.
+pub(crate) fn has_secret(value: &str) -> bool {
+    value.contains(REFERENCE)
+}
+
+/// A result with references, as a plan has it.
+pub(crate) fn secret_text(value: &str) -> SecretText {
+    let piece = |(number, text): (usize, _)| match number % 2 {
+        0 => Piece::Text(Cow::Borrowed(text)),
+        _ => Piece::Secret(text),
+    };
+    let pieces = value.split(REFERENCE).enumerate().map(piece);
+    SecretText::of(pieces.filter(|piece| *piece != Piece::Text("".into())))
 }
 
 /// Defaults in defaults in defaults… to this depth.
@@ -109,6 +136,14 @@ impl Expander<'_> {
         let Some(close) = inside.find('}') else {
             return self.give_up(start, Kind::Unclosed);
         };
+        if let Some(secret) = inside[..close].strip_prefix(SECRET) {
+            if !is_secret_name(secret) {
+                return self.skip(start, close, Kind::BadSecret(secret.to_owned()));
+            }
+            self.at = start + 2 + close + 1;
+            self.push(out, &format!("{REFERENCE}{secret}{REFERENCE}"), live);
+            return true;
+        }
         let name_length = inside.find(|c| !is_name(c)).unwrap_or(inside.len());
         let name = &inside[..name_length];
         let after = &inside[name_length..];
@@ -255,6 +290,9 @@ mod tests {
             ("${DOLLAR}", "${A}"),
             ("${ProgramFiles(x86)}", "C:\\x"),
             ("ü${A}ü", "üoneü"),
+            ("a${secret:db}b", "a\0db\0b"),
+            ("${B:-${secret:db-2}}", "\0db-2\0"),
+            ("${A:-${secret:db}}$${secret:db}", "one${secret:db}"),
         ] {
             assert_eq!(expand(raw).as_deref(), Ok(wanted), "{raw}");
         }
@@ -271,6 +309,8 @@ mod tests {
             ("${A:=no}", 0..8, Kind::Operator(":=".into())),
             ("<${B:?set ${A}}>", 1..15, Kind::Demanded("B".into(), "set one".into())),
             ("${EMPTY:?}", 0..10, Kind::Demanded("EMPTY".into(), String::new())),
+            ("a${secret:}", 1..11, Kind::BadSecret(String::new())),
+            ("${secret:a.b}", 0..13, Kind::BadSecret("a.b".into())),
             ("${A-b}", 0..6, Kind::Operator("-b".into())),
             ("${BIG}${BIG}", 0..12, Kind::TooLong),
             ("${A:-${1}}", 5..9, Kind::BadName("1".into())),

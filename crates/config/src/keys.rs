@@ -78,6 +78,7 @@ pub(crate) enum Form {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum MapKey {
     Name,
+    Secret,
     Variable,
     ExitCode,
     Control,

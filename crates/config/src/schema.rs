@@ -171,6 +171,7 @@ fn form(form: &Form) -> Value {
         Form::Map(keys, value) => {
             let names = match keys {
                 MapKey::Name => r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+                MapKey::Secret => r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$",
                 MapKey::Variable => r#"^[^\s="'`#$]+$"#,
                 MapKey::ExitCode => r"^(-?[0-9]+|-?0[xX][0-9A-Fa-f]+)$",
                 MapKey::Control => r"^(12[89]|1[3-9][0-9]|2[0-4][0-9]|25[0-5])$",

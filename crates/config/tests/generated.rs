@@ -108,7 +108,9 @@ fn wrap(place: &str, example: &str) -> String {
     let others = "[service.db]\ncommand = [\"db\"]\n";
     let service = |rest: &str| format!("{others}[service.x]\ncommand = [\"x\"]\n{rest}\n");
     match place {
-        "Top of the file" if ["name", "metrics", "reload"].iter().any(|key| example.starts_with(key)) => {
+        "Top of the file"
+            if ["name", "metrics", "reload", "secrets"].iter().any(|key| example.starts_with(key)) =>
+        {
             format!("{example}\n{others}")
         }
         "Top of the file" if example.starts_with("template") => {
@@ -156,6 +158,16 @@ fn wrap(place: &str, example: &str) -> String {
                 _ => "tcp = \"x:1\", ",
             };
             service(&format!("startup = {{ {check}{example} }}"))
+        }
+        "secrets.NAME" => {
+            let with = match example.split(' ').next().unwrap() {
+                "identity" | "program" => "age = \"x.age\", ",
+                "timeout" => "command = [\"x\"], ",
+                _ => "",
+            };
+            let key = if example.starts_with("identity") { "" } else { ", identity = \"x\"" };
+            let key = if example.starts_with("age") || example.starts_with("program") { key } else { "" };
+            format!("secrets.NAME = {{ {with}{example}{key} }}\n{others}")
         }
         table if !table.starts_with("service.NAME.") => format!("{table}.{example}\n{others}"),
         other => service(&format!("{}.{example}", other.trim_start_matches("service.NAME."))),

@@ -10,9 +10,9 @@ use common::{World, base_dir, parse_for, parse_in};
 use mainstay_config::System;
 use mainstay_core::{
     Check, Compress, Condition, ControlAction, ExitAction, Hook, Hooks, Launch, LeakAction, Limits,
-    LogEncoding, LogFormat, LogPlan, OnFull, Plan, ProbePlan, RestartPlan, RestartPolicy, Rlimit, Sandbox,
-    ServiceName, ServicePlan, Settings, StartLimit, StartMode, StopAction, StopPlan, StopStep,
-    WhenMainstayStops,
+    LogEncoding, LogFormat, LogPlan, OnFull, Piece, Plan, ProbePlan, RestartPlan, RestartPolicy, Rlimit,
+    Sandbox, SecretSource, SecretText, ServiceName, ServicePlan, Settings, StartLimit, StartMode, StopAction,
+    StopPlan, StopStep, WhenMainstayStops,
 };
 
 const KITCHEN_SINK: &str = include_str!("good.toml");
@@ -42,6 +42,10 @@ fn launch(command: Vec<String>) -> Launch {
     Launch { command, working_dir: Some(base_dir().display().to_string()), ..Launch::default() }
 }
 
+fn dsn() -> SecretText {
+    SecretText::of([Piece::Text("app:".into()), Piece::Secret("db"), Piece::Text("@9090$".into())])
+}
+
 fn api() -> ServicePlan {
     let step = |action, wait| StopStep { action, wait };
     ServicePlan {
@@ -61,6 +65,7 @@ fn api() -> ServicePlan {
                 ]
                 .map(|(k, v)| (k.to_owned(), v.to_owned())),
             ),
+            secret_environment: ["DSN", "COPY"].map(|name| (name.to_owned(), dsn())).into(),
             user: Some("api".into()),
             ..Launch::default()
         },
@@ -181,6 +186,13 @@ fn kitchen_sink() -> Plan {
     Plan {
         stack: "shop".into(),
         metrics: mainstay_core::MetricsPlan::default(),
+        secrets: BTreeMap::from([
+            ("db".to_owned(), SecretSource::File { path: below("secrets/db") }),
+            (
+                "token".to_owned(),
+                SecretSource::Command { command: strings(["pass", "show", "token"]), timeout: secs(5) },
+            ),
+        ]),
         services: BTreeMap::from([
             (name("api"), api()),
             (name("db"), db),
@@ -424,4 +436,64 @@ limits = { cpu = 2 }
     }
     let left = limits(&loaded.plan.unwrap(), "a");
     assert_eq!((left.memory, left.io_read, left.open_files), (whole.memory, None, None));
+}
+
+/// What the probe of a service says, and what is said of it.
+fn with_secret(lines: &str) -> (Option<Plan>, String) {
+    let loaded =
+        parse_in(&format!("[service.a]\ncommand = ['a']\n{lines}\n"), &[], &[("x.env", "F = ${secret:f}")]);
+    (loaded.plan, loaded.diagnostics.to_string())
+}
+
+#[test]
+fn secrets_stand_in_variables_and_headers_and_nowhere_else() {
+    let (plan, said) = with_secret(
+        "env_file = 'x.env'\nenvironment = { A = '$$${secret:x}', B = '${NONE:-${secret:y}}' }\n\
+         ready = { http = 'http://h/', headers = { Authorization = 'Bearer ${secret:z}' } }",
+    );
+    let plan = plan.unwrap_or_else(|| panic!("{said}"));
+    let service = &plan.services[&name("a")];
+    let texts: Vec<String> = service.launch.secret_environment.values().map(ToString::to_string).collect();
+    assert_eq!(texts, ["$$${secret:x}", "${secret:y}"]);
+    assert_eq!(service.launch.environment["F"], "${secret:f}", "files are taken as they are");
+    let Some(Check::Http(http)) = service.ready.as_ref().map(|ready| &ready.check) else {
+        panic!("{service:?}")
+    };
+    assert_eq!(http.secret_headers["authorization"].to_string(), "Bearer ${secret:z}");
+    assert!(http.headers.is_empty());
+
+    for lines in [
+        "stop.steps = [{ command = ['x', '${secret:x}'] }]",
+        "description = '${secret:x}'",
+        "environment = { A = '${secret:x}' }\nworking_dir = '${A}'",
+        "hooks.before_start = ['x', '${secret:x}']",
+        "ready = { http = 'http://h/${secret:x}' }",
+        "ready = { exec = 'x ${secret:x}' }",
+        "user = '${secret:x}'",
+    ] {
+        let (plan, said) = with_secret(lines);
+        assert!(plan.is_none() && said.contains("a secret cannot stand here"), "{lines}: {said}");
+    }
+    let (_, said) = with_secret("environment = { A = '${secret:a.b}' }");
+    assert!(said.contains("`a.b` is not the name of a secret"), "{said}");
+    let (_, said) =
+        with_secret("environment = { A = '${secret:db_pasword}' }\n[secrets]\ndb_password = { file = 'x' }");
+    assert!(said.contains("did you mean `db_password`?"), "{said}");
+}
+
+#[test]
+fn sources_of_secrets_are_checked() {
+    for (source, why) in [
+        ("'hunter2'", "expected a table"),
+        ("{}", "needs a key that says what it is"),
+        ("{ file = 'a', age = 'b' }", "exclude each other"),
+        ("{ age = 'b' }", "needs its `identity`"),
+        ("{ file = 'a', timeout = '1s' }", "`timeout` means nothing for `file`"),
+        ("{ dpapi = 'a' }", "gives no value on this system"),
+        ("{ credential = '../x' }", "not the name of a credential"),
+        ("{ store = true }", "unknown key"),
+    ] {
+        let (_, said) = with_secret(&format!("[secrets]\ndb = {source}"));
+        assert!(said.contains(why), "{source}: {said}");
+    }
 }

@@ -40,6 +40,7 @@ fn an_http_probe_with_everything() {
     let headers =
         [("authorization", "Bearer secret"), ("x-a", "")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     let http = HttpCheck {
+        secret_headers: std::collections::BTreeMap::new(),
         url: "https://h:8443/x".into(),
         socket: None,
         method: Some("POST".into()),

@@ -6,6 +6,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::SecretText;
+
 /// What a probe asks. The core passes it on; only [`Check::Notify`] it answers itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -38,6 +40,8 @@ pub struct HttpCheck {
     pub method: Option<String>,
     /// Sent besides, or instead of, the usual ones.
     pub headers: BTreeMap<String, String>,
+    /// Headers in whose values secrets stand.
+    pub secret_headers: BTreeMap<String, SecretText>,
     /// Statuses that are a success, from and to; 200 to 399 if empty.
     pub expect: Vec<(u16, u16)>,
     /// The beginning of the body has to match this regular expression.
@@ -92,6 +96,8 @@ struct Full {
     socket: Option<String>,
     method: Option<String>,
     headers: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    secret_headers: BTreeMap<String, SecretText>,
     #[schemars(with = "Vec<Vec<u16>>")]
     expect: Vec<(u16, u16)>,
     body: Option<String>,
@@ -102,8 +108,8 @@ impl From<Form> for HttpCheck {
     fn from(form: Form) -> HttpCheck {
         match form {
             Form::Url(url) => HttpCheck { url, ..HttpCheck::default() },
-            Form::Full(Full { url, socket, method, headers, expect, body, tls }) => {
-                HttpCheck { url, socket, method, headers, expect, body, tls }
+            Form::Full(Full { url, socket, method, headers, secret_headers, expect, body, tls }) => {
+                HttpCheck { url, socket, method, headers, secret_headers, expect, body, tls }
             }
         }
     }
@@ -114,8 +120,8 @@ impl From<HttpCheck> for Form {
         if check == HttpCheck::from(Form::Url(check.url.clone())) {
             return Form::Url(check.url);
         }
-        let HttpCheck { url, socket, method, headers, expect, body, tls } = check;
-        Form::Full(Full { url, socket, method, headers, expect, body, tls })
+        let HttpCheck { url, socket, method, headers, secret_headers, expect, body, tls } = check;
+        Form::Full(Full { url, socket, method, headers, secret_headers, expect, body, tls })
     }
 }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Plan, ServicePlan};
-use crate::{Control, HookMoment, RunId, ServiceName};
+use crate::{Control, HookMoment, RunId, SecretMarks, ServiceName};
 
 /// Something that happened. Handled by [`Supervisor::handle`](crate::Supervisor::handle) together with its time.
 ///
@@ -27,6 +27,13 @@ pub enum Input {
         run: RunId,
         /// Why the start cannot go on, in words; none if it can.
         error: Option<String>,
+    },
+    /// The values of a service's secrets were read for a preparation, whose answer follows.
+    SecretsRead {
+        /// Which preparation.
+        run: RunId,
+        /// What tells of changed values.
+        marks: SecretMarks,
     },
     /// How a hook came out, `before_start` included. Only told.
     HookDone {

@@ -42,6 +42,7 @@ mod plan;
 pub mod record;
 mod refusal;
 pub mod reload;
+mod secret;
 mod service;
 mod settings;
 mod status;
@@ -66,6 +67,7 @@ pub use plan::{
     StopPlan, StopStep, WhenMainstayStops,
 };
 pub use refusal::{Refusal, RefusalKind};
+pub use secret::{Piece, SecretMarks, SecretSource, SecretText, is_secret_name, names_in};
 pub use settings::{Rlimit, Sandbox, Settings};
 pub use status::{ProbeStatus, ServiceStatus, StateName};
 pub use supervisor::{Applying, PlanChanges, Supervisor, table};

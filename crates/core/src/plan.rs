@@ -2,7 +2,7 @@
 //!
 //! `config` makes it from text. The core reads the policy in it; [`Launch`] and [`LogPlan`] it only passes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::reload::ReloadSettings;
 use crate::{
-    Check, ControlAction, Hooks, Limits, ProbeKind, ServiceName, Settings, signal_name, signal_number,
+    Check, ControlAction, Hooks, Limits, ProbeKind, SecretMarks, SecretSource, SecretText, ServiceName,
+    Settings, names_in, signal_name, signal_number,
 };
 
 /// All services of a stack.
@@ -27,6 +28,9 @@ pub struct Plan {
     /// How a changed configuration is applied.
     #[serde(default, skip_serializing_if = "ReloadSettings::is_default")]
     pub reload: ReloadSettings,
+    /// Where the values of secrets are read from; those that are not here are in the stack's own store.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, SecretSource>,
 }
 
 /// How others see what is measured.
@@ -117,6 +121,16 @@ impl Default for ServicePlan {
 }
 
 impl ServicePlan {
+    /// The secrets that its process is made with.
+    pub fn secret_names(&self) -> BTreeSet<String> {
+        names_in(self.launch.secret_environment.values())
+    }
+
+    /// Whether something has to be done before its process can be made.
+    pub fn is_prepared(&self) -> bool {
+        self.hooks.precede_start() || !self.launch.secret_environment.is_empty()
+    }
+
     /// One of its probes.
     pub fn probe(&self, kind: ProbeKind) -> Option<&ProbePlan> {
         match kind {
@@ -137,6 +151,12 @@ pub struct Launch {
     pub working_dir: Option<String>,
     /// Set over the environment that Mainstay itself was started with.
     pub environment: BTreeMap<String, String>,
+    /// Variables in whose values secrets stand. The values are read before each start, and are in no plan.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret_environment: BTreeMap<String, SecretText>,
+    /// With which values of its secrets the process was made.
+    #[serde(skip_serializing_if = "SecretMarks::is_empty")]
+    pub secrets: SecretMarks,
     /// The account it runs under; Mainstay's own if absent.
     pub user: Option<String>,
     /// What else it is given of the system.

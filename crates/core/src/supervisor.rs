@@ -27,7 +27,7 @@ pub use table::table;
 use crate::leak::Change;
 use crate::service::{Machine, On, Service};
 use crate::words::clip;
-use crate::{Effect, Event, EventKind, Exit, Input, LeakAction, Plan, RunId, ServiceName, Time};
+use crate::{Effect, Event, EventKind, Exit, Input, LeakAction, Plan, RunId, SecretMarks, ServiceName, Time};
 
 /// All services of a stack. See the [crate's documentation](crate) for the contract.
 pub struct Supervisor {
@@ -119,6 +119,7 @@ impl Supervisor {
         match input {
             Input::Prepared { run, error: None } => self.about(run, On::Prepared),
             Input::Prepared { run, error: Some(error) } => self.about(run, On::PrepareFailed(error)),
+            Input::SecretsRead { run, marks } => self.secrets_read(run, marks),
             Input::HookDone { service, run, moment: hook, ok, detail } => {
                 if self.nodes.contains_key(&service) {
                     let kind = EventKind::Hook { hook, ok, detail: clip(detail) };
@@ -164,6 +165,17 @@ impl Supervisor {
             Input::Tick => self.tick(),
         }
         self.settle();
+    }
+
+    /// Notes with which values of its secrets a service's process is about to be made.
+    fn secrets_read(&mut self, run: RunId, marks: SecretMarks) {
+        let Some(name) = self.runs.get(&run) else { return };
+        if let Some(plan) = self.plan.services.get_mut(name)
+            && plan.launch.secrets != marks
+        {
+            plan.launch.secrets = marks;
+            self.plan_changes.services.insert(name.clone());
+        }
     }
 
     /// The next thing to do, in order. Take all of them before [`take_dirty`](Self::take_dirty).

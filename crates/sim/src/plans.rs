@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mainstay_core::{
-    Check, Condition, ExitAction, Hook, HookMoment, Hooks, Launch, Plan, ProbePlan, RestartPlan,
-    RestartPolicy, ServiceName, ServicePlan, StartLimit, StartMode, StopAction, StopPlan, StopStep,
-    WhenMainstayStops,
+    Check, Condition, ExitAction, Hook, HookMoment, Hooks, Launch, Piece, Plan, ProbePlan, RestartPlan,
+    RestartPolicy, SecretText, ServiceName, ServicePlan, StartLimit, StartMode, StopAction, StopPlan,
+    StopStep, WhenMainstayStops,
 };
 
 use crate::rng::Rng;
@@ -68,7 +68,7 @@ pub fn service(rng: &mut Rng, known: &[ServiceName]) -> ServicePlan {
     ServicePlan {
         description: None,
         instance_of: None,
-        launch: Launch { command: vec!["program".to_owned()], ..Launch::default() },
+        launch: launch(rng),
         start: *rng.weighted(&[(78, StartMode::Auto), (18, StartMode::Manual), (4, StartMode::Disabled)]),
         depends_on,
         restart: restart(rng),
@@ -82,6 +82,15 @@ pub fn service(rng: &mut Rng, known: &[ServiceName]) -> ServicePlan {
         leak: mainstay_core::LeakAction::default(),
         when_mainstay_stops: *rng.weighted(&[(75, WhenMainstayStops::Stop), (25, WhenMainstayStops::Leave)]),
     }
+}
+
+fn launch(rng: &mut Rng) -> Launch {
+    let mut launch = Launch { command: vec!["program".to_owned()], ..Launch::default() };
+    if rng.chance(15) {
+        let text = SecretText::of([Piece::Secret("key")]);
+        launch.secret_environment.insert("KEY".to_owned(), text);
+    }
+    launch
 }
 
 fn hooks(rng: &mut Rng) -> Hooks {

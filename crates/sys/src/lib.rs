@@ -21,7 +21,10 @@ pub mod memory;
 pub mod mux;
 pub mod notify;
 pub mod own;
+pub mod private;
 pub mod process;
+pub mod protect;
+pub mod run;
 pub mod spawn;
 pub mod usage;
 #[cfg(windows)]

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mainstay_core::{Check, GrpcCheck, HttpCheck, Tls};
+use mainstay_core::{Check, GrpcCheck, HttpCheck, SecretText, Tls};
 
 use super::{command, duration, http_status, http_url, log_pattern, path, tcp_address};
 use crate::context::{Context, Field};
+use crate::expand;
 use crate::reader::Reader;
 use crate::value::Value;
 
@@ -103,11 +104,13 @@ fn http(cx: &mut Context<'_>, field: Field<'_>, extra: &Extra<'_>) -> Option<Che
         cx.error(body.span(), "an answer to HEAD has no body").hint("leave out `method` or `body`");
         return None;
     }
+    let (headers, secret_headers) = whole(headers)?.unwrap_or_default();
     Some(Check::Http(Box::new(HttpCheck {
         url: place.url,
         socket: place.socket,
         method: whole(method)?.map(str::to_owned),
-        headers: whole(headers)?.unwrap_or_default(),
+        headers,
+        secret_headers,
         expect: whole(expect)?.unwrap_or_default(),
         body: whole(body)?,
         tls: tls?,
@@ -128,12 +131,15 @@ fn whole<T>(value: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-fn headers(cx: &mut Context<'_>, field: Field<'_>) -> Option<BTreeMap<String, String>> {
+/// Those with a plain value, and those in whose value secrets stand.
+type Headers = (BTreeMap<String, String>, BTreeMap<String, SecretText>);
+
+fn headers(cx: &mut Context<'_>, field: Field<'_>) -> Option<Headers> {
     let Value::Table(entries) = &field.node.value else {
         cx.wrong_type(field, "a table").hint("write it like { Host = \"api.example\" }");
         return None;
     };
-    let mut headers = BTreeMap::new();
+    let (mut headers, mut secret) = Headers::default();
     let mut sound = true;
     for entry in entries {
         let name = entry.key.to_ascii_lowercase();
@@ -149,11 +155,13 @@ fn headers(cx: &mut Context<'_>, field: Field<'_>) -> Option<BTreeMap<String, St
             continue;
         }
         let value = Field { key: &entry.key, node: &entry.value };
-        let Some(text) = cx.string(value, "a string") else {
+        let Some(text) = cx.string_with_secrets(value, "a string") else {
             sound = false;
             continue;
         };
-        if http::HeaderValue::from_str(&text.value).is_err() {
+        // What stands between the secrets; they are looked at when their values are there.
+        let mut plain = text.value.split('\0').step_by(2);
+        if plain.any(|text| http::HeaderValue::from_str(text).is_err()) {
             // Without the value: it may be secret.
             cx.error(
                 value.span(),
@@ -163,13 +171,18 @@ fn headers(cx: &mut Context<'_>, field: Field<'_>) -> Option<BTreeMap<String, St
             sound = false;
             continue;
         }
-        if headers.insert(name, text.value).is_some() {
+        let known = headers.contains_key(&name) || secret.contains_key(&name);
+        match expand::has_secret(&text.value) {
+            true => drop(secret.insert(name, expand::secret_text(&text.value))),
+            false => drop(headers.insert(name, text.value)),
+        }
+        if known {
             cx.error(entry.key_span, format!("`{}` is given twice", entry.key))
                 .hint("upper and lower case are the same in names of headers");
             sound = false;
         }
     }
-    sound.then_some(headers)
+    sound.then_some((headers, secret))
 }
 
 fn grpc(cx: &mut Context<'_>, field: Field<'_>, extra: &Extra<'_>) -> Option<Check> {

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use mainstay_core::SecretText;
+
 use super::env_file::{self, bad_name};
 use crate::context::{Context, Field, INSTANCE, Scope};
 use crate::expand::{self, Var};
@@ -19,12 +21,13 @@ pub(crate) const FORM: Form = Form::Map(MapKey::Variable, &Form::Scalar);
 /// Definitions that refer to each other, in a chain of this length.
 const MAX_CHAIN: usize = 64;
 
-/// Reads both keys: makes the variables known to the rest of the service, and gives those to set.
+/// Reads both keys: makes the variables known to the rest of the service, and gives those to set, and those in whose
+/// values secrets stand.
 pub(crate) fn read(
     cx: &mut Context<'_>,
     environment: Option<Field<'_>>,
     env_file: Option<Field<'_>>,
-) -> BTreeMap<String, String> {
+) -> (BTreeMap<String, String>, BTreeMap<String, SecretText>) {
     cx.scope = Scope::default();
     let (files, sound) = env_file.map_or((BTreeMap::new(), true), |field| env_file::read(cx, field));
     let definitions = environment.map(|field| definitions(cx, field)).unwrap_or_default();
@@ -36,7 +39,7 @@ pub(crate) fn read(
     }
     let Resolver { cx, definitions, files, done, .. } = resolver;
 
-    let mut set = BTreeMap::new();
+    let (mut set, mut secret) = (BTreeMap::new(), BTreeMap::new());
     let mut vars = BTreeMap::new();
     for (folded, (name, value)) in files {
         if !definitions.contains_key(&folded) {
@@ -46,7 +49,11 @@ pub(crate) fn read(
     }
     for (folded, value) in done {
         if let (Some(definition), Some(value)) = (definitions.get(&folded), &value) {
-            set.insert(definition.name.to_owned(), value.clone());
+            let name = definition.name.to_owned();
+            match expand::has_secret(value) {
+                true => drop(secret.insert(name, expand::secret_text(value))),
+                false => drop(set.insert(name, value.clone())),
+            }
         }
         vars.insert(folded, value);
     }
@@ -56,7 +63,7 @@ pub(crate) fn read(
         set.insert(INSTANCE.to_owned(), number.to_string());
     }
     cx.scope = Scope { vars, incomplete: !sound };
-    set
+    (set, secret)
 }
 
 struct Definition<'n> {

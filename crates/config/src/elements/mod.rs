@@ -22,6 +22,7 @@ pub(crate) mod reload;
 pub(crate) mod restart;
 pub(crate) mod rlimits;
 pub(crate) mod sandbox;
+pub(crate) mod secrets;
 pub(crate) mod service;
 pub(crate) mod size;
 pub(crate) mod stack;

@@ -276,7 +276,7 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, name_span: Span) -> D
 
     // First, since the variables count in all that follows.
     let (variables, files) = (reader.get("environment"), reader.get("env_file"));
-    let environment = environment::read(cx, variables, files);
+    let (environment, secret_environment) = environment::read(cx, variables, files);
 
     // Applied already.
     reader.get("extends");
@@ -302,6 +302,7 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, name_span: Span) -> D
         },
         working_dir: working_dir(cx, reader.get("working_dir")),
         environment,
+        secret_environment,
         user: reader.get("user").and_then(|name| user::read(cx, name)),
         ..Launch::default()
     };

@@ -45,6 +45,14 @@ pub(crate) static STACK: Section = Section {
         )
         .also(&["update", "rollout"]),
         Key::new(
+            "secrets",
+            super::secrets::FORM,
+            "{ db_password = { file = \"secrets/db\" } }",
+            "Where the values of secrets are read from, which `${secret:NAME}` in `environment` means; see secrets.md. One \
+             that is not here is in the stack's own store (`mainstay secret set NAME`).",
+        )
+        .also(&["secret", "credentials"]),
+        Key::new(
             "template",
             Form::Map(MapKey::Name, &Form::Like(&SERVICE)),
             "{ base = { restart = \"on-failure\" } }",
@@ -84,12 +92,14 @@ pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &Asked) -> Option<(
     let measured = reader.get("metrics");
     let metrics = measured.map(|field| super::metrics::read(cx, field)).unwrap_or_default();
     let reloaded = reader.get("reload");
+    let sources = reader.get("secrets");
     let (services, templates) = (reader.get("service"), reader.get("template"));
     // Has had its effect when the files were merged.
     reader.get("unset");
     reader.finish();
 
     let reload = reloaded.map(|field| reload::read(cx, field)).unwrap_or_default();
+    let secrets = sources.map(|field| super::secrets::read(cx, field)).unwrap_or_default();
     let mut drafts = BTreeMap::new();
     let mut broken = BTreeSet::new();
     let applied = services.map(|services| templates::apply(cx, services.node, templates));
@@ -105,6 +115,7 @@ pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &Asked) -> Option<(
     }
     let inactive = profiles::leave_out(cx, &mut drafts, &asked.profiles);
     graph::check(cx, &mut drafts, &broken, &inactive);
+    super::secrets::check_names(cx, &secrets);
     let stack = stack?;
     let mut values = Vec::new();
     let applied = applied.map(|applied| applied.services.value);
@@ -113,6 +124,9 @@ pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &Asked) -> Option<(
         writer.name(&stack, named.map(|field| field.node));
         if let Some(field) = measured {
             writer.table("metrics", field.node, &super::metrics::FORM);
+        }
+        if let Some(field) = sources {
+            writer.table("secrets", field.node, &super::secrets::FORM);
         }
         if let Some(field) = reloaded {
             writer.top("reload", field.node, &RELOAD);
@@ -125,7 +139,7 @@ pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &Asked) -> Option<(
         values = writer.values;
     }
     let services = drafts.into_iter().map(|(name, draft)| (name, draft.plan)).collect();
-    Some((Plan { stack, services, metrics, reload }, Effective { values }))
+    Some((Plan { stack, services, metrics, reload, secrets }, Effective { values }))
 }
 
 /// Checks templates that no service extends; whoever extends one later need not look for old mistakes in it.

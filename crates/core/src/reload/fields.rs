@@ -48,6 +48,7 @@ pub const FIELDS: &[Field] = &[
     field("stack", "name", Class::Restart, "refused: a stack keeps its name; `mainstay down`, then `up`"),
     field("reload", "[reload]", Class::Live, "counts from this change on"),
     field("metrics.listen", "metrics.listen", Class::Live, "`/metrics` is served there from now on"),
+    field("secrets", "[secrets]", Class::Live, "values are read there from the next time on"),
     // A service.
     field("description", "description", Class::Nothing, "shown from now on"),
     field("instance_of", "instances", Class::Nothing, "a number of instances starts and stops some"),
@@ -85,6 +86,13 @@ pub const FIELDS: &[Field] = &[
         "environment, env_file",
         Class::Restart,
         "the process is made with it: a changed env_file too",
+    ),
+    private("launch.secret_environment", "environment", Class::Restart, "a reference to a secret"),
+    private(
+        "launch.secrets",
+        "a secret's value",
+        Class::Restart,
+        "the services whose `environment` has it; told by a digest with a key",
     ),
     field("launch.user", "user", Class::Restart, PROCESS),
     field("launch.settings.group", "group", Class::Restart, PROCESS),

@@ -4,7 +4,8 @@ use super::*;
 use crate::testing::{name, needs, plan, probe, secs, service};
 use crate::{
     Condition, ExitAction, Hook, Hooks, Launch, LeakAction, Limits, LogEncoding, LogFormat, LogPlan,
-    MetricsPlan, RestartPlan, Rlimit, Settings, StartLimit, StopAction, StopPlan, StopStep,
+    MetricsPlan, Piece, RestartPlan, Rlimit, SecretText, Settings, StartLimit, StopAction, StopPlan,
+    StopStep,
 };
 
 fn hook() -> Option<Hook> {
@@ -30,6 +31,8 @@ fn full() -> ServicePlan {
             command: vec!["p".into()],
             working_dir: Some("/".into()),
             environment: BTreeMap::from([("A".into(), "1".into())]),
+            secret_environment: BTreeMap::from([("S".into(), SecretText::of([Piece::Secret("db")]))]),
+            secrets: BTreeMap::from([("db".into(), "0a".into())]),
             user: Some("u".into()),
             settings,
             limits: Limits {
@@ -99,7 +102,8 @@ fn every_field_has_a_class() {
     leaves("", &json(&full()), &mut found);
     let settings = ReloadSettings { at_once: 7, ..ReloadSettings::default() };
     let metrics = MetricsPlan { listen: Some("9100".into()) };
-    let top = Plan { stack: "s".into(), services: BTreeMap::new(), reload: settings, metrics };
+    let secrets = BTreeMap::from([("db".into(), crate::SecretSource::Store)]);
+    let top = Plan { stack: "s".into(), services: BTreeMap::new(), reload: settings, metrics, secrets };
     leaves("", &json(&top), &mut found);
     let missing: Vec<_> =
         found.iter().filter(|path| *path != "services" && fields::class_of(path).is_none()).collect();

@@ -35,11 +35,12 @@ impl Machine<'_> {
 
     /// Starts, after what comes before a start.
     fn spawn(&mut self, why: String) -> Phase {
-        if !self.plan.hooks.precede_start() {
+        if !self.plan.is_prepared() {
             return self.make(why);
         }
         let run = self.next_run();
-        self.enter(StateName::Starting, format!("{why}; its hooks come first"));
+        let first = if self.plan.hooks.precede_start() { "hooks" } else { "secrets" };
+        self.enter(StateName::Starting, format!("{why}; its {first} come first"));
         let facts = HookFacts { reason: why.clone(), ..self.hook_facts() };
         self.wants(Effect::Prepare { service: self.name.clone(), run, facts });
         Phase::Preparing(Preparing { run, origin: why })

@@ -214,6 +214,8 @@ impl Facts {
                 }
                 return true;
             }
+            // Its answer follows.
+            Input::SecretsRead { .. } => return false,
             Input::Spawned { run, .. }
             | Input::SpawnFailed { run, .. }
             | Input::Exited { run, .. }

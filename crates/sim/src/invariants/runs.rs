@@ -55,7 +55,7 @@ impl Rule for OneInstance {
                 if facts.preparing.contains_key(service) {
                     return Err(format!("{service} is started before it is prepared"));
                 }
-                if facts.service(service).is_some_and(|plan| plan.hooks.precede_start())
+                if facts.service(service).is_some_and(|plan| plan.is_prepared())
                     && !facts.prepared.contains(service)
                 {
                     return Err(format!("{service} is started without what comes before"));

@@ -95,6 +95,18 @@ pub(crate) fn join_command_line(
     Ok(line)
 }
 
+/// The program's path and the command line, both with their NUL, of a command that is run as we are.
+pub(crate) fn program_and_line(command: &[String]) -> std::io::Result<(Vec<u16>, Vec<u16>)> {
+    let wrong = |error: SpawnError| std::io::Error::new(std::io::ErrorKind::InvalidInput, error.message);
+    let Some((name, arguments)) = command.split_first().filter(|(name, _)| !name.is_empty()) else {
+        return Err(wrong(invalid("there is no program in the command")));
+    };
+    let program = look_up::look_up(name, &std::env::current_dir()?, &Environment::own()).map_err(wrong)?;
+    let (application, mut line) = command_line(name, arguments, &program).map_err(wrong)?;
+    line.push(0);
+    Ok((win::long_path(&application)?, line))
+}
+
 fn invalid(message: impl Into<String>) -> SpawnError {
     SpawnError::new(SpawnErrorKind::Invalid, message)
 }

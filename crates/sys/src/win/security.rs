@@ -15,10 +15,12 @@ use windows_sys::Win32::Security::Authorization::{
     SDDL_REVISION_1, SE_OBJECT_TYPE,
 };
 use windows_sys::Win32::Security::{
-    CheckTokenMembership, CreateWellKnownSid, DuplicateToken, GetTokenInformation, LookupAccountSidW,
+    ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, CheckTokenMembership, CreateWellKnownSid, DACL_SECURITY_INFORMATION,
+    DuplicateToken, GetAce, GetTokenInformation, INHERIT_ONLY_ACE, LookupAccountSidW,
     OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, SecurityIdentification,
     TOKEN_DUPLICATE, TOKEN_QUERY, TOKEN_USER, TokenUser, WinBuiltinAdministratorsSid,
 };
+use windows_sys::Win32::System::SystemServices::ACCESS_ALLOWED_ACE_TYPE;
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, OpenProcess, OpenProcessToken, PROCESS_QUERY_LIMITED_INFORMATION,
 };
@@ -226,6 +228,76 @@ pub(crate) fn owner(object: HANDLE, kind: SE_OBJECT_TYPE) -> io::Result<String> 
     }
     // SAFETY: the SID lies in the descriptor, which lives until the end of this function.
     unsafe { sid_text(sid) }
+}
+
+/// The SID of everybody.
+pub(crate) const EVERYBODY: &str = "S-1-1-0";
+/// The SID that stands for an object's owner in its own list.
+pub(crate) const OWNER_RIGHTS: &str = "S-1-3-4";
+
+/// Who is granted what by the access list of an object: SIDs as text, and rights. One without a list grants everything to
+/// everybody. What is denied before is not taken off.
+pub(crate) fn granted(object: HANDLE, kind: SE_OBJECT_TYPE) -> io::Result<Vec<(String, u32)>> {
+    let (mut list, mut descriptor): (*mut ACL, PSECURITY_DESCRIPTOR) =
+        (std::ptr::null_mut(), std::ptr::null_mut());
+    // SAFETY: the handle is open, and both results outlive the call; the others are not asked for.
+    let status = unsafe {
+        GetSecurityInfo(
+            object,
+            kind,
+            DACL_SECURITY_INFORMATION,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            &mut list,
+            std::ptr::null_mut(),
+            &mut descriptor,
+        )
+    };
+    if status != 0 {
+        return Err(code(status));
+    }
+    let _free = LocalMemory(descriptor);
+    if list.is_null() {
+        return Ok(vec![(EVERYBODY.to_owned(), u32::MAX)]);
+    }
+    let mut granted = Vec::new();
+    // SAFETY: the list lies in the descriptor, which lives until the end of this function.
+    let count = unsafe { (*list).AceCount };
+    for number in 0..u32::from(count) {
+        let mut entry: *mut c_void = std::ptr::null_mut();
+        // SAFETY: as above; the number is one of the list's.
+        check(unsafe { GetAce(list, number, &mut entry) })?;
+        // SAFETY: every entry begins with a header, which says what it is.
+        let header = unsafe { *entry.cast::<ACE_HEADER>() };
+        let inherit_only = u32::from(header.AceFlags) & INHERIT_ONLY_ACE != 0;
+        if u32::from(header.AceType) != ACCESS_ALLOWED_ACE_TYPE || inherit_only {
+            continue;
+        }
+        let entry = entry.cast::<ACCESS_ALLOWED_ACE>();
+        // SAFETY: it is one of this type, whose SID begins at its last field.
+        granted.push(unsafe { (sid_text((&raw mut (*entry).SidStart).cast())?, (*entry).Mask) });
+    }
+    Ok(granted)
+}
+
+/// Gives an object a list that lets everybody read it.
+#[cfg(test)]
+pub(crate) fn let_everybody_read(object: HANDLE, kind: SE_OBJECT_TYPE) -> io::Result<()> {
+    use windows_sys::Win32::Security::Authorization::SetSecurityInfo;
+    use windows_sys::Win32::Security::{GetSecurityDescriptorDacl, PROTECTED_DACL_SECURITY_INFORMATION};
+    let descriptor = Descriptor::parse("D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GR;;;WD)")?;
+    let (mut present, mut defaulted, mut list) = (0, 0, std::ptr::null_mut());
+    // SAFETY: the descriptor lives until the end of this function, as do the results.
+    check(unsafe {
+        GetSecurityDescriptorDacl(descriptor.pointer(), &mut present, &mut list, &mut defaulted)
+    })?;
+    let what = DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION;
+    let none = std::ptr::null_mut();
+    // SAFETY: the handle is open with the right to change its list; the list lies in the descriptor.
+    match unsafe { SetSecurityInfo(object, kind, what, none, none, list, std::ptr::null()) } {
+        0 => Ok(()),
+        status => Err(code(status)),
+    }
 }
 
 /// Memory that Windows allocated for us.
