@@ -572,9 +572,32 @@ pub enum EventBody {
     Own {
         /// In words.
         message: String,
+        /// What it is about, where that is of a known kind.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<About>,
     },
     /// Something that a newer version wrote and this one does not know.
     Other(serde_json::Map<String, serde_json::Value>),
+}
+
+/// What an event of Mainstay itself is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    /// A daemon died or hung, and another one is in its place.
+    DaemonReplaced,
+    /// Another version could not take over.
+    UpgradeFailed,
+    /// Output of a service could not be written and is lost.
+    OutputLost,
+    /// Less is left on the disk than the logs are to leave.
+    DiskLow,
+    /// Something else about a log.
+    Log,
+    /// The stack is down.
+    Down,
+    /// The keeper died, and took everything along.
+    KeeperLost,
 }
 
 /// [`EventBody`] as a form: all fields of an event, of which some are there.
@@ -589,6 +612,8 @@ struct EventFields {
     kind: Option<EventKind>,
     /// What happened to Mainstay itself, in words.
     message: Option<String>,
+    /// What that is about.
+    about: Option<About>,
 }
 
 /// Which events.

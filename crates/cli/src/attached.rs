@@ -183,7 +183,7 @@ impl Screen<'_> {
 
     /// What is said if the stack is down but for what was left running. What was so before is over.
     fn rests(&self, record: &EventRecord) -> Option<String> {
-        let EventBody::Own { message } = &record.event else { return None };
+        let EventBody::Own { message, .. } = &record.event else { return None };
         let now = record.at.parse::<jiff::Timestamp>().is_ok_and(|at| at >= self.begin);
         message
             .strip_prefix("the stack is ")
@@ -242,8 +242,8 @@ impl Screen<'_> {
                 self.output.line(&format!("{prefix} {text}"))?;
             }
             // Said at the very end, when nothing more is to come.
-            EventBody::Own { message } if message.starts_with("the stack is down") => return Ok(()),
-            EventBody::Own { message } => {
+            EventBody::Own { message, .. } if message.starts_with("the stack is down") => return Ok(()),
+            EventBody::Own { message, .. } => {
                 self.tails.pump(self.output)?;
                 self.output.line(&format!("* {}", words::printable(message)))?;
             }

@@ -93,7 +93,7 @@ pub fn line(record: &EventRecord, paint: Paint) -> String {
             let what = paint.apply(colour(event), &words(event));
             format!("{time}  {}  {what}", paint.apply(style::STRONG, name))
         }
-        EventBody::Own { message } => format!("{time}  (mainstay)  {}", words::printable(message)),
+        EventBody::Own { message, .. } => format!("{time}  (mainstay)  {}", words::printable(message)),
         EventBody::Other(fields) => {
             let text = |name: &str| fields.get(name).and_then(serde_json::Value::as_str);
             let name = words::printable(text("service").unwrap_or("(stack)"));
@@ -262,7 +262,10 @@ mod tests {
             event: EventBody::Core(Event { service: None, run: None, kind }),
         };
         assert_eq!(line(&record, Paint::plain()), "not a time  (stack)  started, pid 7");
-        let own = EventRecord { event: EventBody::Own { message: "daemon replaced".to_owned() }, ..record };
+        let own = EventRecord {
+            event: EventBody::Own { message: "daemon replaced".to_owned(), about: None },
+            ..record
+        };
         assert_eq!(line(&own, Paint::plain()), "not a time  (mainstay)  daemon replaced");
         let newer =
             r#"{"seq":2,"at":"t","service":"api","run":null,"kind":{"kind":"teleported","to":"mars"}}"#;

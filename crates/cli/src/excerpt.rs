@@ -18,6 +18,13 @@ pub fn plain(place: &Place, service: &str) -> Vec<String> {
     read(place, service, EXPLAINED, 2 * BYTES)
 }
 
+/// What a service has just ended with, for a log of the system.
+pub fn last_output(place: &Place, service: &str) -> Vec<String> {
+    // As below.
+    std::thread::sleep(DRAIN);
+    read(place, service, LINES, BYTES)
+}
+
 /// The last few lines that `service` wrote, marked as such; nothing if there are none.
 pub fn last_lines(place: &Place, service: &str) -> Vec<String> {
     // The end of a process is told before the last of its output is in the file.

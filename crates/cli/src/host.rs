@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mainstay_core::Control;
 use mainstay_keeper::{Ask, Host};
-use mainstay_service::{Event, Reason, Running};
+use mainstay_service::{Event, Reason, Running, State};
 
 /// The service manager that started the keeper.
 #[derive(Debug)]
@@ -33,6 +33,10 @@ impl Host for Manager {
 
     fn beat(&self) {
         self.running.beat();
+        // That it was taken is all that the service manager is told of a reload.
+        if self.running.state() == State::Reloading {
+            self.running.reloaded();
+        }
         // What is asked has been passed on already; here it only stops waiting.
         while matches!(self.running.next(Duration::ZERO), Some(event) if !matches!(event, Event::Stop(_))) {}
     }
@@ -59,7 +63,7 @@ impl Host for Manager {
             Event::Pause => ask(Ask::Control(Control::Pause)),
             Event::Continue => ask(Ask::Control(Control::Continue)),
             Event::Custom(code) => ask(Ask::Control(Control::Code(code))),
-            Event::Reload => {}
+            Event::Reload => ask(Ask::Reload),
         };
         let pass_on = std::sync::Arc::new(pass_on);
         let early = std::sync::Arc::clone(&pass_on);

@@ -24,6 +24,8 @@ pub struct Installed {
     pub variables: BTreeMap<String, Option<String>>,
     /// The text of the configuration, if `install` itself has written it.
     pub wrote: Option<String>,
+    /// Its services that are entries of their own.
+    pub entries: Vec<String>,
 }
 
 fn path(place: &Place) -> PathBuf {
@@ -54,7 +56,10 @@ impl Installed {
         };
         let loaded = plan_file::load_unsaved(&inputs, unsaved, &variable)?;
         let scope = if scope == Scope::User { "user" } else { "system" }.to_owned();
-        Ok((Installed { scope, inputs, variables: asked.into_inner(), wrote: None }, loaded))
+        Ok((
+            Installed { scope, inputs, variables: asked.into_inner(), wrote: None, entries: Vec::new() },
+            loaded,
+        ))
     }
 
     /// Reads the configuration again, in the environment of then. A variable that was not asked for then is
@@ -87,6 +92,7 @@ impl Installed {
         let (mut now, _) = Installed::new(self.inputs.clone(), self.scope(), Vec::new())?;
         now.variables.extend(self.variables.clone());
         let ours = self.wrote.as_deref() == Some(before);
+        now.entries.clone_from(&self.entries);
         now.wrote = if ours { Some(after.to_owned()) } else { self.wrote.clone() };
         if now == *self { Ok(()) } else { now.write(place) }
     }

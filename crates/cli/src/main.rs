@@ -7,6 +7,7 @@ mod args;
 mod attached;
 mod commands;
 mod edit_toml;
+mod entries;
 mod event_text;
 mod excerpt;
 mod explain;
@@ -29,6 +30,7 @@ mod reload;
 mod runtime;
 mod sources;
 mod stack;
+mod system_log;
 mod tails;
 mod view;
 mod wait;
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
     match arguments.get(1).and_then(|word| word.to_str()) {
         Some("keeper") => return own::keeper(&arguments[2..]),
         Some("daemon") => return own::daemon(&arguments[2..]),
+        Some("entry") => return own::entry(&arguments[2..]),
         Some("ctrl-c") => return own::ctrl_c(&arguments[2..]),
         _ => {}
     }

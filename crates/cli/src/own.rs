@@ -8,13 +8,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use mainstay_config::Layout;
-use mainstay_daemon::StoredPlan;
-use mainstay_service::{Failure, Level, Running, Service};
+use mainstay_daemon::{Observer, StoredPlan};
+use mainstay_service::{Failure, Host, Running, Service};
 
+use crate::entries;
 use crate::failure::ExitStatus;
 use crate::host::Manager;
 use crate::installed::Installed;
 use crate::stack::Place;
+use crate::system_log::{self, SystemLog};
 
 /// `mainstay keeper --stack NAME [--plan FILE] [--config FILE]`, started by `mainstay up` and `mainstay run`, with a link to it as
 /// standard input.
@@ -38,9 +40,11 @@ fn keeper_as_service(arguments: &[OsString]) -> ExitCode {
     let Some(stack) = value(arguments, "--stack") else {
         return refuse("a service manager starts it: mainstay keeper --service --stack NAME");
     };
-    let arguments = arguments.to_vec();
+    let mut arguments = arguments.to_vec();
     // Signals are the keeper's own, and so are the signs of life: its loop gives them, or nobody does.
-    Service::new(&stack).pausable().custom_controls().without_signals().manual_beats().run(move |running| {
+    let service = Service::new(&stack).pausable().reloadable().custom_controls();
+    service.without_signals().manual_beats().run(move |running| {
+        arguments.extend(["--host", host_word(running.host())].map(OsString::from));
         let failed = |status: ExitStatus, text: String| Failure::new(u32::from(status as u8), text);
         let (plan, config) =
             plan_at_start(&stack, &running).map_err(|text| failed(ExitStatus::Usage, text))?;
@@ -86,8 +90,34 @@ fn plan_at_start(stack: &str, running: &Running) -> Result<(Option<PathBuf>, Opt
         },
     };
     place.plan().map_err(|_| wrong.clone())?;
-    running.log(Level::Error, &format!("{wrong}\nthe plan that was accepted last is used"));
+    let told = format!("{wrong}\nthe plan that was accepted last is used");
+    system_log::configuration_refused(stack, running.host(), &told);
     Ok((None, config))
+}
+
+/// How a daemon is told whose log its events go to.
+fn host_word(host: Host) -> &'static str {
+    match host {
+        Host::Scm => "scm",
+        Host::Systemd => "systemd",
+        Host::Terminal | Host::Mainstay => "none",
+    }
+}
+
+fn observers(host: Option<&str>, place: &Place) -> Vec<Box<dyn Observer>> {
+    let host = match host {
+        Some("scm") => Host::Scm,
+        Some("systemd") => Host::Systemd,
+        _ => return Vec::new(),
+    };
+    let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(SystemLog::new(place.clone(), host))];
+    let installed = Installed::read(place).filter(|installed| !installed.entries.is_empty());
+    if let Some((installed, manager)) =
+        installed.and_then(|installed| Some((installed.clone(), installed.manager().ok()?)))
+    {
+        observers.push(Box::new(entries::Starter::new(&place.name, installed.entries, manager)));
+    }
+    observers
 }
 
 fn keeper_arguments(arguments: &[OsString]) -> Result<mainstay_keeper::Args, String> {
@@ -97,7 +127,7 @@ fn keeper_arguments(arguments: &[OsString]) -> Result<mainstay_keeper::Args, Str
         config: value(arguments, "--config").map(PathBuf::from),
         plan: value(arguments, "--plan").map(PathBuf::from),
         daemon_exe: std::env::current_exe().map_err(|e| format!("cannot find the own program: {e}"))?,
-        daemon_args: vec!["daemon".into(), "--stack".into(), stack.clone().into()],
+        daemon_args: daemon_arguments(&stack, value(arguments, "--host")),
         containment: mainstay_keeper::containment_from_environment().map_err(|e| e.to_string())?,
         leash: true,
         host: None,
@@ -105,23 +135,37 @@ fn keeper_arguments(arguments: &[OsString]) -> Result<mainstay_keeper::Args, Str
     })
 }
 
-/// `mainstay daemon --stack NAME --guard TEXT`, started by the keeper.
+fn daemon_arguments(stack: &str, host: Option<String>) -> Vec<OsString> {
+    let host = host.into_iter().flat_map(|host| ["--host".to_owned(), host]);
+    ["daemon", "--stack", stack].map(str::to_owned).into_iter().chain(host).map(OsString::from).collect()
+}
+
+/// `mainstay daemon --stack NAME --guard TEXT [--host WORD]`, started by the keeper.
 pub fn daemon(arguments: &[OsString]) -> ExitCode {
     let (Some(stack), Some(guard)) = (value(arguments, "--stack"), value(arguments, "--guard")) else {
         return refuse("the keeper starts it: mainstay daemon --stack NAME --guard TEXT");
     };
-    let dirs = match mainstay_sys::dirs::stack(&stack) {
-        Ok(dirs) => dirs,
-        Err(error) => return refuse(&error.to_string()),
+    let place = match Place::of(&stack) {
+        Ok(place) => place,
+        Err(failure) => return refuse(&failure.message),
     };
-    let source = crate::sources::of(&stack, &dirs);
-    match mainstay_daemon::run(mainstay_daemon::Args { stack, dirs, guard, source }) {
+    let source = crate::sources::of(&stack, &place.dirs);
+    let observers = observers(value(arguments, "--host").as_deref(), &place);
+    match mainstay_daemon::run(mainstay_daemon::Args { stack, dirs: place.dirs, guard, source, observers }) {
         Ok(()) => ExitStatus::Done.into(),
         Err(error) => {
             complain(&format!("daemon: {error}"));
             ExitStatus::Failed.into()
         }
     }
+}
+
+/// `mainstay entry --stack NAME --service NAME [mirror]`, started by the service manager.
+pub fn entry(arguments: &[OsString]) -> ExitCode {
+    let (Some(stack), Some(service)) = (value(arguments, "--stack"), value(arguments, "--service")) else {
+        return refuse("the service manager starts it: mainstay entry --stack NAME --service NAME");
+    };
+    entries::run(&stack, &service, arguments).unwrap_or_else(|error| refuse(&error))
 }
 
 /// `mainstay ctrl-c [break] PID …`, started by the keeper on Windows.

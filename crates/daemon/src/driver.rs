@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use mainstay_api::types::About;
 use mainstay_core::leak::{Change, Growth};
 use mainstay_core::{
     Effect, Frost, Input, Plan, ProbeKind, Request, RunId, ServiceName, ServicePlan, StateName, Supervisor,
@@ -101,6 +102,8 @@ pub(crate) struct Watched {
     pub revision: watch::Sender<u64>,
     /// Counts the changes of the plan.
     pub plan: watch::Sender<u64>,
+    /// Who wanted the configuration to be read again last.
+    pub reload: watch::Sender<Option<String>>,
 }
 
 /// Changes of the plan that may not be in its file yet: state key, and the count of changes when it was made.
@@ -275,12 +278,17 @@ impl Driver {
             Event::Sent { id, count, error } => self.sent_by_hand(id, count, error),
             Event::Notify { run, text } => self.input(Input::Notify { run, text }),
             Event::LogDropped { name, bytes, error } => {
-                self.events.stage_own(format!("{bytes} bytes of {name}'s output are lost so far: {error}"));
+                let text = format!("{bytes} bytes of {name}'s output are lost so far: {error}");
+                self.events.stage_about(About::OutputLost, text);
                 self.dropped.insert(name, bytes);
                 self.out.put_json(DROPPED_KEY, &self.dropped);
                 self.changed = true;
             }
-            Event::LogNote { name, text } => self.events.stage_own(format!("{name}'s log: {text}")),
+            Event::LogNote { name, text } => {
+                let about =
+                    if text.starts_with(mainstay_link::DISK_LOW) { About::DiskLow } else { About::Log };
+                self.events.stage_about(about, format!("{name}'s log: {text}"));
+            }
             Event::DownWanted { by, all } => {
                 let request = self.down(all);
                 self.input(Input::Request { by, request });
@@ -288,9 +296,13 @@ impl Driver {
             Event::Control { by, control } => {
                 self.input(Input::Request { by, request: Request::Control(control) });
             }
+            Event::ReloadWanted { by } => {
+                self.watched.reload.send_replace(Some(by));
+            }
             Event::ReplaceFailed { error } => {
                 warn!("the upgrade failed: {error}");
-                self.events.stage_own(format!("the upgrade failed, the old program is back: {error}"));
+                let text = format!("the upgrade failed, the old program is back: {error}");
+                self.events.stage_about(About::UpgradeFailed, text);
             }
         }
     }
@@ -368,7 +380,7 @@ impl Driver {
             answers.into_iter().for_each(|answer| self.probed(answer));
         }
         if self.is_down && !self.ended && self.hooks.is_idle() {
-            self.events.stage_own("the stack is down");
+            self.events.stage_about(About::Down, "the stack is down");
             self.out.command(Command::Exit);
             self.ended = true;
         }

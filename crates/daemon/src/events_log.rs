@@ -10,12 +10,15 @@ use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
-use mainstay_api::types::{EventBody, EventRecord};
+use mainstay_api::types::{About, EventBody, EventRecord};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use tracing::warn;
+
+use crate::observers::Observed;
 
 /// A file longer than this is put aside.
 const MAX_FILE: u64 = 4 << 20;
@@ -49,6 +52,7 @@ pub(crate) struct EventsLog {
     /// Those whose transaction is being sent.
     leaving: Vec<Line>,
     live: broadcast::Sender<Line>,
+    observers: Vec<Observed>,
 }
 
 /// What the keeper holds for the next daemon.
@@ -81,7 +85,7 @@ fn previous(state: &Path) -> PathBuf {
 impl EventsLog {
     /// Goes on where the files and the `saved` text of a predecessor end. A file that can't be opened is a warning:
     /// events are then only live, and opening is tried again with the next one.
-    pub fn open(state: &Path, saved: Option<&str>) -> EventsLog {
+    pub fn open(state: &Path, saved: Option<&str>, observers: Vec<Observed>) -> EventsLog {
         let (live, _) = broadcast::channel(LIVE);
         let mut log = EventsLog {
             state: state.to_owned(),
@@ -92,6 +96,7 @@ impl EventsLog {
             staged: Vec::new(),
             leaving: Vec::new(),
             live,
+            observers,
         };
         let saved: Option<Saved<'_>> = saved.and_then(|text| serde_json::from_str(text).ok());
         let end = saved.as_ref().map_or(u64::MAX, |saved| saved.next);
@@ -133,7 +138,12 @@ impl EventsLog {
 
     /// Stages an event of Mainstay's own.
     pub fn stage_own(&mut self, message: impl Into<String>) {
-        self.stage(EventBody::Own { message: message.into() });
+        self.stage(EventBody::Own { message: message.into(), about: None });
+    }
+
+    /// Stages one of a kind that operators look for.
+    pub fn stage_about(&mut self, about: About, message: impl Into<String>) {
+        self.stage(EventBody::Own { message: message.into(), about: Some(about) });
     }
 
     /// Whether something is staged.
@@ -166,9 +176,16 @@ impl EventsLog {
             );
         }
         for line in self.leaving.drain(..) {
+            self.observers.iter().for_each(|observed| observed.tell(&line));
             // Nobody listening is no failure.
             let _ = self.live.send(line);
         }
+    }
+
+    /// Nothing more happens: gives observers a little time to take in what has.
+    pub fn finish(&mut self, most: Duration) {
+        let until = Instant::now() + most;
+        self.observers.drain(..).for_each(|observed| observed.finish(until));
     }
 
     fn write(&mut self) -> io::Result<()> {

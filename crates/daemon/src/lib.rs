@@ -16,6 +16,7 @@ mod hooks;
 mod limits;
 mod message;
 mod metrics;
+mod observers;
 mod outbox;
 mod plan_store;
 mod plan_writer;
@@ -29,6 +30,7 @@ mod take_over;
 mod watching;
 mod welcome;
 
+pub use observers::Observer;
 pub use plan_store::{
     MAX_PLAN, PlanError, Source, StoredPlan, plan_path, read_plan, write_plan, write_plan_to,
 };

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mainstay_api::types::Process;
+use mainstay_api::types::{About, Process};
 use mainstay_core::Time;
 use mainstay_link::{Command, ToDaemon, ToKeeper, VERSION, Welcome};
 use mainstay_sys::container::Guard;
@@ -21,6 +21,7 @@ use crate::api::{Context, Facts};
 use crate::driver::{Driver, Parts, Watched, now};
 use crate::message::ToDriver;
 use crate::metrics::{self, Metrics, ProbeTally};
+use crate::observers::{Observed, Observer};
 use crate::plan_store::{PlanError, read_plan};
 use crate::probes::Probes;
 use crate::shelf::{self, Shelf};
@@ -39,6 +40,8 @@ const GIVEN_UP_TIME: Duration = Duration::from_secs(10);
 const KEEPER_PAUSE: Duration = Duration::from_millis(2);
 /// From the last frame to the end.
 const LINGER: Duration = Duration::from_millis(20);
+/// Observers have heard the last event in this time, or do not hear it.
+const OBSERVERS_TIME: Duration = Duration::from_secs(1);
 /// How soon it is looked again whether a frame is on its way.
 const QUEUED_PAUSE: Duration = Duration::from_millis(1);
 /// Threads for files, name look-ups and the like. They come when needed and go after 10 s.
@@ -55,6 +58,8 @@ pub struct Args {
     pub guard: String,
     /// Where its configuration comes from, if it can be read again.
     pub source: Option<Box<dyn ConfigSource>>,
+    /// Who is told of each event.
+    pub observers: Vec<Box<dyn Observer>>,
 }
 
 /// Why a daemon ends before its time. The keeper makes another one.
@@ -103,6 +108,7 @@ pub fn run(mut args: Args) -> Result<(), DaemonError> {
         End::Down => info!("the stack is down"),
         End::LinkClosed => daemon.lost_link(&guard)?,
     }
+    daemon.driver.events.finish(OBSERVERS_TIME);
     Ok(())
 }
 
@@ -127,7 +133,9 @@ impl Daemon {
             service.stop.fit(mainstay_sys::IS_WINDOWS);
         }
         let started = now();
-        let restored = welcome::restore(&welcome, stored, &args.dirs.state, started);
+        let observers = std::mem::take(&mut args.observers).into_iter().map(Observed::start);
+        let observers = observers.collect::<io::Result<_>>().map_err(system("the thread of an observer"))?;
+        let restored = welcome::restore(&welcome, stored, &args.dirs.state, observers, started);
 
         let runtime = Builder::new_current_thread()
             .enable_all()
@@ -145,6 +153,7 @@ impl Daemon {
         // Revisions of different daemons are never the same.
         let (revision, seen_revision) = watch::channel((u64::from(welcome.predecessors) + 1) << 32);
         let (plan, plan_changes) = watch::channel(0);
+        let (reload, reload_wanted) = watch::channel(None);
         let shelf = Shelf::new(restored.core.plan());
         shelf::start(args.dirs.log.clone(), shelf.clone()).map_err(system("the thread for old logs"))?;
         let facts = facts(args, &welcome, restored.config.clone(), started);
@@ -157,7 +166,7 @@ impl Daemon {
             config: restored.config,
             source: restored.source,
             revisions: restored.revisions,
-            watched: Watched { revision, plan },
+            watched: Watched { revision, plan, reload },
             shelf,
             last_run: welcome.last_run,
             tally: tally.clone(),
@@ -175,7 +184,8 @@ impl Daemon {
             probes: tally,
         };
         let metrics = metrics::start(of, sender.clone()).map_err(system("the thread for metrics"))?;
-        let io = Io { sender, seen_revision, plan_changes, live, facts, metrics, source: args.source.take() };
+        let source = args.source.take();
+        let io = Io { sender, seen_revision, plan_changes, reload_wanted, live, facts, metrics, source };
         io.start(args, runtime).map_err(system("the I/O thread"))?;
         info!("pid {} is the daemon of {}", std::process::id(), args.stack);
         let needed = driver.core.plan().open_files_needed();
@@ -240,7 +250,8 @@ impl Daemon {
             Ok(count) => format!("{count} processes were ended"),
             Err(error) => format!("not all could be ended: {error}"),
         };
-        self.driver.events.stage_own(format!("the keeper is gone without a word; {how}"));
+        let text = format!("the keeper is gone without a word; {how}");
+        self.driver.events.stage_about(About::KeeperLost, text);
         self.driver.events.take_leave();
         self.driver.events.flush();
         ended.map(drop).map_err(system("ending what the keeper left"))
@@ -258,6 +269,7 @@ struct Io {
     sender: Sender<ToDriver>,
     seen_revision: watch::Receiver<u64>,
     plan_changes: watch::Receiver<u64>,
+    reload_wanted: watch::Receiver<Option<String>>,
     live: tokio::sync::broadcast::Sender<crate::events_log::Line>,
     facts: Facts,
     metrics: Metrics,
@@ -283,7 +295,8 @@ impl Io {
                 let changes = self.plan_changes;
                 tokio::spawn(metrics::serve::follow(Arc::clone(&context), changes.clone()));
                 if let Some(source) = self.source {
-                    tokio::spawn(watching::run(Arc::clone(&context), changes.clone(), source));
+                    let reload = self.reload_wanted;
+                    tokio::spawn(watching::run(Arc::clone(&context), changes.clone(), reload, source));
                 }
                 tokio::spawn(plan_writer::run(Arc::clone(&context), changes, written));
                 api::serve(address, context).await;

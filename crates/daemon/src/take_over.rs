@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mainstay_api::types::About;
 use mainstay_core::{Input, Request, ServiceName, ServicePlan};
 use mainstay_link::Command;
 use serde::{Deserialize, Serialize};
@@ -39,7 +40,8 @@ impl Driver {
     /// The stack is down but for what was left running.
     pub(crate) fn rest(&mut self) {
         let left: Vec<String> = self.left().map(|name| name.to_string()).collect();
-        self.events.stage_own(format!("the stack is down, left running: {}", left.join(", ")));
+        let text = format!("the stack is down, left running: {}", left.join(", "));
+        self.events.stage_about(About::Down, text);
         self.out.command(Command::Rest);
         self.changed = true;
     }

@@ -1,4 +1,4 @@
-//! A configuration that is applied by itself when it changes.
+//! A configuration that is applied by itself when it changes, or when the service manager says so.
 //!
 //! It is looked at once a second rather than waited for: that sees every way in which a file can change (written over,
 //! renamed into its place, a symbolic link that points elsewhere, as Kubernetes does it), in the same way on every file
@@ -24,6 +24,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// What cannot be applied just now is tried again after this.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
+/// What no digest is: to be tried whatever was before.
+const UNTRIED: u64 = 0;
 /// Who asks.
 const BY: &str = "mainstay (its files changed)";
 
@@ -43,19 +45,36 @@ pub trait ConfigSource: Send + std::fmt::Debug {
 pub(crate) async fn run(
     context: Arc<Context>,
     mut changes: watch::Receiver<u64>,
+    mut wanted: watch::Receiver<Option<String>>,
     mut source: Box<dyn ConfigSource>,
 ) {
     // What changed while nobody looked counts: it is held against what was tried last.
     let mut seen = Debounce::default();
     loop {
         changes.borrow_and_update();
+        if wanted.has_changed().unwrap_or(false) {
+            let by = wanted.borrow_and_update().clone().unwrap_or_default();
+            let Some((back, read)) = away(source, |source| source.read()).await else { return };
+            source = back;
+            if let Err(refused) = take_in(&context, by, read, UNTRIED).await {
+                warn!("the configuration cannot be applied now: {}", refused.problem.message);
+            }
+        }
         let Ok(settings) = context.ask(Ask::Settings).await else {
             tokio::time::sleep(TRY_AGAIN).await;
             continue;
         };
         if !settings.reload.watch {
             seen.again();
-            match changes.changed().await {
+            let changed = tokio::select! {
+                changed = changes.changed() => changed,
+                changed = wanted.changed() => {
+                    // Left to be seen above.
+                    wanted.mark_changed();
+                    changed
+                }
+            };
+            match changed {
                 Ok(()) => continue,
                 Err(_) => return,
             }
@@ -69,7 +88,7 @@ pub(crate) async fn run(
         if seen.look(now(), mark, &settings.reload) {
             let Some((back, read)) = away(source, |source| source.read()).await else { return };
             source = back;
-            if let Err(refused) = take_in(&context, read, settings.tried).await {
+            if let Err(refused) = take_in(&context, BY.to_owned(), read, settings.tried).await {
                 warn!("a changed configuration has to wait: {}", refused.problem.message);
                 seen.again();
                 pause = TRY_AGAIN;
@@ -77,7 +96,10 @@ pub(crate) async fn run(
         } else if seen.is_open() {
             pause = LOOK_AGAIN;
         }
-        tokio::time::sleep(pause).await;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            Ok(()) = wanted.changed() => wanted.mark_changed(),
+        }
     }
 }
 
@@ -98,13 +120,18 @@ async fn away<T: Send + 'static>(
 ///
 /// # Errors
 /// It cannot be done just now.
-async fn take_in(context: &Context, read: Result<Plan, String>, tried: u64) -> Result<(), Refused> {
+async fn take_in(
+    context: &Context,
+    by: String,
+    read: Result<Plan, String>,
+    tried: u64,
+) -> Result<(), Refused> {
     let digest = digest(&read);
     if digest == tried {
         return Ok(());
     }
     let wrong = match read {
-        Ok(plan) => match reload(context, BY.to_owned(), plan, false).await {
+        Ok(plan) => match reload(context, by.clone(), plan, false).await {
             Ok(_) => None,
             Err(refused) if matches!(refused.status, 400 | 413) => Some(refused.problem.message),
             Err(refused) => return Err(refused),
@@ -112,7 +139,7 @@ async fn take_in(context: &Context, read: Result<Plan, String>, tried: u64) -> R
         Err(wrong) => Some(wrong),
     };
     if let Some(reason) = wrong {
-        context.ask(|reply| Ask::Refused { by: BY.to_owned(), reason, reply }).await?;
+        context.ask(|reply| Ask::Refused { by, reason, reply }).await?;
     }
     context.ask(|reply| Ask::Tried(digest, reply)).await.map(drop)
 }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use mainstay_api::types::About;
 use mainstay_core::record::Takeover;
 use mainstay_core::{Exit, Input, Plan, Request, RunId, ServiceName, ServicePlan, Supervisor, Time};
 use mainstay_link::{Command, Welcome};
@@ -14,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::driver::Driver;
 use crate::events_log::EventsLog;
+use crate::observers::Observed;
 use crate::outbox::{
     DROPPED_KEY, EVENTS_KEY, LIMITS_KEY, OWN_KEYS, PLAN_KEY, RECORD_KEY, REVISIONS_KEY, SEED_KEY, SEEN_KEY,
     TOP_KEY,
@@ -48,7 +50,13 @@ pub(crate) struct Beginning {
 }
 
 /// Makes the core as the one before left it, or a new one.
-pub(crate) fn restore(welcome: &Welcome, stored: StoredPlan, state_dir: &Path, now: Time) -> Restored {
+pub(crate) fn restore(
+    welcome: &Welcome,
+    stored: StoredPlan,
+    state_dir: &Path,
+    observers: Vec<Observed>,
+    now: Time,
+) -> Restored {
     let state = &welcome.state;
     let take_over = TakeOver::read(state);
     let kept = state.get(REVISIONS_KEY).and_then(|text| serde_json::from_str(text).ok());
@@ -90,7 +98,7 @@ pub(crate) fn restore(welcome: &Welcome, stored: StoredPlan, state_dir: &Path, n
         Supervisor::restore(plan, seed, &snapshots, now)
     };
     core.reserve_runs(welcome.last_run);
-    let events = EventsLog::open(state_dir, state.get(EVENTS_KEY).map(String::as_str));
+    let events = EventsLog::open(state_dir, state.get(EVENTS_KEY).map(String::as_str), observers);
     let takeover = Takeover { before: 0, at: now, last_run: welcome.last_run };
     let beginning = Beginning { changed, changed_top, first, takeover, take_over };
     Restored { core, events, config, source, revisions, beginning }
@@ -148,7 +156,7 @@ pub(crate) fn begin(driver: &mut Driver, welcome: &Welcome, beginning: Beginning
     if welcome.predecessors > 0 {
         let reason = if welcome.reason.is_empty() { "it is not known why" } else { welcome.reason.as_str() };
         info!("in the place of a daemon that is gone: {reason}");
-        driver.events.stage_own(format!("daemon replaced: {reason}"));
+        driver.events.stage_about(About::DaemonReplaced, format!("daemon replaced: {reason}"));
     }
     driver.out.put_json(REVISIONS_KEY, &driver.revisions);
     if beginning.changed_top {

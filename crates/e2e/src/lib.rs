@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests panic, and say what they saw")]
 
+pub mod installed;
 mod processes;
 mod stack;
 

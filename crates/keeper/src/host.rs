@@ -11,6 +11,8 @@ pub enum Ask {
     Down(&'static str),
     /// Something of the stack while it is up.
     Control(Control),
+    /// To take its configuration anew.
+    Reload,
 }
 
 /// What a service manager is told, and how it asks. Called by the control loop: nothing here may block.

@@ -348,6 +348,13 @@ impl State {
         }
     }
 
+    /// The service manager wants the configuration to be read again; left out like [`control`](State::control).
+    pub(crate) fn reload(&mut self, by: &str) {
+        if self.queue.len() <= MANY_EVENTS {
+            self.queue.push(Event::ReloadWanted { by: by.to_owned() });
+        }
+    }
+
     /// A signal was sent by hand, or not.
     pub(crate) fn sent(&mut self, id: u64, count: u32, error: Option<String>) {
         self.queue.push(Event::Sent { id, count, error });

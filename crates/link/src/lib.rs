@@ -45,6 +45,9 @@ pub const REST: &str = "rest";
 /// The keeper takes [`Command::Rotate`].
 pub const ROTATE: &str = "rotate";
 
+/// How a [`Event::LogNote`] begins that tells of a disk on which too little is left.
+pub const DISK_LOW: &str = "less than min_free is left on the disk";
+
 /// The longest frame accepted, in bytes; a longer one is a broken peer.
 pub const MAX_FRAME: usize = 64 << 20;
 
@@ -417,6 +420,11 @@ pub enum Event {
         by: String,
         /// What it asks.
         control: Control,
+    },
+    /// The service manager wants the configuration to be read again and applied.
+    ReloadWanted {
+        /// Who that is.
+        by: String,
     },
     /// The daemon that [`Command::Replace`] wanted did not come up; the old program is in charge again.
     ReplaceFailed {

@@ -133,6 +133,9 @@ pub struct Definition {
     pub delegate: bool,
     /// Who is ended at a stop (systemd).
     pub kill_mode: KillMode,
+    /// The program or library that has the texts of this service's numbered messages as a resource (Windows); none if it
+    /// only writes messages in words.
+    pub event_messages: Option<PathBuf>,
     /// Further lines of a unit's `[Service]`, as they are.
     pub unit_lines: Vec<String>,
 }
@@ -194,6 +197,7 @@ impl Definition {
             notify: true,
             delegate: false,
             kill_mode: KillMode::default(),
+            event_messages: None,
             unit_lines: Vec::new(),
         }
     }

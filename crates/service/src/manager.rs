@@ -183,8 +183,17 @@ impl Manager {
     /// # Errors
     /// It does not exist, ends at once, or is not ready in time.
     pub fn start(&self, name: &str, wait: Duration) -> Result<(), Error> {
+        self.start_with(name, &[], wait)
+    }
+
+    /// The same with arguments, which its program finds in [`Running::arguments`](crate::Running::arguments) (Windows;
+    /// systemd and init have none, and start it without).
+    ///
+    /// # Errors
+    /// As for [`start`](Manager::start).
+    pub fn start_with(&self, name: &str, arguments: &[&str], wait: Duration) -> Result<(), Error> {
         check(name)?;
-        self.0.start(name, wait)
+        self.0.start(name, arguments, wait)
     }
 
     /// Stops it and waits at most so long for its end. One that is stopped is left alone.

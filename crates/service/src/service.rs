@@ -59,6 +59,13 @@ impl Service {
         self
     }
 
+    /// It is not told when the machine goes down, and ends with it: for one that has nothing to bring to an end.
+    #[must_use]
+    pub fn without_shutdown(mut self) -> Service {
+        self.accepts.shutdown = false;
+        self
+    }
+
     /// It knows controls of its own.
     #[must_use]
     pub fn custom_controls(mut self) -> Service {

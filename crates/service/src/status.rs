@@ -24,11 +24,19 @@ pub enum State {
 }
 
 /// What the service can be asked for. It can always be asked to stop.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Accepts {
     pub(crate) pause: bool,
     pub(crate) reload: bool,
     pub(crate) custom: bool,
+    /// To be told that the machine goes down.
+    pub(crate) shutdown: bool,
+}
+
+impl Default for Accepts {
+    fn default() -> Accepts {
+        Accepts { pause: false, reload: false, custom: false, shutdown: true }
+    }
 }
 
 /// One report to a service manager.

@@ -40,6 +40,16 @@ pub fn kill(id: &ProcessId) -> io::Result<bool> {
     platform::kill(id)
 }
 
+/// Lets exactly this process stand still (SIGSTOP, NtSuspendProcess), as one that hangs does.
+pub fn suspend(id: &ProcessId) -> io::Result<()> {
+    platform::suspend(id)
+}
+
+/// Lets it go on.
+pub fn resume(id: &ProcessId) -> io::Result<()> {
+    platform::resume(id)
+}
+
 /// The account that this process runs under, for "asked by root".
 pub fn own_user() -> String {
     platform::own_user()

@@ -5,6 +5,7 @@ pub(crate) mod launch;
 pub(crate) mod pipe;
 pub(crate) mod port;
 pub(crate) mod security;
+pub(crate) mod suspend;
 
 use std::ffi::{OsStr, OsString, c_void};
 use std::io;

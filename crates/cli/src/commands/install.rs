@@ -2,6 +2,7 @@
 
 mod native;
 mod password;
+mod services;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::plan_file;
 use crate::stack::{self, Place, remove_empty};
 
 use native::Native;
+use services::Services;
 
 /// Make a program or a stack a service of the system, started at boot
 ///
@@ -85,13 +87,15 @@ pub fn run(args: &Install, output: &mut Output) -> Outcome {
             .hint("`mainstay install NAME PROGRAM ARGS` installs one program, `-f FILE` a whole stack"));
     }
     let before = written.as_ref().map(|written| std::fs::read(&written.path).ok());
-    let (installed, loaded) = read(args, scope, &files, written.as_ref())?;
+    let (mut installed, loaded) = read(args, scope, &files, written.as_ref())?;
     plan_file::warn(output, &loaded.warnings);
     let place = Place::of(&loaded.plan.stack)?;
     let manager = mainstay_service::manager::Manager::native(scope).map_err(installed::failure)?;
     let definition = args.native.definition(&loaded.plan, &manager, args.dry_run)?;
+    let mut services = Services::new(&manager, definition, &loaded.plan, Installed::read(&place).as_ref());
+    installed.entries = services.entries(args.native.entries)?;
     // First without effect: what cannot be is found before anything is written.
-    let mut lines = manager.install(&definition, true).map_err(installed::failure)?;
+    let mut lines = services.install(true)?;
     if let Some(written) = &written
         && before.as_ref().is_none_or(|before| before.as_deref() != Some(written.text.as_bytes()))
     {
@@ -108,7 +112,7 @@ pub fn run(args: &Install, output: &mut Output) -> Outcome {
         .as_ref()
         .map_or(Ok(()), Written::write)
         .and_then(|()| installed.write(&place))
-        .and_then(|()| manager.install(&definition, false).map_err(installed::failure));
+        .and_then(|()| services.install(false).map(drop));
     if let Err(failure) = done {
         take_back(&place, written.as_ref().zip(before), earlier);
         return Err(failure);

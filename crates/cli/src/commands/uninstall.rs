@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::entries;
 use crate::failure::{ExitStatus, Failure, Outcome};
 use crate::installed::{self, Installed};
 use crate::output::Output;
@@ -38,6 +39,10 @@ pub fn run(args: &Uninstall, output: &mut Output) -> Outcome {
         longest_stop(&stored.plan, stored.plan.services.keys())
     });
     let mut lines = manager.uninstall(&place.name, wait, args.dry_run).map_err(installed::failure)?;
+    for service in installed.iter().flat_map(|installed| &installed.entries) {
+        let entry = entries::name(&place.name, service);
+        lines.extend(manager.uninstall(&entry, wait, args.dry_run).map_err(installed::failure)?);
+    }
     let mut remove = Vec::new();
     if let Some(installed) = &installed {
         let written = installed.wrote.as_ref().zip(installed.config());

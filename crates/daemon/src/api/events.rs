@@ -99,7 +99,7 @@ async fn from_files(context: &Context, since: u64, limit: usize, out: &Out) -> O
 fn missed(count: u64, last: u64) -> Option<Bytes> {
     let message = format!("{count} events before this are no longer kept");
     let at = format!("{:.3}", jiff::Timestamp::now());
-    let record = EventRecord { seq: last, at, event: EventBody::Own { message } };
+    let record = EventRecord { seq: last, at, event: EventBody::Own { message, about: None } };
     let mut json = serde_json::to_vec(&record).ok()?;
     json.push(b'\n');
     Some(json.into())
@@ -174,7 +174,7 @@ mod tests {
     #[tokio::test]
     async fn what_happens_while_somebody_follows_comes_once() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = EventsLog::open(dir.path(), None);
+        let mut log = EventsLog::open(dir.path(), None, Vec::new());
         (0..3).for_each(|_| tell(&mut log, "old"));
         let context = context(dir.path(), &log);
         let mut body = body(Arc::clone(&context), EventsQuery { since: 1, follow: true, limit: 0 });
@@ -192,7 +192,7 @@ mod tests {
     #[tokio::test]
     async fn who_falls_behind_reads_the_files_and_is_told_what_is_gone() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = EventsLog::open(dir.path(), None);
+        let mut log = EventsLog::open(dir.path(), None, Vec::new());
         tell(&mut log, "first");
         let context = context(dir.path(), &log);
         let mut body = body(context, EventsQuery { since: 0, follow: true, limit: 0 });
@@ -206,12 +206,12 @@ mod tests {
         let records = read_to(&mut body, 5001).await;
         let gap = records
             .iter()
-            .position(|record| matches!(&record.event, EventBody::Own { message } if message.contains("no longer kept")))
+            .position(|record| matches!(&record.event, EventBody::Own { message, .. } if message.contains("no longer kept")))
             .unwrap();
         let (before, after) = records.split_at(gap);
         let missed = &after[0];
         let last = before.last().map_or(1001, |record| record.seq);
-        let EventBody::Own { message } = &missed.event else { panic!("{missed:?}") };
+        let EventBody::Own { message, .. } = &missed.event else { panic!("{missed:?}") };
         assert_eq!(*message, format!("{} events before this are no longer kept", missed.seq - last));
         assert_eq!(seqs(&after[1..]), (missed.seq + 1..=5001).collect::<Vec<_>>());
         assert!(after.len() > 1000);

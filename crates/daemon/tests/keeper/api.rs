@@ -147,7 +147,8 @@ pub fn events_are_followed_over_daemons() {
         let mut seen = Vec::new();
         while let Some(event) = events.next().await {
             let event = event.unwrap();
-            let end = matches!(&event.event, EventBody::Own { message } if message == "the stack is down");
+            let end =
+                matches!(&event.event, EventBody::Own { message, .. } if message == "the stack is down");
             seen.push(event.seq);
             if end {
                 break;
@@ -316,6 +317,6 @@ pub fn an_upgrade_is_the_keepers_work() {
     let wanted = keeper
         .all_events()
         .into_iter()
-        .any(|event| matches!(event.event, EventBody::Own { message } if message.contains(&exe)));
+        .any(|event| matches!(event.event, EventBody::Own { message, .. } if message.contains(&exe)));
     assert!(wanted);
 }

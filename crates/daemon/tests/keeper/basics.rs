@@ -98,7 +98,7 @@ pub fn what_the_keeper_tells_becomes_events() {
     keeper.until("the loss", |keeper| keeper.service("web").log_dropped_bytes == 77);
     let own = |keeper: &Keeper| -> Vec<String> {
         let messages = keeper.all_events().into_iter().filter_map(|event| match event.event {
-            EventBody::Own { message } => Some(message),
+            EventBody::Own { message, .. } => Some(message),
             EventBody::Core(_) | EventBody::Other(_) => None,
         });
         messages.collect()

@@ -76,7 +76,13 @@ fn main() -> ExitCode {
 
 fn daemon(arguments: &[String]) -> ExitCode {
     let [_, stack, base, _, guard] = arguments else { panic!("{arguments:?}") };
-    let args = Args { stack: stack.clone(), dirs: dirs(base.into()), guard: guard.clone(), source: None };
+    let args = Args {
+        stack: stack.clone(),
+        dirs: dirs(base.into()),
+        guard: guard.clone(),
+        source: None,
+        observers: Vec::new(),
+    };
     match mainstay_daemon::run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

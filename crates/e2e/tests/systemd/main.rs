@@ -5,7 +5,8 @@ mod machine;
 
 use std::collections::BTreeSet;
 
-use mainstay_e2e::{eventually, skip};
+use mainstay_e2e::installed::{World, check};
+use mainstay_e2e::{Outcome, eventually, skip};
 use serde_json::Value;
 
 use machine::Machine;
@@ -48,6 +49,12 @@ fn service(stack: &Value, name: &str) -> Value {
     services.into_iter().find(|service| service["name"] == name).expect("the service")
 }
 
+/// What the journal has of the stack with these fields.
+fn entries(machine: &Machine, fields: &str) -> Vec<Value> {
+    let text = machine.ok(&format!("journalctl -u shop --no-pager -o json {fields}"));
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
 #[test]
 fn installed_crashed_and_stopped() {
     let machine = machine!("run");
@@ -84,6 +91,21 @@ fn installed_crashed_and_stopped() {
     });
     assert_eq!(machine.fixtures(), services);
     assert_eq!(machine.property("shop", "MainPID"), keeper);
+    assert!(!entries(&machine, "MAINSTAY_EVENT=20").is_empty(), "the journal knows of the other daemon");
+
+    // A service crashes: the journal has what an operator looks for.
+    let web = service(&status(&machine, ""), "web")["pid"].clone();
+    machine.ok(&format!("kill -9 {web}"));
+    let crash = eventually("the crash is in the journal", || {
+        entries(&machine, "MAINSTAY_EVENT=110 MAINSTAY_SERVICE=web").pop()
+    });
+    assert_eq!(crash["MAINSTAY_SIGNAL"], "9", "{crash}");
+    assert_eq!((&crash["PRIORITY"], &crash["MAINSTAY_STACK"]), (&"3".into(), &"shop".into()));
+    assert!(crash["MESSAGE"].as_str().is_some_and(|text| text.starts_with("web of stack shop crashed with")));
+    eventually("it is ready again", || {
+        (service(&status(&machine, ""), "web")["state"] == "ready").then_some(())
+    });
+    let services = machine.fixtures();
 
     // The keeper dies; systemd starts another, and nothing runs twice.
     machine.ok(&format!("kill -9 {keeper}"));
@@ -101,6 +123,8 @@ fn installed_crashed_and_stopped() {
         (machine.property("shop", "Result"), machine.property("shop", "ActiveState")),
         ("success".into(), "inactive".into())
     );
+    assert!(!entries(&machine, "MAINSTAY_EVENT=103 MAINSTAY_SERVICE=mule").is_empty(), "who stopped it");
+    assert!(!entries(&machine, "MAINSTAY_EVENT=14").is_empty(), "the last word");
     let journal = machine.ok("journalctl -u shop --no-pager");
     assert!(!journal.contains("Failed to kill") && !journal.contains("timed out"), "{journal}");
 
@@ -113,6 +137,57 @@ fn installed_crashed_and_stopped() {
     assert_eq!(machine.ok("mainstay restart shop"), "shop: restarted\n");
     assert_eq!(machine.ok("mainstay stop shop"), "shop: stopped\n");
     assert_eq!(machine.property("shop", "ActiveState"), "inactive");
+}
+
+struct Container {
+    machine: Machine,
+    name: &'static str,
+}
+
+impl World for Container {
+    fn mainstay(&self, arguments: &[&str]) -> Outcome {
+        let words: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
+        self.machine.sh(&format!("mkdir -p /srv/checks && cd /srv/checks && mainstay {}", words.join(" ")))
+    }
+
+    fn configure(&self, text: &str) {
+        let text = text.replace("FIXTURE", "/opt/mainstay/mainstay-fixture");
+        self.machine.write("/srv/checks/mainstay.toml", &text);
+    }
+
+    fn native(&self) -> String {
+        match self.machine.property(self.name, "LoadState").as_str() {
+            "not-found" => "not installed".to_owned(),
+            _ => match self.machine.property(self.name, "ActiveState").as_str() {
+                "active" => "running".to_owned(),
+                "inactive" => "stopped".to_owned(),
+                other => other.to_owned(),
+            },
+        }
+    }
+
+    fn tool(&self, verb: &str) {
+        self.machine.ok(&format!("systemctl {verb} {}", self.name));
+    }
+
+    fn revives(&self) -> bool {
+        true
+    }
+
+    fn kill(&self, pid: u64) {
+        self.machine.ok(&format!("kill -9 {pid}"));
+    }
+
+    fn processes(&self) -> usize {
+        self.machine.fixtures().len()
+    }
+}
+
+/// The same list as on Windows, tests/scm.rs.
+#[test]
+fn an_installed_stack_passes_every_check() {
+    let machine = machine!("checks");
+    check(&Container { machine, name: "checks" }, "checks");
 }
 
 #[test]
@@ -285,7 +360,9 @@ fn a_host_without_systemd() {
         || machine.sh("/etc/init.d/shop status").stdout.trim().rsplit(' ').next().map(str::to_owned);
     let up = |boot: &str| {
         machine.ok(boot);
-        eventually("both services", || (machine.fixtures().len() == 2).then_some(()));
+        // Started is ready.
+        assert_eq!(service(&status(&machine, ""), "web")["state"], "ready", "after {boot}");
+        assert_eq!(machine.fixtures().len(), 2);
         keeper_now().expect("a number")
     };
     // As the system's init does it at boot.

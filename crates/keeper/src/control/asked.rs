@@ -49,6 +49,7 @@ impl Keeper {
                 }
                 self.state.control("the service manager", control);
             }
+            Ask::Reload => self.state.reload("the service manager"),
         }
     }
 

@@ -85,7 +85,7 @@ fn text_length(event: &Event) -> usize {
             not_enforced.iter().map(|told| told.why.len() + told.to_do.as_ref().map_or(0, String::len)).sum()
         }
         Event::Sent { error, .. } => error.as_ref().map_or(0, String::len),
-        Event::DownWanted { by, .. } | Event::Control { by, .. } => by.len(),
+        Event::DownWanted { by, .. } | Event::Control { by, .. } | Event::ReloadWanted { by } => by.len(),
         Event::LogNote { text, .. } => text.len(),
         Event::Spawned { .. }
         | Event::Exited { .. }

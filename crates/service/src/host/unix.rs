@@ -1,6 +1,7 @@
-//! systemd, Mainstay, or a terminal: signals ask, a socket is told.
+//! systemd, Mainstay, an init script or a terminal: signals ask, a socket or a file is told.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,19 +12,60 @@ use super::{Channel, exit_code};
 use crate::event::{Event, Reason};
 use crate::notify::Notifier;
 use crate::service::{Answer, Host, Main, Service, Shared};
+use crate::status::{Accepts, Report, State};
 
-pub(crate) type Manager = Notifier;
+/// The file that an init script watches; it is written to when the service is ready.
+pub(crate) const READY_FILE: &str = "SERVICE_READY_FILE";
+
+/// Whoever is told how the service is.
+pub(crate) enum Manager {
+    /// systemd, or what speaks its protocol.
+    Notifier(Notifier),
+    /// An init script, which only wants to know when it is ready.
+    File(PathBuf),
+}
+
+impl Manager {
+    fn from_environment() -> Option<Manager> {
+        let file = || std::env::var_os(READY_FILE).filter(|path| !path.is_empty());
+        let notifier = Notifier::from_environment().map(Manager::Notifier);
+        notifier.or_else(|| file().map(|path| Manager::File(path.into())))
+    }
+
+    pub(crate) fn report(&self, report: &Report, accepts: Accepts) {
+        match self {
+            Manager::Notifier(notifier) => notifier.report(report, accepts),
+            Manager::File(path) if report.state == State::Running => {
+                // Who waits for it has an end of its patience.
+                let _ = std::fs::write(path, "ready\n");
+            }
+            Manager::File(_) => {}
+        }
+    }
+
+    pub(crate) fn status(&self, text: &str) {
+        if let Manager::Notifier(notifier) = self {
+            notifier.status(text);
+        }
+    }
+
+    pub(crate) fn alive(&self) {
+        if let Manager::Notifier(notifier) = self {
+            notifier.alive();
+        }
+    }
+}
 
 pub(super) fn run(service: Service, main: Main) -> ExitCode {
-    let notifier = Notifier::from_environment();
+    let manager = Manager::from_environment();
     let host = if std::env::var_os("MAINSTAY_RUN").is_some() {
         Host::Mainstay
-    } else if notifier.is_some() {
+    } else if matches!(manager, Some(Manager::Notifier(_))) {
         Host::Systemd
     } else {
         Host::Terminal
     };
-    let shared = service.shared(Channel::new(host, notifier));
+    let shared = service.shared(Channel::new(host, manager));
     if service.signals()
         && let Err(error) = take_signals(&shared)
     {

@@ -162,7 +162,10 @@ fn status(report: &Report, accepts: Accepts) -> ServiceStatus {
     let mut controls_accepted = ServiceControlAccept::empty();
     if report.controls {
         // Not SHUTDOWN beside it: one of them is enough, and it is the one that comes in time.
-        controls_accepted |= ServiceControlAccept::STOP | ServiceControlAccept::PRESHUTDOWN;
+        controls_accepted |= ServiceControlAccept::STOP;
+        if accepts.shutdown {
+            controls_accepted |= ServiceControlAccept::PRESHUTDOWN;
+        }
         if accepts.pause && report.state != State::Starting {
             controls_accepted |= ServiceControlAccept::PAUSE_CONTINUE;
         }
@@ -197,7 +200,7 @@ mod tests {
 
     #[test]
     fn states_as_the_scm_wants_them() {
-        let all = Accepts { pause: true, reload: true, custom: true };
+        let all = Accepts { pause: true, reload: true, custom: true, shutdown: true };
         let mut board = Board::new();
         let told = |board: &Board| status(&board.report(), all);
         let start = told(&board);
@@ -208,7 +211,11 @@ mod tests {
         let running = told(&board);
         assert_eq!((running.checkpoint, running.wait_hint.as_millis()), (0, 0));
         assert!(running.controls_accepted.contains(ServiceControlAccept::PAUSE_CONTINUE));
+        assert!(running.controls_accepted.contains(ServiceControlAccept::PRESHUTDOWN));
+        assert!(running.controls_accepted.contains(ServiceControlAccept::PARAM_CHANGE));
         assert!(!running.controls_accepted.contains(ServiceControlAccept::SHUTDOWN));
+        let deaf = status(&board.report(), Accepts { shutdown: false, ..Accepts::default() });
+        assert_eq!(deaf.controls_accepted, ServiceControlAccept::STOP);
         board.go(State::Stopping);
         assert_eq!(told(&board).controls_accepted, ServiceControlAccept::empty());
         board.end(4);

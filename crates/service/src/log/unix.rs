@@ -4,12 +4,16 @@ use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-use super::Level;
+use super::{Entry, Level};
 
 const JOURNAL: &str = "/run/systemd/journal/socket";
 
 pub(super) fn write(name: &str, level: Level, text: &str, fields: &[(&str, &str)]) -> bool {
     send(Path::new(JOURNAL), &entry(name, level, text, fields)).is_ok()
+}
+
+pub(super) fn write_entry(name: &str, entry: &Entry<'_>) -> bool {
+    write(name, entry.level, entry.text, entry.fields)
 }
 
 fn send(path: &Path, entry: &[u8]) -> io::Result<()> {
@@ -48,7 +52,7 @@ fn add(entry: &mut Vec<u8>, field: &str, value: &str) {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "Windows has something to do here")]
-pub(super) fn register(_name: &str) -> io::Result<()> {
+pub(super) fn register(_name: &str, _messages: Option<&Path>) -> io::Result<()> {
     Ok(())
 }
 

@@ -1,33 +1,29 @@
 //! The service control manager of Windows.
 
 mod holders;
+mod make;
 mod raw;
 mod settings;
+mod told;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use windows_service::service::{
-    Service, ServiceAccess, ServiceConfig, ServiceExitCode, ServiceStartType, ServiceState,
-};
+use windows_service::service::{Service, ServiceAccess, ServiceExitCode, ServiceStartType, ServiceState};
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
-use windows_sys::Win32::System::Registry::{HKEY_LOCAL_MACHINE, REG_MULTI_SZ};
 
 use super::{Done, Error, ErrorKind, NativeState, Scope, Status};
-use crate::definition::{Definition, Start};
-use crate::{log, registry};
+use crate::definition::Definition;
+use crate::log;
+use make::{change, create};
+use told::{
+    ACCESS_DENIED, ALREADY_RUNNING, INSUFFICIENT_BUFFER, MARKED_FOR_DELETE, NO_SUCH_SERVICE, NOT_ACTIVE,
+    code, told,
+};
 
 /// The machine's.
 #[derive(Clone, Debug)]
 pub(super) struct Native;
-
-const ACCESS_DENIED: i32 = 5;
-const INVALID_LEVEL: i32 = 124;
-const INSUFFICIENT_BUFFER: i32 = 122;
-const ALREADY_RUNNING: i32 = 1056;
-const NO_SUCH_SERVICE: i32 = 1060;
-const NOT_ACTIVE: i32 = 1062;
-const MARKED_FOR_DELETE: i32 = 1072;
 
 /// How often it is looked whether a state has come.
 const LOOK: Duration = Duration::from_millis(50);
@@ -37,41 +33,6 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// A deleted service is gone in this time, unless somebody holds it.
 const GONE_WITHIN: Duration = Duration::from_secs(3);
-
-fn code(error: &windows_service::Error) -> i32 {
-    match error {
-        windows_service::Error::Winapi(error) => error.raw_os_error().unwrap_or(0),
-        _ => 0,
-    }
-}
-
-fn told(what: &str) -> impl FnOnce(windows_service::Error) -> Error {
-    let what = what.to_owned();
-    move |error| match code(&error) {
-        ACCESS_DENIED => Error::new(
-            ErrorKind::Denied,
-            format!(
-                "{what} takes an administrator: run it again from an elevated terminal (\"Run as administrator\")"
-            ),
-        ),
-        NO_SUCH_SERVICE => Error::new(ErrorKind::NotInstalled, format!("{what}: there is no such service")),
-        MARKED_FOR_DELETE => Error::new(
-            ErrorKind::Failed,
-            format!(
-                "{what}: an earlier service of this name is marked for deletion, and goes when nobody has it open any \
-                 more: {}",
-                holders::suspects(None)
-            ),
-        ),
-        _ => {
-            let text = match &error {
-                windows_service::Error::Winapi(error) => error.to_string(),
-                other => other.to_string(),
-            };
-            Error::new(ErrorKind::Failed, format!("{what} failed: {text}"))
-        }
-    }
-}
 
 fn manager(what: &str, access: ServiceManagerAccess) -> Done<ServiceManager> {
     ServiceManager::local_computer(None::<&str>, ServiceManagerAccess::CONNECT | access).map_err(told(what))
@@ -88,91 +49,6 @@ fn open(what: &str, name: &str, access: ServiceAccess) -> Done<Option<Service>> 
 fn there(what: &str, name: &str, access: ServiceAccess) -> Done<Service> {
     open(what, name, access)?
         .ok_or_else(|| Error::new(ErrorKind::NotInstalled, format!("there is no service {name}")))
-}
-
-fn parameters(name: &str) -> String {
-    format!(r"SYSTEM\CurrentControlSet\Services\{name}")
-}
-
-fn told_io(what: &str) -> impl FnOnce(std::io::Error) -> Error {
-    let told = told(what);
-    move |error| told(windows_service::Error::Winapi(error))
-}
-
-/// Makes a service, or nothing.
-fn create(what: &str, definition: &Definition) -> Done {
-    let password = definition.password.as_ref().map(|password| password.reveal());
-    raw::create(&settings::settings(definition), password).map_err(told_io(what))?;
-    let rest = there(what, &definition.name, ServiceAccess::ALL_ACCESS).and_then(|service| {
-        finish(what, &service, definition).map_err(|error| (service, error)).or_else(undo)
-    });
-    rest.inspect_err(|_| {
-        let _ = log::unregister(&definition.name);
-    })
-}
-
-/// Takes a service away that was not made to its end.
-fn undo((service, error): (Service, Error)) -> Done {
-    let how =
-        if service.delete().is_ok() { "nothing was changed" } else { "and it could not be removed again" };
-    Err(Error::new(error.kind, format!("{}; {how}", error.text)))
-}
-
-/// Changes a service, or leaves it as it was.
-fn change(what: &str, definition: &Definition, before: &ServiceConfig) -> Done {
-    let service = there(what, &definition.name, ServiceAccess::ALL_ACCESS)?;
-    let password = definition.password.as_ref().map(|password| password.reveal());
-    raw::change(&service, &settings::settings(definition), password).map_err(told_io(what))?;
-    finish(what, &service, definition).map_err(|error| {
-        let back = raw::change(&service, &settings::settings_before(&definition.name, before), None);
-        let how = if back.is_ok() {
-            "its program, start, dependencies and account are again as they were"
-        } else {
-            "and it could not be put back as it was"
-        };
-        Error::new(error.kind, format!("{}; {how}", error.text))
-    })
-}
-
-/// What is no part of making a service.
-fn finish(what: &str, service: &Service, definition: &Definition) -> Done {
-    set(service, definition).map_err(told(what))?;
-    set_environment(definition)
-        .and_then(|()| log::register(&definition.name))
-        .map_err(|error| Error::new(ErrorKind::Failed, format!("{what} failed in the registry: {error}")))
-}
-
-/// The settings that are no part of creating a service.
-fn set(service: &Service, definition: &Definition) -> windows_service::Result<()> {
-    service.set_description(&definition.description)?;
-    if definition.start == Start::Delayed {
-        tolerate(service.set_delayed_auto_start(true))?;
-    } else if definition.start == Start::Automatic {
-        tolerate(service.set_delayed_auto_start(false))?;
-    }
-    tolerate(service.set_preshutdown_timeout(definition.stop_timeout))?;
-    tolerate(service.update_failure_actions(settings::failure_actions(definition)))?;
-    tolerate(service.set_failure_actions_on_non_crash_failures(definition.recovery.also_failures))
-}
-
-/// A Windows that lacks a setting goes without it.
-fn tolerate(done: windows_service::Result<()>) -> windows_service::Result<()> {
-    match done {
-        Err(error) if code(&error) == INVALID_LEVEL => Ok(()),
-        done => done,
-    }
-}
-
-fn set_environment(definition: &Definition) -> std::io::Result<()> {
-    let key = registry::create(HKEY_LOCAL_MACHINE, &parameters(&definition.name))?;
-    if definition.environment.is_empty() {
-        return key.remove("Environment");
-    }
-    let strings = definition.environment.iter().map(|(name, value)| format!("{name}={value}"));
-    let mut bytes: Vec<u8> =
-        strings.flat_map(|text| registry::wide(&text)).flat_map(u16::to_le_bytes).collect();
-    bytes.extend([0, 0]);
-    key.set("Environment", REG_MULTI_SZ, &bytes)
 }
 
 impl Native {
@@ -273,10 +149,10 @@ impl Native {
         Ok(lines)
     }
 
-    pub(super) fn start(&self, name: &str, wait: Duration) -> Done {
+    pub(super) fn start(&self, name: &str, arguments: &[&str], wait: Duration) -> Done {
         let what = format!("starting the service {name}");
         let service = there(&what, name, ServiceAccess::START | ServiceAccess::QUERY_STATUS)?;
-        match service.start::<&str>(&[]) {
+        match service.start(arguments) {
             Ok(()) => {}
             Err(error) if code(&error) == ALREADY_RUNNING => {}
             Err(error) => return Err(told(&what)(error)),

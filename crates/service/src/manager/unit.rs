@@ -137,6 +137,7 @@ pub(super) fn init_script(definition: &Definition) -> String {
     let words = std::iter::once(definition.program.to_string_lossy().into_owned())
         .chain(definition.arguments.iter().cloned())
         .map(|word| shell(&word));
+    let owner = shell(definition.account.as_deref().unwrap_or("root"));
     let mut command = words.collect::<Vec<_>>().join(" ");
     if let Some(account) = &definition.account {
         let account = shell(account);
@@ -163,10 +164,22 @@ pub(super) fn init_script(definition: &Definition) -> String {
         .replace("@name@", name)
         .replace("@required@", &required)
         .replace("@description@", &definition.description.replace(['\n', '\r'], " "))
+        .replace("@owner@", &owner)
+        .replace("@start_limit@", &start_limit(definition).to_string())
         .replace("@limit@", &definition.stop_timeout.as_secs().max(1).to_string())
         .replace("@set_up@\n", &set_up)
         .replace("@again@", &again)
         .replace("@command@", &command)
+}
+
+/// How many seconds a start waits until the program says that it is ready; 0: it does not say so.
+fn start_limit(definition: &Definition) -> u64 {
+    const FOR_EVER: u64 = 1_000_000_000;
+    match (definition.notify, definition.start_timeout) {
+        (false, _) => 0,
+        (true, None) => FOR_EVER,
+        (true, Some(limit)) => limit.as_secs().max(1),
+    }
 }
 
 const INIT_SCRIPT: &str = r#"#!/bin/sh
@@ -182,6 +195,8 @@ const INIT_SCRIPT: &str = r#"#!/bin/sh
 PIDFILE=/run/@name@.pid
 # What it said since its last start.
 OUTPUT=/run/@name@.out
+# The program writes into it when it is ready.
+READY=/run/@name@.ready
 
 # When a process was started: its number may be another's by now.
 born() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
@@ -195,15 +210,27 @@ runs() {
 
 start() {
     runs && return 0
+    : > "$READY" && chown @owner@ "$READY"
     setsid "$0" watch </dev/null >"$OUTPUT" 2>&1 &
     watcher=$!
     for _ in 1 2 3 4 5; do
         sleep 1
-        runs && kill -0 "$child" 2>/dev/null && return 0
+        runs && kill -0 "$child" 2>/dev/null && until_ready && return 0
         kill -0 "$watcher" 2>/dev/null || break
     done
     cat "$OUTPUT" >&2
     return 1
+}
+
+# Waits until it is ready, if it tells that, but not for ever: what starts after it at boot is better off trying.
+until_ready() {
+    left=@start_limit@
+    while [ "$left" -gt 0 ] && [ ! -s "$READY" ]; do
+        kill -0 "$watcher" 2>/dev/null || return 1
+        left=$((left - 1))
+        sleep 1
+    done
+    [ @start_limit@ -eq 0 ] || [ -s "$READY" ] || echo "@name@ runs, but is not ready after @start_limit@ s" >&2
 }
 
 watch() {
@@ -212,7 +239,7 @@ watch() {
     child= stopping=
     trap 'stopping=1; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM INT
     while [ -z "$stopping" ]; do
-        @command@ &
+        SERVICE_READY_FILE="$READY" @command@ &
         child=$!
         [ -z "$stopping" ] || kill -TERM "$child"
         echo "$own $child" > "$PIDFILE"
@@ -235,7 +262,7 @@ stop() {
         left=$((left - 1))
         sleep 1
     done
-    rm -f "$PIDFILE" "$OUTPUT"
+    rm -f "$PIDFILE" "$OUTPUT" "$READY"
 }
 
 case "$1" in

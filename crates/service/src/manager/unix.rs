@@ -208,7 +208,7 @@ impl Native {
         Ok(texts)
     }
 
-    pub(super) fn start(&self, name: &str, wait: Duration) -> Done {
+    pub(super) fn start(&self, name: &str, _arguments: &[&str], wait: Duration) -> Done {
         self.must_be_there(name)?;
         self.allowed("starting a service")?;
         match self.kind {

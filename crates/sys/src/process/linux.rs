@@ -29,6 +29,21 @@ pub(super) fn kill(id: &ProcessId) -> io::Result<bool> {
     }
 }
 
+pub(super) fn suspend(id: &ProcessId) -> io::Result<()> {
+    stand_still(id, Signal::STOP)
+}
+
+pub(super) fn resume(id: &ProcessId) -> io::Result<()> {
+    stand_still(id, Signal::CONT)
+}
+
+fn stand_still(id: &ProcessId, how: Signal) -> io::Result<()> {
+    match Held::open(id.pid, id.start) {
+        Some(held) if held.signal(how)? => Ok(()),
+        _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+    }
+}
+
 pub(super) fn own_user() -> String {
     users::name_of(rustix::process::geteuid().as_raw())
 }

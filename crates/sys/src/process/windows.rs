@@ -3,15 +3,17 @@
 use std::io;
 use std::os::windows::io::OwnedHandle;
 
-use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, FILETIME, WAIT_TIMEOUT};
+use windows_sys::Win32::Foundation::{
+    ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, FILETIME, NTSTATUS, WAIT_TIMEOUT,
+};
 use windows_sys::Win32::System::Threading::{
-    GetProcessTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, PROCESS_TERMINATE,
-    TerminateProcess, WaitForSingleObject,
+    GetProcessTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SUSPEND_RESUME,
+    PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, TerminateProcess, WaitForSingleObject,
 };
 
 use super::ProcessId;
 use crate::win::security::Account;
-use crate::win::{check, explain, job, owned, raw};
+use crate::win::{check, explain, job, owned, raw, suspend};
 
 pub(crate) fn identity(pid: u32) -> Option<ProcessId> {
     let handle = open(pid, PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE).ok()??;
@@ -48,6 +50,21 @@ pub(crate) fn end(pid: u32, handle: &OwnedHandle) -> io::Result<bool> {
             Ok(false)
         }
         Err(e) => Err(explain(format_args!("process {pid} cannot be ended"), &e)),
+    }
+}
+
+pub(super) fn suspend(id: &ProcessId) -> io::Result<()> {
+    stand_still(id, suspend::suspend)
+}
+
+pub(super) fn resume(id: &ProcessId) -> io::Result<()> {
+    stand_still(id, suspend::resume)
+}
+
+fn stand_still(id: &ProcessId, how: fn(&OwnedHandle) -> NTSTATUS) -> io::Result<()> {
+    match open_exactly(id, PROCESS_SUSPEND_RESUME)? {
+        Some(handle) if how(&handle) >= 0 => Ok(()),
+        _ => Err(io::Error::from(io::ErrorKind::NotFound)),
     }
 }
 

@@ -61,6 +61,10 @@ pub struct Native {
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1d")]
     crash_reset: Duration,
 
+    /// Make each service an entry of its own in services.msc, called STACK@SERVICE [Windows]
+    #[arg(long)]
+    pub entries: bool,
+
     /// Do the same when the stack has failed and said so, not only when Mainstay dies
     #[arg(long)]
     also_on_failure: bool,
@@ -164,7 +168,9 @@ impl Native {
         let name = plan.stack.clone();
         let program = std::env::current_exe()
             .map_err(|error| Failure::failed(format!("cannot find the own program: {error}")))?;
-        let mut definition = Definition::new(&name, program);
+        let mut definition = Definition::new(&name, &program);
+        // Its resources have the sentences of events.
+        definition.event_messages = Some(program);
         definition.arguments = ["keeper", "--service", "--stack", &name].map(str::to_owned).into();
         definition.display_name = self.display_name.clone();
         definition.description =

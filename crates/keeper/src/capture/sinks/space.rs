@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
+use mainstay_link::DISK_LOW;
 use mainstay_logs::{OnFull, Trouble};
 use mainstay_sys::disk;
 
@@ -130,13 +131,11 @@ impl Sinks {
             if full != log.writer.is_full() {
                 let wait = log.writer.settings().on_full == OnFull::Wait;
                 let text = match (full, wait) {
-                    (true, true) => {
-                        "less than min_free is left on the disk, its service waits when it writes"
-                    }
-                    (true, false) => "less than min_free is left on the disk, its output is not written",
-                    (false, _) => "min_free is there again, its output is written",
+                    (true, true) => format!("{DISK_LOW}, its service waits when it writes"),
+                    (true, false) => format!("{DISK_LOW}, its output is not written"),
+                    (false, _) => "min_free is there again, its output is written".to_owned(),
                 };
-                notes.push(Told::Note { name: log.writer.name().to_owned(), text: text.to_owned() });
+                notes.push(Told::Note { name: log.writer.name().to_owned(), text });
             }
             log.writer.set_full(full);
         }

@@ -54,6 +54,33 @@ pub(super) fn list(texts: &[String]) -> Vec<u16> {
     units
 }
 
+/// The same as Windows takes it: texts that end with a NUL, lists that end with two.
+struct Wide {
+    name: Vec<u16>,
+    display: Vec<u16>,
+    image: Vec<u16>,
+    account: Vec<u16>,
+    dependencies: Vec<u16>,
+    password: Option<Vec<u16>>,
+}
+
+impl Wide {
+    fn new(settings: &Settings, password: Option<&str>) -> Wide {
+        Wide {
+            name: wide(&settings.name),
+            display: wide(&settings.display_name),
+            image: wide(&settings.image),
+            account: wide(&settings.account),
+            dependencies: list(&settings.dependencies),
+            password: password.map(wide),
+        }
+    }
+
+    fn password(&self) -> *const u16 {
+        self.password.as_ref().map_or(ptr::null(), Vec::as_ptr)
+    }
+}
+
 /// Makes a service.
 pub(super) fn create(settings: &Settings, password: Option<&str>) -> io::Result<()> {
     // SAFETY: no name means this machine and its active database.
@@ -63,26 +90,23 @@ pub(super) fn create(settings: &Settings, password: Option<&str>) -> io::Result<
         return Err(io::Error::last_os_error());
     }
     let manager = Handle(manager);
-    let (name, display) = (wide(&settings.name), wide(&settings.display_name));
-    let (image, account) = (wide(&settings.image), wide(&settings.account));
-    let dependencies = list(&settings.dependencies);
-    let password = password.map(wide);
+    let wide = Wide::new(settings, password);
     // SAFETY: all texts end with a NUL, the list with two, and outlive the call.
     let service = unsafe {
         CreateServiceW(
             manager.0,
-            name.as_ptr(),
-            display.as_ptr(),
+            wide.name.as_ptr(),
+            wide.display.as_ptr(),
             SERVICE_QUERY_STATUS,
             settings.kind,
             settings.start,
             settings.error_control,
-            image.as_ptr(),
+            wide.image.as_ptr(),
             ptr::null(),
             ptr::null_mut(),
-            dependencies.as_ptr(),
-            account.as_ptr(),
-            password.as_ref().map_or(ptr::null(), Vec::as_ptr),
+            wide.dependencies.as_ptr(),
+            wide.account.as_ptr(),
+            wide.password(),
         )
     };
     if service.is_null() {
@@ -94,10 +118,7 @@ pub(super) fn create(settings: &Settings, password: Option<&str>) -> io::Result<
 
 /// Changes a service into this one.
 pub(super) fn change(service: &Service, settings: &Settings, password: Option<&str>) -> io::Result<()> {
-    let display = wide(&settings.display_name);
-    let (image, account) = (wide(&settings.image), wide(&settings.account));
-    let dependencies = list(&settings.dependencies);
-    let password = password.map(wide);
+    let wide = Wide::new(settings, password);
     // SAFETY: the handle is open while `service` is; all texts end with a NUL, the list with two, and outlive the call.
     let done = unsafe {
         ChangeServiceConfigW(
@@ -105,13 +126,13 @@ pub(super) fn change(service: &Service, settings: &Settings, password: Option<&s
             settings.kind,
             settings.start,
             settings.error_control,
-            image.as_ptr(),
+            wide.image.as_ptr(),
             ptr::null(),
             ptr::null_mut(),
-            dependencies.as_ptr(),
-            account.as_ptr(),
-            password.as_ref().map_or(ptr::null(), Vec::as_ptr),
-            display.as_ptr(),
+            wide.dependencies.as_ptr(),
+            wide.account.as_ptr(),
+            wide.password(),
+            wide.display.as_ptr(),
         )
     };
     if done == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }

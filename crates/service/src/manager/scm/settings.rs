@@ -17,6 +17,11 @@ use super::raw::Settings;
 use crate::definition::{Action, Definition, Dependency, ErrorControl, Start};
 use crate::{log, registry};
 
+/// The key of a service.
+pub(super) fn parameters(name: &str) -> String {
+    format!(r"SYSTEM\CurrentControlSet\Services\{name}")
+}
+
 const LOCAL_SYSTEM: &str = "LocalSystem";
 
 /// As the SCM takes it.
@@ -192,7 +197,7 @@ pub(super) fn wanted(definition: &Definition) -> Vec<Setting> {
         value: environment.join("\n"),
         shown: Some(if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }),
     });
-    wanted.push(setting(SOURCE, log::source(&definition.name)));
+    wanted.push(setting(SOURCE, log::source(definition.event_messages.as_deref())));
     if definition.password.is_some() {
         wanted.push(setting("password", "the one that was given"));
     }
@@ -239,7 +244,7 @@ pub(super) fn present(
     service: &Service,
     config: &ServiceConfig,
 ) -> BTreeMap<&'static str, String> {
-    let key = registry::open(HKEY_LOCAL_MACHINE, &super::parameters(name)).ok();
+    let key = registry::open(HKEY_LOCAL_MACHINE, &parameters(name)).ok();
     let number = |value: &str| key.as_ref().and_then(|key| key.number(value));
     let before = settings_before(name, config);
     let delayed = config.start_type == ServiceStartType::AutoStart

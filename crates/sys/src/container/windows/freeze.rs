@@ -5,21 +5,13 @@ use std::io;
 use std::os::windows::io::OwnedHandle;
 use std::time::{Duration, Instant};
 
-use windows_sys::Win32::Foundation::{HANDLE, NTSTATUS};
 use windows_sys::Win32::System::Threading::PROCESS_SUSPEND_RESUME;
 
 use crate::win::job::Job;
-use crate::win::raw;
+use crate::win::suspend::{resume, suspend};
 
 /// A tree that makes processes faster than they are suspended is let go after this time.
 const DEADLINE: Duration = Duration::from_secs(2);
-
-#[link(name = "ntdll")]
-unsafe extern "system" {
-    // Not in the documented interface, but unchanged since Windows XP, and what every debugger and task manager uses.
-    fn NtSuspendProcess(process: HANDLE) -> NTSTATUS;
-    fn NtResumeProcess(process: HANDLE) -> NTSTATUS;
-}
 
 /// The processes that we suspended, each once. Windows counts: each is to be resumed once, too.
 #[derive(Debug, Default)]
@@ -59,8 +51,7 @@ impl Frozen {
                 continue;
             }
             let Some(process) = job.open(pid, PROCESS_SUSPEND_RESUME)? else { continue };
-            // SAFETY: the handle is open and has the right to suspend.
-            let status = unsafe { NtSuspendProcess(raw(&process)) };
+            let status = suspend(&process);
             if status < 0 {
                 // It is ending: the next look does not find it.
                 if still_there(job, pid) {
@@ -79,8 +70,8 @@ impl Frozen {
 
     pub(super) fn thaw(&mut self) -> io::Result<()> {
         for process in std::mem::take(&mut self.0).into_values() {
-            // SAFETY: the handle is open and has the right to resume. A process that has ended meanwhile refuses.
-            unsafe { NtResumeProcess(raw(&process)) };
+            // One that has ended meanwhile refuses.
+            resume(&process);
         }
         Ok(())
     }

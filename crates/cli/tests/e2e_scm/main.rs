@@ -1,137 +1,20 @@
 //! Stacks under the real service control manager of Windows.
 #![cfg(windows)]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod controls;
+mod entries;
+#[path = "../../src/system_log/numbers.rs"]
+mod numbers;
+mod stack;
 
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use common::{DEADLINE, Done, Home, fixture, for_up_to, mainstay};
-use serde_json::Value;
-use windows_service::service::{
-    Service, ServiceAccess, ServiceExitCode, ServiceState, ServiceStatus, UserEventCode,
-};
-use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
-
-/// Wine takes handles of the SCM that several threads of a process use at once for each other's.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-/// The keeper answers a control within this. A second is what is promised; the machine may be busy with others.
-const ANSWER: Duration = Duration::from_secs(10);
-
-/// An installed stack. Not in a home of its own: Wine does not pass on the environment of a service.
-struct Stack {
-    _alone: MutexGuard<'static, ()>,
-    name: String,
-    home: Home,
-}
-
-impl Stack {
-    fn new(what: &str) -> Stack {
-        let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let home = Home::new();
-        let work = home.work();
-        let unique = work.parent().and_then(|dir| dir.file_name()).unwrap_or_default().to_string_lossy();
-        let name = format!("test-{what}-{}", unique.rsplit('-').next().unwrap_or_default());
-        Stack { _alone: alone, name, home }
-    }
-
-    /// Installed from this configuration, in which `@name@` is its name.
-    fn install(what: &str, config: &str) -> Stack {
-        let stack = Stack::new(what);
-        stack.home.config(&format!("name = \"{}\"\n{config}", stack.name));
-        stack.ok(&["install", "-f", "mainstay.toml", "--start", "manual"]);
-        stack
-    }
-
-    fn run(&self, arguments: &[&str]) -> Done {
-        let mut command = Command::new(mainstay());
-        command
-            .args(arguments)
-            .current_dir(self.home.work())
-            .env_remove("MAINSTAY_HOME")
-            .stdin(Stdio::null());
-        command.output().expect("mainstay runs").into()
-    }
-
-    fn ok(&self, arguments: &[&str]) -> String {
-        let done = self.run(arguments);
-        assert_eq!(done.code, Some(0), "mainstay {arguments:?}: {done:#?}");
-        done.stdout
-    }
-
-    fn start(&self) {
-        self.ok(&["start", &self.name]);
-    }
-
-    fn open(&self) -> Service {
-        ServiceManager::local_computer(None::<&str>, ServiceManagerAccess::CONNECT)
-            .and_then(|manager| manager.open_service(&self.name, ServiceAccess::ALL_ACCESS))
-            .expect("it is there")
-    }
-
-    fn query(&self) -> ServiceStatus {
-        self.open().query_status().expect("a status")
-    }
-
-    fn until(&self, state: ServiceState) -> ServiceStatus {
-        let mut last = None;
-        for_up_to(DEADLINE, || {
-            last = Some(self.query());
-            last.clone().filter(|status| status.current_state == state)
-        })
-        .unwrap_or_else(|| panic!("not {state:?}, but {last:?}"))
-    }
-
-    /// A control, which is answered soon.
-    fn control(&self, control: impl FnOnce(&Service) -> windows_service::Result<ServiceStatus>) {
-        let service = self.open();
-        let asked = Instant::now();
-        let answer = control(&service);
-        assert!(asked.elapsed() < ANSWER, "answered only after {:?}", asked.elapsed());
-        answer.expect("taken");
-    }
-
-    fn stop(&self) {
-        self.control(Service::stop);
-    }
-
-    fn status(&self) -> Option<Value> {
-        let done = self.run(&["status", "-s", &self.name, "--json"]);
-        let value: Value = serde_json::from_str(&done.stdout).ok()?;
-        value["stacks"].get(0).cloned()
-    }
-
-    fn service(&self, name: &str) -> Option<Value> {
-        let stack = self.status()?;
-        stack["services"].as_array()?.iter().find(|service| service["name"] == name).cloned()
-    }
-
-    fn until_service(&self, name: &str, what: &str, is: impl Fn(&Value) -> bool) -> Value {
-        let mut last = None;
-        for_up_to(DEADLINE, || {
-            last = self.service(name);
-            last.clone().filter(|service| is(service))
-        })
-        .unwrap_or_else(|| panic!("{name} is not {what}, but {last:?}"))
-    }
-
-    fn pid_of(&self, what: &str) -> u32 {
-        common::pid(&self.status().expect("it is up")[what]["pid"])
-    }
-
-    fn sc(&self, words: &[&str]) -> Done {
-        let done = Command::new("sc").args(words).stdin(Stdio::null()).output();
-        done.expect("sc runs").into()
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        let _ = self.run(&["uninstall", "--purge", &self.name]);
-    }
-}
+use common::{DEADLINE, Done, fixture, for_up_to, mainstay};
+use stack::{ANSWER, Stack};
+use windows_service::service::{Service, ServiceExitCode, ServiceState, UserEventCode};
 
 const SLEEPER: &str = "[service.a]\ncommand = [@fixture@, \"graceful\", \"0\"]\n";
 
@@ -173,6 +56,25 @@ fn an_installed_program_is_started_stopped_and_removed() {
     assert!(said.contains("delete the service"), "{said}");
     assert!(!common::is_alive(pid), "no service outlives its stack");
     assert!(stack.ok(&["uninstall", name]).contains("is not installed"));
+}
+
+#[test]
+fn the_event_viewer_finds_every_sentence_in_the_program() {
+    for kind in numbers::KINDS {
+        let text = mainstay_service::log::message_text(&mainstay(), u32::from(kind.number));
+        let text = text.unwrap_or_else(|error| panic!("{}: {error}", kind.number)).replace("\r\n", "\n");
+        assert_eq!(text.trim_end(), kind.text, "{} {:?}", kind.name, kind.weight);
+    }
+    let stack = Stack::install("source", SLEEPER);
+    let key = format!(r"HKLM\SYSTEM\CurrentControlSet\Services\EventLog\Application\{}", stack.name);
+    let source = || -> Done {
+        let reg =
+            Command::new("reg").args(["query", &key, "/v", "EventMessageFile"]).stdin(Stdio::null()).output();
+        reg.expect("reg runs").into()
+    };
+    assert!(source().stdout.contains("mainstay.exe"), "{:?}", source());
+    stack.ok(&["uninstall", &stack.name]);
+    assert_ne!(source().code, Some(0), "no source is left behind");
 }
 
 #[test]

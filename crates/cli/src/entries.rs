@@ -1,0 +1,97 @@
+//! Services of a stack as entries of their own in services.msc, `sc` and `net`, although one keeper runs them all.
+//!
+//! Each entry is a small process that shows what its service does and passes on what the entry is asked. Not the keeper
+//! itself: a process can only be the services that it names when it starts, and has to live until all of them have
+//! stopped, so that a service more would mean to end all of them.
+
+mod follow;
+mod process;
+
+use std::time::Duration;
+
+use mainstay_api::types::{EventBody, EventRecord};
+use mainstay_core::{EventKind, Plan, ServiceName, StateName};
+use mainstay_daemon::Observer;
+use mainstay_service::manager::Manager;
+use mainstay_service::{Definition, Recovery, Start};
+
+pub use process::run;
+
+/// The argument of an entry that only shows a service that starts already.
+const MIRROR: &str = "mirror";
+
+/// What an entry is called. No stack has an `@` in its name.
+pub fn name(stack: &str, service: &str) -> String {
+    format!("{stack}@{service}")
+}
+
+/// The entries of all services of a plan, beside the service of the stack itself.
+pub fn definitions(stack: &Definition, plan: &Plan) -> Vec<Definition> {
+    plan.services.iter().map(|(service, of)| definition(stack, service, of.description.as_deref())).collect()
+}
+
+fn definition(stack: &Definition, service: &ServiceName, description: Option<&str>) -> Definition {
+    let mut entry = stack.clone();
+    let shown = stack.display_name.as_ref().unwrap_or(&stack.name);
+    entry.name = name(&stack.name, service.as_str());
+    entry.display_name = Some(format!("{shown}: {service}"));
+    entry.description =
+        description.map_or_else(|| format!("{service} of the stack {}", stack.name), str::to_owned);
+    entry.arguments =
+        ["entry", "--stack", &stack.name, "--service", service.as_str()].map(str::to_owned).into();
+    // The stack decides when its services start, and what is done when they fail.
+    entry.start = Start::Manual;
+    entry.depends_on.clear();
+    entry.recovery = Recovery { actions: Vec::new(), also_failures: false, ..stack.recovery.clone() };
+    entry
+}
+
+/// Starts the entry of each service that starts, so that it shows that.
+#[derive(Debug)]
+pub struct Starter {
+    stack: String,
+    services: Vec<String>,
+    manager: Manager,
+}
+
+impl Starter {
+    /// For these services of a stack.
+    pub fn new(stack: &str, services: Vec<String>, manager: Manager) -> Starter {
+        Starter { stack: stack.to_owned(), services, manager }
+    }
+}
+
+impl Observer for Starter {
+    fn event(&mut self, record: EventRecord) {
+        let EventBody::Core(event) = record.event else { return };
+        let (EventKind::State { from, to, .. }, Some(service)) = (event.kind, event.service) else { return };
+        let begins = from.is_down() && to == StateName::Starting;
+        if begins && self.services.iter().any(|known| known == service.as_str()) {
+            // One that cannot be started shows nothing; the service itself does not need it.
+            let _ = self.manager.start_with(&name(&self.stack, service.as_str()), &[MIRROR], Duration::ZERO);
+        }
+    }
+
+    fn missed(&mut self, _count: u64) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_started_by_its_stack_and_nothing_else() {
+        let mut stack = Definition::new("shop", std::env::temp_dir().join("mainstay.exe"));
+        stack.depends_on = vec![mainstay_service::Dependency::Service("Tcpip".to_owned())];
+        stack.account = Some(r"NT AUTHORITY\LocalService".to_owned());
+        let web = ServiceName::new("web").expect("a name");
+        let entry = definition(&stack, &web, None);
+        assert_eq!((entry.name.as_str(), entry.display_name.as_deref()), ("shop@web", Some("shop: web")));
+        assert_eq!(entry.arguments, ["entry", "--stack", "shop", "--service", "web"]);
+        assert_eq!(
+            (entry.start, entry.depends_on, entry.account),
+            (Start::Manual, Vec::new(), stack.account)
+        );
+        assert!(entry.recovery.actions.is_empty(), "Mainstay restarts it, not Windows");
+    }
+}

@@ -1,0 +1,87 @@
+//! Making a service with all of its settings, and changing one; or nothing.
+
+use windows_service::service::{Service, ServiceAccess, ServiceConfig};
+use windows_sys::Win32::System::Registry::{HKEY_LOCAL_MACHINE, REG_MULTI_SZ};
+
+use super::settings::parameters;
+use super::told::{INVALID_LEVEL, code, told, told_io};
+use super::{Done, raw, settings, there};
+use crate::definition::{Definition, Start};
+use crate::manager::{Error, ErrorKind};
+use crate::{log, registry};
+
+/// Makes a service, or nothing.
+pub(super) fn create(what: &str, definition: &Definition) -> Done {
+    let password = definition.password.as_ref().map(|password| password.reveal());
+    raw::create(&settings::settings(definition), password).map_err(told_io(what))?;
+    let rest = there(what, &definition.name, ServiceAccess::ALL_ACCESS).and_then(|service| {
+        finish(what, &service, definition).map_err(|error| (service, error)).or_else(undo)
+    });
+    rest.inspect_err(|_| {
+        let _ = log::unregister(&definition.name);
+    })
+}
+
+/// Takes a service away that was not made to its end.
+fn undo((service, error): (Service, Error)) -> Done {
+    let how =
+        if service.delete().is_ok() { "nothing was changed" } else { "and it could not be removed again" };
+    Err(Error::new(error.kind, format!("{}; {how}", error.text)))
+}
+
+/// Changes a service, or leaves it as it was.
+pub(super) fn change(what: &str, definition: &Definition, before: &ServiceConfig) -> Done {
+    let service = there(what, &definition.name, ServiceAccess::ALL_ACCESS)?;
+    let password = definition.password.as_ref().map(|password| password.reveal());
+    raw::change(&service, &settings::settings(definition), password).map_err(told_io(what))?;
+    finish(what, &service, definition).map_err(|error| {
+        let back = raw::change(&service, &settings::settings_before(&definition.name, before), None);
+        let how = if back.is_ok() {
+            "its program, start, dependencies and account are again as they were"
+        } else {
+            "and it could not be put back as it was"
+        };
+        Error::new(error.kind, format!("{}; {how}", error.text))
+    })
+}
+
+/// What is no part of making a service.
+fn finish(what: &str, service: &Service, definition: &Definition) -> Done {
+    set(service, definition).map_err(told(what))?;
+    set_environment(definition)
+        .and_then(|()| log::register(&definition.name, definition.event_messages.as_deref()))
+        .map_err(|error| Error::new(ErrorKind::Failed, format!("{what} failed in the registry: {error}")))
+}
+
+/// The settings that are no part of creating a service.
+fn set(service: &Service, definition: &Definition) -> windows_service::Result<()> {
+    service.set_description(&definition.description)?;
+    if definition.start == Start::Delayed {
+        tolerate(service.set_delayed_auto_start(true))?;
+    } else if definition.start == Start::Automatic {
+        tolerate(service.set_delayed_auto_start(false))?;
+    }
+    tolerate(service.set_preshutdown_timeout(definition.stop_timeout))?;
+    tolerate(service.update_failure_actions(settings::failure_actions(definition)))?;
+    tolerate(service.set_failure_actions_on_non_crash_failures(definition.recovery.also_failures))
+}
+
+/// A Windows that lacks a setting goes without it.
+fn tolerate(done: windows_service::Result<()>) -> windows_service::Result<()> {
+    match done {
+        Err(error) if code(&error) == INVALID_LEVEL => Ok(()),
+        done => done,
+    }
+}
+
+fn set_environment(definition: &Definition) -> std::io::Result<()> {
+    let key = registry::create(HKEY_LOCAL_MACHINE, &parameters(&definition.name))?;
+    if definition.environment.is_empty() {
+        return key.remove("Environment");
+    }
+    let strings = definition.environment.iter().map(|(name, value)| format!("{name}={value}"));
+    let mut bytes: Vec<u8> =
+        strings.flat_map(|text| registry::wide(&text)).flat_map(u16::to_le_bytes).collect();
+    bytes.extend([0, 0]);
+    key.set("Environment", REG_MULTI_SZ, &bytes)
+}
