@@ -44,9 +44,9 @@ pub enum ControlAction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Frost {
-    /// Something runs.
+    /// Something runs, or nothing is frozen.
     Runs,
-    /// Nothing runs that is not frozen.
+    /// Something is frozen, and nothing runs that is not.
     Frozen,
     /// Some are being frozen or thawed.
     Changes,

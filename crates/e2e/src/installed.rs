@@ -151,7 +151,7 @@ fn crashed(suite: &Suite<'_>) {
     assert_eq!(suite.pid("mule"), mule, "the other goes on");
     assert_eq!(suite.world.native(), "running");
     let explained = suite.ok(&["explain", "-s", suite.name, "web"]);
-    assert!(explained.contains("ended") || explained.contains("killed"), "{explained}");
+    assert!(explained.contains("restarted 1 time") && explained.contains("Last ends"), "{explained}");
 }
 
 fn daemon_killed(suite: &Suite<'_>) {

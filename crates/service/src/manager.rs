@@ -205,6 +205,15 @@ impl Manager {
         self.0.stop(name, wait)
     }
 
+    /// Passes a control of the SCM on to it: 6 is a change of its parameters, 128 to 255 are its own.
+    ///
+    /// # Errors
+    /// It does not exist, does not run, or does not take this one; and other service managers have no controls.
+    pub fn control(&self, name: &str, code: u32) -> Result<(), Error> {
+        check(name)?;
+        self.0.control(name, code)
+    }
+
     /// Both, one after the other.
     ///
     /// # Errors

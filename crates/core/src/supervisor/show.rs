@@ -47,21 +47,19 @@ impl Supervisor {
 
     /// How far the stack as a whole is with pausing.
     pub fn frost(&self) -> Frost {
-        let mut frost = Frost::Frozen;
+        let (mut runs, mut paused) = (false, false);
         for node in self.nodes.values() {
             match node.service.state() {
                 StateName::Pausing | StateName::Continuing => return Frost::Changes,
                 StateName::Starting | StateName::Running | StateName::Ready | StateName::Stopping => {
-                    frost = Frost::Runs;
+                    runs = true;
                 }
-                StateName::Paused
-                | StateName::Stopped
-                | StateName::Backoff
-                | StateName::Failed
-                | StateName::Completed => {}
+                StateName::Paused => paused = true,
+                StateName::Stopped | StateName::Backoff | StateName::Failed | StateName::Completed => {}
             }
         }
-        frost
+        // What waits for its restart, or was stopped, is not paused.
+        if paused && !runs { Frost::Frozen } else { Frost::Runs }
     }
 
     /// Whether nothing runs and nothing will by itself: each service that starts with the stack has failed for good or

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use windows_service::service::{Service, ServiceAccess, ServiceExitCode, ServiceStartType, ServiceState};
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
+use windows_sys::Win32::System::Services::SERVICE_CONTROL_PARAMCHANGE;
 
 use super::{Done, Error, ErrorKind, NativeState, Scope, Status};
 use crate::definition::Definition;
@@ -18,7 +19,7 @@ use crate::log;
 use make::{change, create};
 use told::{
     ACCESS_DENIED, ALREADY_RUNNING, INSUFFICIENT_BUFFER, MARKED_FOR_DELETE, NO_SUCH_SERVICE, NOT_ACTIVE,
-    code, told,
+    code, told, told_io,
 };
 
 /// The machine's.
@@ -158,6 +159,16 @@ impl Native {
             Err(error) => return Err(told(&what)(error)),
         }
         wait_for(&service, name, wait, &[ServiceState::Running, ServiceState::Paused])
+    }
+
+    #[expect(clippy::unused_self, reason = "there are two on Unix")]
+    pub(super) fn control(&self, name: &str, code: u32) -> Done {
+        let what = format!("control {code} of the service {name}");
+        let access = match code {
+            SERVICE_CONTROL_PARAMCHANGE => ServiceAccess::PAUSE_CONTINUE,
+            _ => ServiceAccess::USER_DEFINED_CONTROL,
+        };
+        raw::control(&there(&what, name, access)?, code).map_err(told_io(&what))
     }
 
     #[expect(clippy::unused_self, reason = "there are two on Unix")]

@@ -208,6 +208,12 @@ impl Native {
         Ok(texts)
     }
 
+    #[expect(clippy::unused_self, reason = "the SCM has controls")]
+    pub(super) fn control(&self, name: &str, code: u32) -> Done {
+        let text = format!("there is no control {code} for {name} here: controls are the SCM's, of Windows");
+        Err(Error::new(ErrorKind::Failed, text))
+    }
+
     pub(super) fn start(&self, name: &str, _arguments: &[&str], wait: Duration) -> Done {
         self.must_be_there(name)?;
         self.allowed("starting a service")?;

@@ -112,3 +112,16 @@ fn a_stack_that_somebody_may_want_something_of_is_not_over() {
     bench.ask(Request::Down);
     assert_eq!(bench.supervisor.over(), None, "it goes down as asked");
 }
+
+#[test]
+fn what_is_down_or_waits_is_not_paused() {
+    let bench = Bench::new([("a", service()), ("b", manual())]);
+    assert_eq!(bench.supervisor.frost(), Frost::Runs, "nothing runs, and nobody has paused it");
+    let mut bench = chain();
+    bench.ask(Request::Control(Control::Pause));
+    bench.frozen("b");
+    bench.frozen("a");
+    bench.ask(Request::Continue(name("b")));
+    bench.thawed("b");
+    assert_eq!(bench.supervisor.frost(), Frost::Runs);
+}

@@ -9,8 +9,8 @@ use std::ptr;
 
 use windows_service::service::Service;
 use windows_sys::Win32::System::Services::{
-    ChangeServiceConfigW, CloseServiceHandle, CreateServiceW, OpenSCManagerW, SC_HANDLE, SC_MANAGER_CONNECT,
-    SC_MANAGER_CREATE_SERVICE, SERVICE_QUERY_STATUS,
+    ChangeServiceConfigW, CloseServiceHandle, ControlService, CreateServiceW, OpenSCManagerW, SC_HANDLE,
+    SC_MANAGER_CONNECT, SC_MANAGER_CREATE_SERVICE, SERVICE_QUERY_STATUS, SERVICE_STATUS,
 };
 
 /// What a service is made of, in the SCM's numbers and words.
@@ -135,6 +135,14 @@ pub(super) fn change(service: &Service, settings: &Settings, password: Option<&s
             wide.display.as_ptr(),
         )
     };
+    if done == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Passes a control on.
+pub(super) fn control(service: &Service, code: u32) -> io::Result<()> {
+    let mut status = SERVICE_STATUS::default();
+    // SAFETY: the handle is open while `service` is, and the status outlives the call.
+    let done = unsafe { ControlService(service.raw_handle(), code, &mut status) };
     if done == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
