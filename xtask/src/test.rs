@@ -18,7 +18,8 @@ pub fn all() -> Done {
     packages::install(packages::BUILD)?;
     lint::run()?;
     linux()?;
-    openapi()?;
+    apart("openapi-check")?;
+    apart("otlp-check")?;
     go()?;
     windows(&[])
 }
@@ -66,9 +67,10 @@ pub fn windows(args: &[&str]) -> Done {
     done
 }
 
-/// A generator of clients reads the API's document, in a workspace of its own.
-fn openapi() -> Done {
-    let manifest = root().join("openapi-check/Cargo.toml");
+/// Checks with others' large libraries, each in a workspace of its own: a generator of clients reads the API's document,
+/// and a collector of OpenTelemetry what is sent to it.
+fn apart(name: &str) -> Done {
+    let manifest = root().join(name).join("Cargo.toml");
     let mut test = cargo();
     // Its own target folder would be one more to clean. Not --locked: its lock file follows what our crates need.
     test.args(["test", "-q", "--manifest-path"]).arg(manifest).env("CARGO_TARGET_DIR", target());

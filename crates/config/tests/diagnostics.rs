@@ -325,6 +325,31 @@ limits = { memory = "512", memory_high = "1GB", cpu = "half", processes = 0, ope
 command = ["b"]
 limits = { memory = "512MB", memory_high = "512MB", cpu = 0.001, io_read = 5 }
 "#;
+    leaks: r#"
+[service.a]
+command = ["a"]
+leak = { action = "tell", window = "02:00-04:00" }
+
+[service.b]
+command = ["b"]
+leak = { window = "2 o'clock" }
+
+[service.c]
+command = ["c"]
+leak = "stop"
+"#;
+    opentelemetry: r#"
+opentelemetry = { endpoint = "localhost:4318", headers = { "a b" = "s3cret" }, interval = "1ms", traces = 5 }
+
+[service.a]
+command = ["a"]
+"#;
+    opentelemetry_nowhere: r#"
+opentelemetry = { traces = false }
+
+[service.a]
+command = ["a"]
+"#;
     wide_characters_and_tabs: "[service.a]\n\tcommand = [\"日本\"]\n\tdescription = \"日本 ${X}\" # ok\n";
     a_long_line: r#"
 [service.a]

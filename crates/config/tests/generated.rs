@@ -109,9 +109,14 @@ fn wrap(place: &str, example: &str) -> String {
     let service = |rest: &str| format!("{others}[service.x]\ncommand = [\"x\"]\n{rest}\n");
     match place {
         "Top of the file"
-            if ["name", "metrics", "reload", "secrets"].iter().any(|key| example.starts_with(key)) =>
+            if ["name", "metrics", "opentelemetry", "reload", "secrets"]
+                .iter()
+                .any(|key| example.starts_with(key)) =>
         {
             format!("{example}\n{others}")
+        }
+        "opentelemetry" if !example.starts_with("endpoint") => {
+            format!("opentelemetry = {{ endpoint = \"http://127.0.0.1:4318\", {example} }}\n{others}")
         }
         "Top of the file" if example.starts_with("template") => {
             format!("{example}\n[service.x]\nextends = \"base\"\ncommand = [\"x\"]\n")

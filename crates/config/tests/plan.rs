@@ -9,10 +9,10 @@ use std::time::Duration;
 use common::{World, base_dir, parse_for, parse_in};
 use mainstay_config::System;
 use mainstay_core::{
-    Check, Compress, Condition, ControlAction, ExitAction, Hook, Hooks, Launch, LeakAction, Limits,
-    LogEncoding, LogFormat, LogPlan, OnFull, Piece, Plan, ProbePlan, RestartPlan, RestartPolicy, Rlimit,
-    Sandbox, SecretSource, SecretText, ServiceName, ServicePlan, Settings, StartLimit, StartMode, StopAction,
-    StopPlan, StopStep, WhenMainstayStops,
+    Check, Compress, Condition, ControlAction, DailyWindow, ExitAction, Hook, Hooks, Launch, LeakAction,
+    Limits, LogEncoding, LogFormat, LogPlan, OnFull, Piece, Plan, ProbePlan, RestartPlan, RestartPolicy,
+    Rlimit, Sandbox, SecretSource, SecretText, ServiceName, ServicePlan, Settings, StartLimit, StartMode,
+    StopAction, StopPlan, StopStep, WhenMainstayStops,
 };
 
 const KITCHEN_SINK: &str = include_str!("good.toml");
@@ -86,6 +86,7 @@ fn api() -> ServicePlan {
         },
         stop: StopPlan {
             steps: vec![
+                step(StopAction::Drain, secs(1)),
                 step(StopAction::CtrlC, secs(5)),
                 step(StopAction::CloseWindow, Duration::from_millis(500)),
                 step(StopAction::Signal(2), secs(1)),
@@ -127,7 +128,7 @@ fn api() -> ServicePlan {
             format: LogFormat::Json,
             encoding: LogEncoding::Auto,
         },
-        leak: LeakAction::Restart,
+        leak: LeakAction::RestartIn(DailyWindow { from: 22 * 60 + 30, to: 4 * 60 }),
         when_mainstay_stops: WhenMainstayStops::Stop,
     }
 }
@@ -193,6 +194,14 @@ fn kitchen_sink() -> Plan {
                 SecretSource::Command { command: strings(["pass", "show", "token"]), timeout: secs(5) },
             ),
         ]),
+        opentelemetry: mainstay_core::OpenTelemetryPlan {
+            endpoint: Some("https://otel.example:4318".to_owned()),
+            headers: BTreeMap::from([("x-key".to_owned(), "k".to_owned())]),
+            ca: Some(below("ca.pem")),
+            traces: true,
+            metrics: false,
+            interval: secs(10),
+        },
         services: BTreeMap::from([
             (name("api"), api()),
             (name("db"), db),

@@ -111,7 +111,7 @@ fn what_does_not_belong_together_is_told() {
         ("{ http = 'http://h/', expect = [] }", "no status at all"),
         ("{ http = 'http://h/', body = '(' }", "no regular expression"),
         ("{ http = 'http://h/', headers = { 'a b' = 'c' } }", "no name of a header"),
-        ("{ http = 'http://h/', headers = { Connection = 'c' } }", "sets `Connection` itself"),
+        ("{ http = 'http://h/', headers = { Connection = 'c' } }", "`Connection` is set by itself"),
         ("{ http = 'http://h/', headers = { A = 'c', a = 'd' } }", "given twice"),
         ("{ http = 'http://h/', headers = { A = \"c\\nd\" } }", "characters that a header cannot have"),
         ("{ http = 'unix:run/a' }", "no absolute path of a socket"),

@@ -138,6 +138,14 @@ pub enum Input {
         /// What became of it.
         change: crate::leak::Change,
     },
+    /// What it uses grows, and it is the time of the day at which its plan lets it be restarted for that
+    /// ([`LeakAction::RestartIn`](crate::LeakAction::RestartIn)).
+    LeakWindow {
+        /// Which run.
+        run: RunId,
+        /// What grows.
+        growth: crate::leak::Growth,
+    },
     /// The time asked for by [`Supervisor::next_deadline`](crate::Supervisor::next_deadline) has come.
     Tick,
 }

@@ -28,6 +28,7 @@
 mod backoff;
 mod check;
 mod controls;
+mod daily;
 mod effect;
 mod event;
 pub mod explain;
@@ -47,6 +48,7 @@ mod service;
 mod settings;
 mod status;
 mod supervisor;
+mod telemetry;
 #[cfg(test)]
 mod testing;
 mod time;
@@ -55,6 +57,7 @@ mod words;
 
 pub use check::{Check, GrpcCheck, HttpCheck, Tls};
 pub use controls::{Control, ControlAction, Frost, Over};
+pub use daily::{DailyWindow, NoWindow};
 pub use effect::Effect;
 pub use event::{Event, EventKind, ReloadStage};
 pub use hooks::{Hook, HookFacts, HookMoment, Hooks};
@@ -71,4 +74,5 @@ pub use secret::{Piece, SecretMarks, SecretSource, SecretText, is_secret_name, n
 pub use settings::{Rlimit, Sandbox, Settings};
 pub use status::{ProbeStatus, ServiceStatus, StateName};
 pub use supervisor::{Applying, PlanChanges, Supervisor, table};
+pub use telemetry::OpenTelemetryPlan;
 pub use time::Time;

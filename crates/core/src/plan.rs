@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::reload::ReloadSettings;
 use crate::{
-    Check, ControlAction, Hooks, Limits, ProbeKind, SecretMarks, SecretSource, SecretText, ServiceName,
-    Settings, names_in, signal_name, signal_number,
+    Check, ControlAction, DailyWindow, Hooks, Limits, OpenTelemetryPlan, ProbeKind, SecretMarks,
+    SecretSource, SecretText, ServiceName, Settings, names_in, signal_name, signal_number,
 };
 
 /// All services of a stack.
@@ -25,6 +25,9 @@ pub struct Plan {
     /// What is measured is shown to others like this.
     #[serde(default, skip_serializing_if = "MetricsPlan::is_default")]
     pub metrics: MetricsPlan,
+    /// What is sent to a collector of OpenTelemetry.
+    #[serde(default, skip_serializing_if = "OpenTelemetryPlan::is_default")]
+    pub opentelemetry: OpenTelemetryPlan,
     /// How a changed configuration is applied.
     #[serde(default, skip_serializing_if = "ReloadSettings::is_default")]
     pub reload: ReloadSettings,
@@ -189,6 +192,15 @@ pub enum LeakAction {
     Tell,
     /// It is told, and the service restarted at once.
     Restart,
+    /// It is told, and the service restarted when it is that time of the day; if it still grows then.
+    RestartIn(DailyWindow),
+}
+
+impl LeakAction {
+    /// Whether a restart waits for a time of the day.
+    pub const fn is_in_window(&self) -> bool {
+        matches!(self, LeakAction::RestartIn(_))
+    }
 }
 
 /// What becomes of a service when the stack goes down.
@@ -305,6 +317,8 @@ pub enum StopAction {
     Kill,
     /// Ctrl+Break to its console on Windows; does nothing on Linux.
     CtrlBreak,
+    /// Nothing is sent: it counts as ready no more, and has time to finish what it was given.
+    Drain,
     /// This command is run beside it, with its environment, directory and account. It is killed at the end of the
     /// step; a failure brings the next step at once.
     Command(Vec<String>),
@@ -331,6 +345,7 @@ impl fmt::Display for StopAction {
             },
             StopAction::Kill => f.write_str("kill"),
             StopAction::CtrlBreak => f.write_str("ctrl_break"),
+            StopAction::Drain => f.write_str("drain"),
             // Arguments may hold what is not for everybody's eyes.
             StopAction::Command(words) => write!(f, "command {}", words.first().map_or("", String::as_str)),
             StopAction::Http { url, method, .. } => {
@@ -344,7 +359,11 @@ impl StopAction {
     /// Whether it does something on Windows, or else on Linux.
     pub const fn works(&self, on_windows: bool) -> bool {
         match self {
-            StopAction::CtrlC | StopAction::Kill | StopAction::Command(_) | StopAction::Http { .. } => true,
+            StopAction::CtrlC
+            | StopAction::Kill
+            | StopAction::Drain
+            | StopAction::Command(_)
+            | StopAction::Http { .. } => true,
             StopAction::CloseWindow | StopAction::CtrlBreak => on_windows,
             StopAction::Signal(_) => !on_windows,
         }

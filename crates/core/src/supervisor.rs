@@ -24,7 +24,7 @@ pub use apply::{Applying, PlanChanges};
 use graph::{Links, Standing};
 pub use table::table;
 
-use crate::leak::Change;
+use crate::leak::{Change, Growth};
 use crate::service::{Machine, On, Service};
 use crate::words::clip;
 use crate::{Effect, Event, EventKind, Exit, Input, LeakAction, Plan, RunId, SecretMarks, ServiceName, Time};
@@ -162,6 +162,7 @@ impl Supervisor {
                 }
             }
             Input::Leak { run, change } => self.leak(run, change),
+            Input::LeakWindow { run, growth } => self.restart_leaking(run, &growth, LeakAction::is_in_window),
             Input::Tick => self.tick(),
         }
         self.settle();
@@ -233,18 +234,22 @@ impl Supervisor {
         }
     }
 
-    /// Tells that a service leaks or has stopped to, and restarts it if its plan says so. Only one that is up: any
-    /// other is on its way to a new run anyway.
+    /// Tells that a service leaks or has stopped to, and restarts it if its plan wants that at once.
     fn leak(&mut self, run: RunId, change: Change) {
         let Some(name) = self.runs.get(&run).cloned() else { return };
-        self.tell(Some(name.clone()), EventKind::Leak { change });
+        self.tell(Some(name), EventKind::Leak { change });
+        if let Change::Grows(growth) = change {
+            self.restart_leaking(run, &growth, |action| *action == LeakAction::Restart);
+        }
+    }
+
+    /// Restarts a service that leaks, if its plan wants that now. Only one that is up: any other is on its way to a new
+    /// run anyway.
+    fn restart_leaking(&mut self, run: RunId, growth: &Growth, wanted: impl Fn(&LeakAction) -> bool) {
+        let Some(name) = self.runs.get(&run).cloned() else { return };
         let up = self.nodes.get(&name).is_some_and(|node| node.service.state().is_started());
-        let restarts = self.plan.services.get(&name).is_some_and(|plan| plan.leak == LeakAction::Restart);
-        if let Change::Grows(growth) = change
-            && up
-            && restarts
-            && !self.going_down
-        {
+        let wanted = self.plan.services.get(&name).is_some_and(|plan| wanted(&plan.leak));
+        if up && wanted && !self.going_down {
             self.restart(name, growth.to_string());
         }
     }

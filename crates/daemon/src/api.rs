@@ -44,6 +44,7 @@ pub(crate) struct Context {
     pub log_dir: std::path::PathBuf,
     pub facts: Facts,
     pub metrics: crate::metrics::Metrics,
+    pub sending: crate::otlp::Sending,
 }
 
 /// What doesn't change in a daemon's life.

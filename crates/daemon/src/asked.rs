@@ -64,8 +64,13 @@ impl Driver {
             Ask::Diff(plan, reply) => answer(reply, self.diff(&plan)),
             Ask::Settings(reply) => {
                 let plan = self.core.plan();
-                let (reload, listen) = (plan.reload.clone(), plan.metrics.listen.clone());
-                answer(reply, Ok(Followed { reload, listen, tried: self.revisions.tried }));
+                let followed = Followed {
+                    reload: plan.reload.clone(),
+                    listen: plan.metrics.listen.clone(),
+                    opentelemetry: plan.opentelemetry.clone(),
+                    tried: self.revisions.tried,
+                };
+                answer(reply, Ok(followed));
             }
             Ask::Tried(digest, reply) => {
                 self.revisions.tried = digest;
@@ -190,18 +195,19 @@ impl Driver {
     }
 
     fn running(&self) -> Vec<Running> {
-        let running = self.core.processes().map(|(name, process)| Running {
-            name: name.clone(),
-            run: process.map(|(run, pid, _)| (run.0, pid)),
-            uptime: process.map(|(.., started)| now().since(started)).unwrap_or_default(),
-            limits: self
-                .core
-                .plan()
-                .services
-                .get(name)
-                .map(|plan| plan.launch.limits.clone())
-                .unwrap_or_default(),
-            log_dropped: self.dropped.get(name.as_str()).copied().unwrap_or(0),
+        let running = self.core.processes().map(|(name, process)| {
+            let plan = self.core.plan().services.get(name);
+            let run = process.map(|(run, ..)| run);
+            let grows = self.leaks.get(name).filter(|(of, _)| run == Some(*of));
+            Running {
+                name: name.clone(),
+                run: process.map(|(run, pid, _)| (run.0, pid)),
+                uptime: process.map(|(.., started)| now().since(started)).unwrap_or_default(),
+                limits: plan.map(|plan| plan.launch.limits.clone()).unwrap_or_default(),
+                leak: plan.map(|plan| plan.leak).unwrap_or_default(),
+                grows: grows.and_then(|(_, growths)| growths.first().copied()),
+                log_dropped: self.dropped.get(name.as_str()).copied().unwrap_or(0),
+            }
         });
         running.collect()
     }

@@ -23,6 +23,7 @@ use crate::hooks::Hooks;
 use crate::limits::AllKnown;
 use crate::message::{Taken, ToDriver};
 use crate::metrics::ProbeTally;
+use crate::otlp::Ids;
 use crate::outbox::{
     DROPPED_KEY, EVENTS_KEY, Outbox, PLAN_KEY, RECORD_KEY, REVISIONS_KEY, SEEN_KEY, TOP_KEY,
 };
@@ -82,6 +83,8 @@ pub(crate) struct Driver {
     pub asked: BTreeMap<(RunId, ProbeKind), Time>,
     /// What probes answer, to be counted.
     tally: ProbeTally,
+    /// Of the traces of this stack's services.
+    pub ids: Ids,
     /// Whether the keeper was told to end.
     pub ended: bool,
     /// Whether the keeper holds lines of events that are in their file by now.
@@ -145,6 +148,7 @@ impl Driver {
             last_run,
             tally,
         } = parts;
+        let ids = Ids::of_stack(&crate::metrics::stack_id(&state_dir));
         let mut driver = Driver {
             core,
             probes,
@@ -171,6 +175,7 @@ impl Driver {
             is_down: false,
             asked: BTreeMap::new(),
             tally,
+            ids,
             ended: false,
             events_held: true,
             changed: false,
@@ -205,6 +210,7 @@ impl Driver {
             ToDriver::Probed(answer) => self.probed(answer),
             ToDriver::StepEnded(done) => self.step_ended(done),
             ToDriver::Leak(run, change) => self.leak(run, change),
+            ToDriver::LeakWindow(run, growth) => self.input(Input::LeakWindow { run, growth }),
             ToDriver::Note(text) => self.events.stage_own(text),
             ToDriver::PlanWritten(count) => {
                 let out = &mut self.out;

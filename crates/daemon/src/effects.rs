@@ -11,6 +11,9 @@ use tracing::error;
 use crate::driver::{Driver, now};
 use crate::probes::{Question, Step};
 
+/// By which the spans of a program join the trace of its life, as W3C has it.
+const TRACE_PARENT: &str = "TRACEPARENT";
+
 impl Driver {
     /// Does it, or puts it into the frame.
     pub(crate) fn perform(&mut self, effect: Effect) {
@@ -21,7 +24,14 @@ impl Driver {
             Effect::CancelPrepare { run } => self.hooks.cancel(run, &mut self.probes.exec),
             Effect::Hook { service, run, moment, facts } => self.hooks.want(&service, run, moment, facts),
             Effect::Spawn { service, run } => match self.core.plan().services.get(&service) {
-                Some(plan) => self.out.command(Command::Spawn(Box::new(spawn(&service, run, plan)))),
+                Some(plan) => {
+                    let mut spawn = spawn(&service, run, plan);
+                    if self.core.plan().opentelemetry.has_traces() {
+                        let parent = self.ids.trace_parent(run);
+                        spawn.environment.entry(TRACE_PARENT.to_owned()).or_insert(parent);
+                    }
+                    self.out.command(Command::Spawn(Box::new(spawn)));
+                }
                 None => error!("{service} is to be started, but is not in the plan"),
             },
             Effect::Signal { run, action } => self.signal(run, action),
@@ -70,6 +80,10 @@ impl Driver {
 
 impl Driver {
     fn signal(&mut self, run: RunId, action: StopAction) {
+        // Time alone is given: there is nothing to be sent.
+        if action == StopAction::Drain {
+            return;
+        }
         let nearest = self.knows.nearest(action.clone());
         if nearest != action {
             self.events.stage_own(format!("the keeper is too old to send {action}; it sends {nearest}"));

@@ -17,6 +17,7 @@ mod limits;
 mod message;
 mod metrics;
 mod observers;
+mod otlp;
 mod outbox;
 mod plan_store;
 mod plan_writer;

@@ -6,8 +6,8 @@ use mainstay_api::types::{Configuration, Problem, Revision};
 use mainstay_core::leak::Growth;
 use mainstay_core::reload::{ReloadPlan, ReloadSettings};
 use mainstay_core::{
-    LimitHits, Limits, NotEnforced, Plan, Refusal, RefusalKind, Request, RunId, ServiceName, ServiceStatus,
-    StopAction, WhenMainstayStops,
+    LeakAction, LimitHits, Limits, NotEnforced, OpenTelemetryPlan, Plan, Refusal, RefusalKind, Request,
+    RunId, ServiceName, ServiceStatus, StopAction, WhenMainstayStops,
 };
 use mainstay_link::Whom;
 use tokio::sync::oneshot;
@@ -26,6 +26,8 @@ pub(crate) enum ToDriver {
     StepEnded(StepDone),
     /// What a run uses grows, or does not any more.
     Leak(RunId, mainstay_core::leak::Change),
+    /// What this run uses grows, and it is the time of the day to restart it.
+    LeakWindow(RunId, Growth),
     /// Something about Mainstay itself that belongs into the events.
     Note(String),
     /// The plan is on disk as it was at this count of changes.
@@ -78,6 +80,7 @@ pub(crate) struct Followed {
     pub reload: ReloadSettings,
     /// Where `/metrics` is served.
     pub listen: Option<String>,
+    pub opentelemetry: OpenTelemetryPlan,
     /// The digest of the configuration that was last read by itself; 0: none was.
     pub tried: u64,
 }
@@ -108,6 +111,9 @@ pub(crate) struct Running {
     /// For how long it has run.
     pub uptime: Duration,
     pub limits: Limits,
+    pub leak: LeakAction,
+    /// What grows in the present run.
+    pub grows: Option<Growth>,
     pub log_dropped: u64,
 }
 

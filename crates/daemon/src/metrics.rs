@@ -31,6 +31,8 @@ pub(crate) mod serve;
 mod watched;
 
 use collector::Collector;
+pub(crate) use events::Tail;
+pub(crate) use page::page_now;
 pub(crate) use saved::{All, Totals};
 
 /// How often it is looked. On the wall clock: at second 0, 10, 20 and so on.
@@ -171,7 +173,7 @@ impl Metrics {
 }
 
 /// The stack's id, by which its containers are known.
-fn stack_id(state_dir: &Path) -> String {
+pub(crate) fn stack_id(state_dir: &Path) -> String {
     let read = |name: &str| {
         let text = std::fs::read_to_string(state_dir.join(name)).ok()?;
         Some(text.trim().to_owned()).filter(|text| !text.is_empty())

@@ -21,6 +21,7 @@ mod tcp;
 mod tls;
 
 pub(crate) use exec::{Exec, Helper};
+pub(crate) use http::{beginning, open};
 pub(crate) use steps::{Step, StepDone, StepEnded};
 
 /// The longest answer in words, in characters.

@@ -26,7 +26,7 @@ use crate::plan_store::{PlanError, read_plan};
 use crate::probes::Probes;
 use crate::shelf::{self, Shelf};
 use crate::watching::{self, ConfigSource};
-use crate::{api, plan_writer, welcome};
+use crate::{api, otlp, plan_writer, welcome};
 
 /// So many wakes become one transaction at the most.
 const MAX_BATCH: usize = 1024;
@@ -288,12 +288,14 @@ impl Io {
             log_dir: args.dirs.log.clone(),
             facts: self.facts,
             metrics: self.metrics,
+            sending: otlp::Sending::default(),
         });
         let address = endpoint::address(&args.dirs, &args.stack);
         std::thread::Builder::new().name("io".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let changes = self.plan_changes;
                 tokio::spawn(metrics::serve::follow(Arc::clone(&context), changes.clone()));
+                tokio::spawn(otlp::follow(Arc::clone(&context), changes.clone()));
                 if let Some(source) = self.source {
                     let reload = self.reload_wanted;
                     tokio::spawn(watching::run(Arc::clone(&context), changes.clone(), reload, source));

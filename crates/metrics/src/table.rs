@@ -77,7 +77,8 @@ table! {
     OWN_HANDLES: "mainstay_process_open_handles", Gauge, "", ["process"], "Open descriptors or handles of Mainstay's own process.";
     OWN_START: "mainstay_process_start_time_seconds", Gauge, "seconds", ["process"], "When Mainstay's own process began, in Unix time.";
     REPLACED: "mainstay_daemon_replacements", Counter, "", [], "Daemons of this keeper that were replaced.";
-    QUEUE: "mainstay_queue_length", Gauge, "", ["queue"], "What waits in the daemon: messages for its driver.";
+    QUEUE: "mainstay_queue_length", Gauge, "", ["queue"], "What waits in the daemon: messages for its driver, spans for a collector.";
+    NOT_SENT: "mainstay_otlp_dropped", Counter, "", ["signal"], "What a collector of OpenTelemetry did not get: spans, and looks at the metrics, since the daemon began.";
     LOOK: "mainstay_sample_duration_seconds", Gauge, "seconds", [], "How long the last look at what all services use took.";
     LOOK_TIME: "mainstay_sample_timestamp_seconds", Gauge, "seconds", [], "When that was, in Unix time.";
 }

@@ -41,12 +41,15 @@ impl Form {
 #[derive(Debug, Default)]
 pub struct Page {
     /// The samples of each metric, by its place in the table: labels, then the value.
-    samples: Vec<Vec<(String, Sample)>>,
+    samples: Vec<Vec<(Vec<String>, Sample)>>,
 }
 
+/// What a metric is at one moment.
 #[derive(Debug)]
-enum Sample {
+pub enum Sample {
+    /// A number.
     Value(f64),
+    /// How long answers took.
     Histogram(Box<Answers>),
 }
 
@@ -76,18 +79,20 @@ impl Page {
     fn push(&mut self, metric: &Metric, values: &[&str], sample: Sample) {
         debug_assert_eq!(metric.labels.len(), values.len(), "{}", metric.name);
         let Some(place) = TABLE.iter().position(|known| known.name == metric.name) else { return };
-        let mut labels = String::new();
-        for (label, value) in metric.labels.iter().zip(values) {
-            let comma = if labels.is_empty() { "" } else { "," };
-            let _ = write!(labels, "{comma}{label}=\"{}\"", escaped(value));
-        }
-        self.samples[place].push((labels, sample));
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        self.samples[place].push((values, sample));
+    }
+
+    /// Each metric that has samples; the labels' values are in the order of its labels.
+    pub fn all(&self) -> impl Iterator<Item = (&'static Metric, &[(Vec<String>, Sample)])> {
+        let all = TABLE.iter().zip(self.samples.iter().map(Vec::as_slice));
+        all.filter(|(_, samples)| !samples.is_empty())
     }
 
     /// The whole text.
     pub fn render(&self, form: Form) -> String {
         let mut text = String::new();
-        for (metric, samples) in TABLE.iter().zip(&self.samples).filter(|(_, samples)| !samples.is_empty()) {
+        for (metric, samples) in self.all() {
             let kind = match metric.kind {
                 Kind::Counter => "counter",
                 Kind::Gauge => "gauge",
@@ -100,10 +105,11 @@ impl Page {
             if form == Form::OpenMetrics && !metric.unit.is_empty() {
                 let _ = writeln!(text, "# UNIT {family} {}", metric.unit);
             }
-            for (labels, sample) in samples {
+            for (values, sample) in samples {
+                let labels = labels(metric, values);
                 match sample {
-                    Sample::Value(value) => line(&mut text, &series, labels, *value),
-                    Sample::Histogram(answers) => histogram(&mut text, &series, labels, answers),
+                    Sample::Value(value) => line(&mut text, &series, &labels, *value),
+                    Sample::Histogram(answers) => histogram(&mut text, &series, &labels, answers),
                 }
             }
         }
@@ -112,6 +118,16 @@ impl Page {
         }
         text
     }
+}
+
+/// `service="web",probe="ready"`
+fn labels(metric: &Metric, values: &[String]) -> String {
+    let mut labels = String::new();
+    for (label, value) in metric.labels.iter().zip(values) {
+        let comma = if labels.is_empty() { "" } else { "," };
+        let _ = write!(labels, "{comma}{label}=\"{}\"", escaped(value));
+    }
+    labels
 }
 
 fn line(text: &mut String, name: &str, labels: &str, value: f64) {

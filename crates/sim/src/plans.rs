@@ -143,6 +143,7 @@ fn stop(rng: &mut Rng) -> StopPlan {
         StopAction::Signal(1),
         StopAction::Kill,
         StopAction::CtrlBreak,
+        StopAction::Drain,
         StopAction::Command(vec!["drain".to_owned()]),
         StopAction::Command(vec!["quit".to_owned()]),
         StopAction::Http {

@@ -132,9 +132,9 @@ fn whole<T>(value: Option<Option<T>>) -> Option<Option<T>> {
 }
 
 /// Those with a plain value, and those in whose value secrets stand.
-type Headers = (BTreeMap<String, String>, BTreeMap<String, SecretText>);
+pub(super) type Headers = (BTreeMap<String, String>, BTreeMap<String, SecretText>);
 
-fn headers(cx: &mut Context<'_>, field: Field<'_>) -> Option<Headers> {
+pub(super) fn headers(cx: &mut Context<'_>, field: Field<'_>) -> Option<Headers> {
     let Value::Table(entries) = &field.node.value else {
         cx.wrong_type(field, "a table").hint("write it like { Host = \"api.example\" }");
         return None;
@@ -150,7 +150,7 @@ fn headers(cx: &mut Context<'_>, field: Field<'_>) -> Option<Headers> {
             continue;
         }
         if OWN_HEADERS.contains(&name.as_str()) {
-            cx.error(entry.key_span, format!("the probe sets `{}` itself", entry.key)).hint("leave it out");
+            cx.error(entry.key_span, format!("`{}` is set by itself", entry.key)).hint("leave it out");
             sound = false;
             continue;
         }

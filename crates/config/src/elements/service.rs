@@ -1,11 +1,11 @@
 //! `[service.NAME]`: one service.
 
-use mainstay_core::{Launch, LeakAction, ProbeKind, ServicePlan, StartMode, WhenMainstayStops};
+use mainstay_core::{Launch, ProbeKind, ServicePlan, StartMode, WhenMainstayStops};
 
 use super::depends_on::{self, Dependency};
 use super::{
-    command, controls, environment, hooks, limits, log, path, probe, process, restart, rlimits, sandbox,
-    stop, user,
+    command, controls, environment, hooks, leak, limits, log, path, probe, process, restart, rlimits,
+    sandbox, stop, user,
 };
 use crate::context::{Context, Field, Scope};
 use crate::keys::{Form, Key, Section};
@@ -18,8 +18,6 @@ pub(crate) const MAX_INSTANCES: u32 = 1000;
 
 const START_MODES: &[(&str, StartMode)] =
     &[("auto", StartMode::Auto), ("manual", StartMode::Manual), ("disabled", StartMode::Disabled)];
-
-const LEAK_ACTIONS: &[(&str, LeakAction)] = &[("tell", LeakAction::Tell), ("restart", LeakAction::Restart)];
 
 const WHEN_MAINSTAY_STOPS: &[(&str, WhenMainstayStops)] =
     &[("stop", WhenMainstayStops::Stop), ("leave", WhenMainstayStops::Leave)];
@@ -224,10 +222,9 @@ pub(crate) static SERVICE: Section = Section {
             .also(&["logs", "logging", "stdout", "output"]),
         Key::new(
             "leak",
-            Form::Choice(&["tell", "restart"]),
+            leak::FORM,
             "\"restart\"",
-            "What follows when its memory, handles, threads or processes grow without end (docs/leaks.md). `tell`: an \
-             event says so. `restart`: it is restarted as well, at once.",
+            "What follows when its memory, handles, threads or processes grow without end (docs/leaks.md).",
         )
         .default("`\"tell\"`")
         .also(&["leaks", "leak_action", "on_leak"]),
@@ -333,7 +330,7 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, name_span: Span) -> D
         plan.log = log::read(cx, output);
     }
     if let Some(action) = reader.get("leak") {
-        plan.leak = cx.choice(action, LEAK_ACTIONS).unwrap_or_default();
+        plan.leak = leak::read(cx, action);
     }
     if let Some(what) = reader.get("when_mainstay_stops") {
         plan.when_mainstay_stops = cx.choice(what, WHEN_MAINSTAY_STOPS).unwrap_or_default();

@@ -38,6 +38,14 @@ pub(crate) static STACK: Section = Section {
         )
         .also(&["prometheus", "telemetry"]),
         Key::new(
+            "opentelemetry",
+            super::opentelemetry::FORM,
+            "\"http://127.0.0.1:4318\"",
+            "Where metrics and traces are sent over OTLP.",
+        )
+        .default("nowhere")
+        .also(&["otlp", "otel", "tracing"]),
+        Key::new(
             "reload",
             Form::Section(&RELOAD),
             "{ at_once = 3, timeout = \"2m\" }",
@@ -91,6 +99,8 @@ pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &Asked) -> Option<(
     let stack = name(cx, named, top);
     let measured = reader.get("metrics");
     let metrics = measured.map(|field| super::metrics::read(cx, field)).unwrap_or_default();
+    let sent = reader.get("opentelemetry");
+    let opentelemetry = sent.map(|field| super::opentelemetry::read(cx, field)).unwrap_or_default();
     let reloaded = reader.get("reload");
     let sources = reader.get("secrets");
     let (services, templates) = (reader.get("service"), reader.get("template"));
@@ -128,6 +138,9 @@ pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &Asked) -> Option<(
         if let Some(field) = sources {
             writer.table("secrets", field.node, &super::secrets::FORM);
         }
+        if let Some(field) = sent {
+            writer.table("opentelemetry", field.node, &super::opentelemetry::FORM);
+        }
         if let Some(field) = reloaded {
             writer.top("reload", field.node, &RELOAD);
         }
@@ -139,7 +152,7 @@ pub(crate) fn read(cx: &mut Context<'_>, root: &Node, asked: &Asked) -> Option<(
         values = writer.values;
     }
     let services = drafts.into_iter().map(|(name, draft)| (name, draft.plan)).collect();
-    Some((Plan { stack, services, metrics, reload, secrets }, Effective { values }))
+    Some((Plan { stack, services, metrics, opentelemetry, reload, secrets }, Effective { values }))
 }
 
 /// Checks templates that no service extends; whoever extends one later need not look for old mistakes in it.

@@ -40,15 +40,23 @@ pub(crate) static STOP: Section = Section {
     ],
 };
 
-const ACTIONS: &[&str] = &["ctrl_c", "ctrl_break", "close_window", "signal", "command", "http", "kill"];
+const ACTIONS: &[&str] =
+    &["drain", "ctrl_c", "ctrl_break", "close_window", "signal", "command", "http", "kill"];
 
 pub(crate) static STEP: Section = Section {
     id: "stop_step",
     title: "a stop step",
-    about: "One step of a stop: exactly one of `ctrl_c`, `ctrl_break`, `close_window`, `signal`, `command`, `http` and \
-            `kill`, with how long its effect is waited for.",
+    about: "One step of a stop: exactly one of `drain`, `ctrl_c`, `ctrl_break`, `close_window`, `signal`, `command`, \
+            `http` and `kill`, with how long its effect is waited for.",
     one_of: ACTIONS,
     keys: &[
+        Key::new(
+            "drain",
+            Form::Duration,
+            "\"30s\"",
+            "Nothing is sent: the service counts as ready no more, and has this time to finish what it was given.",
+        )
+        .also(&["pre_stop", "sleep"]),
         Key::new(
             "ctrl_c",
             Form::Duration,
@@ -179,6 +187,7 @@ fn read_step(cx: &mut Context<'_>, list: Field<'_>, item: &Node) -> Option<(Stop
     let mut step = None;
     let wait = reader.get("wait");
     for (name, action) in [
+        ("drain", StopAction::Drain),
         ("ctrl_c", StopAction::CtrlC),
         ("ctrl_break", StopAction::CtrlBreak),
         ("close_window", StopAction::CloseWindow),

@@ -49,6 +49,12 @@ pub const FIELDS: &[Field] = &[
     field("reload", "[reload]", Class::Live, "counts from this change on"),
     field("metrics.listen", "metrics.listen", Class::Live, "`/metrics` is served there from now on"),
     field("secrets", "[secrets]", Class::Live, "values are read there from the next time on"),
+    field(
+        "opentelemetry",
+        "opentelemetry",
+        Class::Live,
+        "sent there from now on; a service knows of its trace from its next start on",
+    ),
     // A service.
     field("description", "description", Class::Nothing, "shown from now on"),
     field("instance_of", "instances", Class::Nothing, "a number of instances starts and stops some"),

@@ -4,8 +4,8 @@ use super::*;
 use crate::testing::{name, needs, plan, probe, secs, service};
 use crate::{
     Condition, ExitAction, Hook, Hooks, Launch, LeakAction, Limits, LogEncoding, LogFormat, LogPlan,
-    MetricsPlan, Piece, RestartPlan, Rlimit, SecretText, Settings, StartLimit, StopAction, StopPlan,
-    StopStep,
+    MetricsPlan, OpenTelemetryPlan, Piece, RestartPlan, Rlimit, SecretText, Settings, StartLimit, StopAction,
+    StopPlan, StopStep,
 };
 
 fn hook() -> Option<Hook> {
@@ -103,7 +103,16 @@ fn every_field_has_a_class() {
     let settings = ReloadSettings { at_once: 7, ..ReloadSettings::default() };
     let metrics = MetricsPlan { listen: Some("9100".into()) };
     let secrets = BTreeMap::from([("db".into(), crate::SecretSource::Store)]);
-    let top = Plan { stack: "s".into(), services: BTreeMap::new(), reload: settings, metrics, secrets };
+    let endpoint = Some("http://127.0.0.1:4318".into());
+    let opentelemetry = OpenTelemetryPlan { endpoint, ..OpenTelemetryPlan::default() };
+    let top = Plan {
+        stack: "s".into(),
+        services: BTreeMap::new(),
+        reload: settings,
+        metrics,
+        opentelemetry,
+        secrets,
+    };
     leaves("", &json(&top), &mut found);
     let missing: Vec<_> =
         found.iter().filter(|path| *path != "services" && fields::class_of(path).is_none()).collect();

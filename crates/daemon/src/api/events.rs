@@ -139,6 +139,7 @@ mod tests {
             log_dir: state.to_owned(),
             facts,
             metrics: crate::metrics::Metrics::none(),
+            sending: crate::otlp::Sending::default(),
         })
     }
 

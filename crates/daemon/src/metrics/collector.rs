@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mainstay_api::types::{ServiceUsage, StackUsage, Usage};
-use mainstay_core::{RunId, ServiceName};
+use mainstay_core::{LeakAction, RunId, ServiceName};
 use mainstay_metrics::{Counts, Store, Values};
 use mainstay_sys::mux::Sender;
 use mainstay_sys::usage::{Sampler, Tree, Usage as Found};
@@ -161,6 +161,11 @@ impl Collector {
     }
 
     fn watch_for_leaks(&mut self, service: &Running, run: RunId, usage: &Usage) {
+        if let (LeakAction::RestartIn(window), Some(growth)) = (service.leak, service.grows)
+            && window.contains(minute_of_day())
+        {
+            self.driver.send(ToDriver::LeakWindow(run, growth));
+        }
         let at = unix_seconds(SystemTime::now());
         let Running { name, uptime, limits, .. } = service;
         let it = Looked { name: name.as_str(), run, uptime: *uptime, limits, usage, at };
@@ -210,7 +215,7 @@ impl Collector {
     fn count(&mut self, services: &[Running]) {
         let most = services.len() + MAX_GONE;
         let saved = &mut self.saved;
-        self.events.take(|event| {
+        self.events.take(|_, event| {
             if let Some(name) = &event.service
                 && (saved.get(name.as_str()).is_some() || saved.len() < most)
             {
@@ -272,6 +277,12 @@ impl Collector {
         }
         self.failed = outcome.is_err();
     }
+}
+
+/// Minutes since midnight, as the clocks of this machine show them.
+fn minute_of_day() -> u16 {
+    let time = jiff::Zoned::now();
+    u16::from(time.hour().unsigned_abs()) * 60 + u16::from(time.minute().unsigned_abs())
 }
 
 /// From now to the next multiple of the interval.

@@ -1,4 +1,4 @@
-//! The events, each counted once: as they come, or from their files when more came than the line holds.
+//! The events, each given out once: as they come, or from their files when more came than the line holds.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use tracing::warn;
 
 use crate::events_log::{Line, Reader};
 
-pub(super) struct Tail {
+pub(crate) struct Tail {
     state: PathBuf,
     live: Receiver<Line>,
     /// The last that was given out.
@@ -30,7 +30,7 @@ impl Tail {
     }
 
     /// Gives out what is new.
-    pub fn take(&mut self, mut each: impl FnMut(&mainstay_core::Event)) {
+    pub fn take(&mut self, mut each: impl FnMut(&EventRecord, &mainstay_core::Event)) {
         if self.behind {
             self.catch_up(&mut each);
         }
@@ -47,7 +47,7 @@ impl Tail {
         }
     }
 
-    fn catch_up(&mut self, each: &mut impl FnMut(&mainstay_core::Event)) {
+    fn catch_up(&mut self, each: &mut impl FnMut(&EventRecord, &mainstay_core::Event)) {
         self.behind = false;
         let read = Reader::open(&self.state, self.last, 0).and_then(|mut reader| {
             while let Some((_, piece)) = reader.next_piece()? {
@@ -59,13 +59,15 @@ impl Tail {
             Ok(())
         });
         if let Err(error) = read {
-            warn!("some events are not counted: {error}");
+            warn!("some events are not seen: {error}");
         }
     }
 }
 
-fn give(json: &[u8], each: &mut impl FnMut(&mainstay_core::Event)) {
-    if let Ok(EventRecord { event: EventBody::Core(event), .. }) = serde_json::from_slice(json) {
-        each(&event);
+fn give(json: &[u8], each: &mut impl FnMut(&EventRecord, &mainstay_core::Event)) {
+    if let Ok(record) = serde_json::from_slice::<EventRecord>(json)
+        && let EventBody::Core(event) = &record.event
+    {
+        each(&record, event);
     }
 }

@@ -1,5 +1,6 @@
 //! What `/metrics` shows: states as they are, figures as they were seen at the last look.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use mainstay_api::types::Usage;
@@ -9,11 +10,24 @@ use mainstay_metrics::text::Page;
 
 use super::collector::OWN;
 use super::{Seen, Totals};
-use crate::api::Facts;
-use crate::message::{ServiceView, StackView};
+use crate::api::{Context, Facts};
+use crate::driver::now;
+use crate::message::{Ask, ServiceView, StackView};
 
-/// All of it.
-pub(super) fn page(facts: &Facts, view: &StackView, seen: &Seen, waiting: usize, now: Time) -> Page {
+/// All of it, as it is now. None: the driver has more important things to do.
+pub(crate) async fn page_now(context: &Context) -> Option<Page> {
+    let view = context.ask(Ask::Stack).await.ok()?;
+    let seen = context.metrics.seen();
+    let mut page = page(&context.facts, &view, &seen, context.driver.waiting(), now());
+    let sending = &context.sending;
+    let count = |count: &AtomicU64| count.load(Ordering::Relaxed) as f64;
+    page.add(&table::QUEUE, &["spans"], count(&sending.waiting));
+    page.add(&table::NOT_SENT, &["traces"], count(&sending.spans_dropped));
+    page.add(&table::NOT_SENT, &["metrics"], count(&sending.metrics_dropped));
+    Some(page)
+}
+
+fn page(facts: &Facts, view: &StackView, seen: &Seen, waiting: usize, now: Time) -> Page {
     let mut page = Page::new();
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let began = |at: Time| unix - now.since(at).as_secs_f64();

@@ -15,9 +15,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tracing::{debug, info, warn};
 
-use super::page::page;
+use super::page::page_now;
 use crate::api::Context;
-use crate::driver::now;
 use crate::message::{Ask, ToDriver};
 
 /// More connections are closed at once.
@@ -127,12 +126,11 @@ async fn answer(request: &Request<Incoming>, context: &Context) -> Response<Full
         response.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
         return response;
     }
-    let Ok(view) = context.ask(Ask::Stack).await else {
+    let Some(page) = page_now(context).await else {
         return plain(StatusCode::SERVICE_UNAVAILABLE, "the daemon is too busy to answer\n");
     };
     let form = Form::of_accept(request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()));
-    let seen = context.metrics.seen();
-    let text = page(&context.facts, &view, &seen, context.driver.waiting(), now()).render(form);
+    let text = page.render(form);
     let mut response = Response::new(Full::from(text));
     response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(form.content_type()));
     response

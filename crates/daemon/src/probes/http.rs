@@ -4,12 +4,12 @@
 use std::fmt::Write as _;
 
 use http_body_util::{BodyExt, Empty};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, Request, Uri, header};
 use hyper_util::rt::TokioIo;
-use mainstay_core::{HttpCheck, ProbeOutcome};
+use mainstay_core::{HttpCheck, ProbeOutcome, Tls};
 use mainstay_sys::local::{self, Duplex};
 use regex::bytes::RegexBuilder;
 use tokio::net::TcpStream;
@@ -63,46 +63,65 @@ fn unanswered(error: &hyper::Error) -> Failed {
     Failed { detail: in_words(error), closed }
 }
 
-async fn answer(check: &HttpCheck) -> Result<ProbeOutcome, Failed> {
-    let url = &check.url;
+/// A server over whose connection one request can be sent.
+pub(crate) struct Connection<B> {
+    pub sender: http1::SendRequest<B>,
+    /// What is asked for there.
+    pub path: String,
+    /// The server's name, as it wants to be called.
+    pub authority: String,
+    secure: bool,
+    /// Moves the bytes. The request sees its failure, too.
+    _task: JoinSet<()>,
+}
+
+/// Connects to whom a URL names, or to `socket` in its place.
+pub(crate) async fn open<B>(url: &str, socket: Option<&str>, tls: &Tls) -> Result<Connection<B>, String>
+where
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
     let uri: Uri = url.parse().map_err(|error| format!("{url} is not a URL: {error}"))?;
     let secure = match uri.scheme_str() {
         Some("http") => false,
         Some("https") => true,
-        _ => return Err(format!("{url}: only http:// and https:// can be asked").into()),
+        _ => return Err(format!("{url}: only http:// and https:// can be asked")),
     };
     let host = uri.host().ok_or_else(|| format!("{url} has no host"))?;
     let usual = if secure { 443 } else { 80 };
     let port = uri.port_u16().unwrap_or(usual);
     let name = bare(host);
-    let mut stream: Box<dyn Duplex> = match &check.socket {
+    let mut stream: Box<dyn Duplex> = match socket {
         Some(socket) => local::connect(socket).await.map_err(|error| io_in_words(&error))?,
         None => Box::new(TcpStream::connect((name, port)).await.map_err(|error| io_in_words(&error))?),
     };
     if secure {
-        stream = tls::connect(stream, name, &check.tls, b"http/1.1").await?;
+        stream = tls::connect(stream, name, tls, b"http/1.1").await?;
     }
-
-    let (mut sender, connection) = http1::Builder::new()
+    let (sender, connection) = http1::Builder::new()
         .max_buf_size(MAX_HEAD)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| in_words(&error))?;
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move {
-        // The request sees its failure, too.
-        let _ = connection.await;
-    });
+    let mut task = JoinSet::new();
+    task.spawn(async move { drop(connection.await) });
     let mut authority = host.to_owned();
     if port != usual {
         let _ = write!(authority, ":{port}");
     }
-    let response =
-        sender.send_request(request(check, &uri, &authority)?).await.map_err(|error| unanswered(&error))?;
+    // `http://host?query` has no path of its own.
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    Ok(Connection { sender, path, authority, secure, _task: task })
+}
+
+async fn answer(check: &HttpCheck) -> Result<ProbeOutcome, Failed> {
+    let mut connection = open(&check.url, check.socket.as_deref(), &check.tls).await?;
+    let request = request(check, &connection)?;
+    let response = connection.sender.send_request(request).await.map_err(|error| unanswered(&error))?;
 
     let status = response.status();
     let expected = check.expects(status.as_u16());
-    let unchecked = if secure && check.tls.insecure { tls::UNCHECKED } else { "" };
+    let unchecked = if connection.secure && check.tls.insecure { tls::UNCHECKED } else { "" };
     // Of a body after a status that is not wanted nobody wants to know whether it matches.
     let pattern = check.body.as_deref().filter(|_| expected);
     let most = if pattern.is_some() { MAX_SEARCHED } else { MAX_BODY };
@@ -122,18 +141,15 @@ async fn answer(check: &HttpCheck) -> Result<ProbeOutcome, Failed> {
     Ok(no(format!("{status}, but {much} ({} bytes) does not match{unchecked}", body.len())))
 }
 
-fn request(check: &HttpCheck, uri: &Uri, authority: &str) -> Result<Request<Empty<Bytes>>, String> {
+fn request(check: &HttpCheck, to: &Connection<Empty<Bytes>>) -> Result<Request<Empty<Bytes>>, String> {
     let method = match &check.method {
         None => Method::GET,
         Some(method) => method.parse().map_err(|_| format!("{method} is no method of HTTP"))?,
     };
-    // `http://host?query` has no path of its own.
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
     let mut request = Request::builder()
         .method(method)
-        .uri(path)
-        .header(header::HOST, authority)
+        .uri(to.path.as_str())
+        .header(header::HOST, to.authority.as_str())
         .header(header::USER_AGENT, concat!("mainstay-probe/", env!("CARGO_PKG_VERSION")))
         .header(header::ACCEPT, "*/*")
         .header(header::CONNECTION, "close")
@@ -150,7 +166,7 @@ fn request(check: &HttpCheck, uri: &Uri, authority: &str) -> Result<Request<Empt
 }
 
 /// At most so much of a body; what is behind it is left unread.
-async fn beginning(mut body: Incoming, most: usize) -> Result<Vec<u8>, String> {
+pub(crate) async fn beginning(mut body: Incoming, most: usize) -> Result<Vec<u8>, String> {
     let mut read = Vec::new();
     while read.len() < most {
         match body.frame().await {

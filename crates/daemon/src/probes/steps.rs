@@ -68,6 +68,8 @@ impl Probes {
             | StopAction::Signal(_)
             | StopAction::Kill
             | StopAction::CtrlBreak => {}
+            // Nobody's.
+            StopAction::Drain => {}
         }
     }
 

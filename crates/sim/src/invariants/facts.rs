@@ -226,6 +226,7 @@ impl Facts {
             | Input::ProbeResult { run, .. }
             | Input::StopStepDone { run, .. }
             | Input::Leak { run, .. }
+            | Input::LeakWindow { run, .. }
             | Input::Notify { run, .. } => run,
         };
         let Some(run) = self.runs.get_mut(run).filter(|run| run.is_there()) else { return false };

@@ -194,6 +194,22 @@ fn a_leak_is_told_and_restarts_what_wants_that() {
         bench.feed(Input::Leak { run, change: settled });
         assert_eq!(bench.state("s"), state, "the end of a growth restarts nothing");
     }
+    // In a window: it is told at once, and restarted when it is time.
+    let window = "02:00-04:00".parse().expect("a window");
+    let mut bench = Bench::up(ServicePlan { leak: LeakAction::RestartIn(window), ..service() });
+    let run = bench.run("s");
+    bench.feed(Input::Leak { run, change: grows });
+    assert_eq!(bench.state("s"), StateName::Running);
+    bench.feed(Input::LeakWindow { run: crate::RunId(run.0 + 7), growth });
+    assert_eq!(bench.state("s"), StateName::Running, "news of another run");
+    bench.feed(Input::LeakWindow { run, growth });
+    assert_eq!(bench.state("s"), StateName::Stopping);
+    // The plan was changed meanwhile.
+    let mut bench = Bench::up(ServicePlan { leak: LeakAction::Tell, ..service() });
+    let run = bench.run("s");
+    bench.feed(Input::LeakWindow { run, growth });
+    assert_eq!(bench.state("s"), StateName::Running);
+
     let mut bench = Bench::up(ServicePlan { leak: LeakAction::Restart, ..service() });
     let run = bench.run("s");
     bench.feed(Input::Leak { run, change: grows });
