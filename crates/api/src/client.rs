@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use crate::http::{self, Answer, Connector, Failure, Outgoing};
 use crate::types::{
     Accepted, Action, AddService, Apply, Changes, EventsQuery, Forecasts, History, HistoryQuery, LogsQuery,
-    Notify, Problem, Record, Recording, RefusedConfiguration, Reloading, Revision, Rollback, Service, Signal,
-    Signalled, Stack, StackUsage, TakeOver, Upgrade, UsageQuery, Version,
+    Notify, Problem, Record, Recording, RefusedConfiguration, Reloading, Revision, Rollback, SecretsChanged,
+    Service, Signal, Signalled, Stack, StackUsage, TakeOver, Upgrade, UsageQuery, Version,
 };
 use crate::{ClientError, Events, Logs, routes};
 
@@ -256,6 +256,14 @@ impl Client {
     /// See [`ClientError`]; [`ClientError::Refused`] with status 404 if it is not kept.
     pub async fn rollback(&self, rollback: Rollback) -> Result<Reloading, ClientError> {
         self.post(routes::ROLLBACK.to_owned(), &rollback, false).await
+    }
+
+    /// Has the services restarted whose secrets have other values by now, or tells which these are.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn secrets_changed(&self, changed: &SecretsChanged) -> Result<Reloading, ClientError> {
+        self.post(routes::SECRETS.to_owned(), changed, false).await
     }
 
     /// The last ten configurations, oldest first.

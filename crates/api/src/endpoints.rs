@@ -154,6 +154,9 @@ endpoints! {
     apply: Apply = Post(routes::APPLY), (), types::Apply => types::Reloading;
     /// Goes back to an earlier configuration, under a new number.
     rollback: Rollback = Post(routes::ROLLBACK), (), types::Rollback => types::Reloading;
+    /// Values of secrets have changed: restarts the services that use them, or tells which these are. What comes of it is
+    /// seen in the status.
+    secrets_changed: SecretsChanged = Post(routes::SECRETS), (), types::SecretsChanged => types::Reloading;
     /// The last ten configurations, oldest first.
     revisions: Revisions = Get(routes::REVISIONS), (), () => Vec<types::Revision>;
     /// Tells of a configuration that cannot be applied.

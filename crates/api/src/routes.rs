@@ -44,6 +44,8 @@ pub const EVENTS: &str = "/v1/events";
 pub const APPLY: &str = "/v1/apply";
 /// `POST` of a [`Rollback`](crate::types::Rollback): a [`Reloading`](crate::types::Reloading).
 pub const ROLLBACK: &str = "/v1/rollback";
+/// `POST` of a [`SecretsChanged`](crate::types::SecretsChanged): a [`Reloading`](crate::types::Reloading).
+pub const SECRETS: &str = "/v1/secrets";
 /// `GET`: a list of [`Revision`](crate::types::Revision).
 pub const REVISIONS: &str = "/v1/revisions";
 /// `POST` of a [`RefusedConfiguration`](crate::types::RefusedConfiguration).

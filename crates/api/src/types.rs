@@ -81,6 +81,9 @@ pub struct Revision {
     /// Why, if it did not work.
     #[serde(default)]
     pub detail: String,
+    /// It is the configuration of this revision, with other values of secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<u64>,
 }
 
 /// Applies a configuration. `POST /v1/apply`; answered by a [`Reloading`].
@@ -102,6 +105,19 @@ pub struct Rollback {
     /// To this revision; to the last one that was applied before the present one, if absent.
     #[serde(default)]
     pub to: Option<u64>,
+}
+
+/// Values of secrets have changed: the services are restarted whose processes were made with others. `POST /v1/secrets`;
+/// answered by a [`Reloading`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct SecretsChanged {
+    /// Of these; of all if it is empty.
+    pub names: Vec<String>,
+    /// How it was asked for, for people: "secret rotate".
+    pub how: String,
+    /// Only tell what it would do.
+    pub dry_run: bool,
 }
 
 /// What is done, or would be.

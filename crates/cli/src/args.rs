@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     api, apply, completions, config, continue_, debug, down, edit, events, explain, export, forecast, get,
-    history, install, list, logs, man, metrics, notify, pause, plan, restart, rm, rollback, run, set, signal,
-    start, status, stop, top, uninstall, up, upgrade, version, wait,
+    history, install, list, logs, man, metrics, notify, pause, plan, restart, rm, rollback, run, secret, set,
+    signal, start, status, stop, top, uninstall, up, upgrade, version, wait,
 };
 use crate::output::style::Choice;
 
@@ -78,6 +78,8 @@ pub enum Command {
     Apply(apply::Apply),
     History(history::History),
     Rollback(rollback::Rollback),
+    #[command(subcommand, visible_alias = "secrets")]
+    Secret(secret::Secret),
     #[command(subcommand)]
     Config(config::Config),
     #[command(subcommand)]

@@ -26,6 +26,7 @@ pub mod restart;
 pub mod rm;
 pub mod rollback;
 pub mod run;
+pub mod secret;
 pub mod set;
 pub mod signal;
 pub mod start;
@@ -74,6 +75,7 @@ pub fn dispatch(command: Command, output: &mut Output) -> Outcome {
         Command::Apply(args) => apply::run(&args, output),
         Command::History(args) => history::run(&args, output),
         Command::Rollback(args) => rollback::run(&args, output),
+        Command::Secret(args) => secret::run(&args, output),
         Command::Config(args) => config::run(&args, output),
         Command::Notify(args) => notify::run(&args, output),
         Command::Install(args) => install::run(&args, output),

@@ -129,6 +129,17 @@ impl ServicePlan {
         names_in(self.launch.secret_environment.values())
     }
 
+    /// The secrets that its process and its probes use.
+    pub fn all_secret_names(&self) -> BTreeSet<String> {
+        let mut names = self.secret_names();
+        for kind in [ProbeKind::Startup, ProbeKind::Ready, ProbeKind::Live] {
+            if let Some(Check::Http(http)) = self.probe(kind).map(|probe| &probe.check) {
+                names.extend(names_in(http.secret_headers.values()));
+            }
+        }
+        names
+    }
+
     /// Whether something has to be done before its process can be made.
     pub fn is_prepared(&self) -> bool {
         self.hooks.precede_start() || !self.launch.secret_environment.is_empty()

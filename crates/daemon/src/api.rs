@@ -45,6 +45,7 @@ pub(crate) struct Context {
     pub facts: Facts,
     pub metrics: crate::metrics::Metrics,
     pub sending: crate::otlp::Sending,
+    pub vault: crate::secrets::Vault,
 }
 
 /// What doesn't change in a daemon's life.

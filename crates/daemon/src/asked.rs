@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use crate::driver::{Driver, now};
 use crate::message::{Ask, Followed, Refused, Reply, Running, ServiceView, StackView, Taken};
 use crate::plan_store::{MAX_PLAN, StoredPlan};
+use crate::secrets::keep_marks;
 
 /// So many changes of the plan may wait for the disk; the keeper holds them until then.
 const MAX_UNWRITTEN: usize = 16;
@@ -61,7 +62,7 @@ impl Driver {
                 let (count, revisions) = (*self.watched.plan.borrow(), self.revisions.clone());
                 self.replies.push(Box::new(move |_| answer(reply, Ok((count, stored, revisions)))));
             }
-            Ask::Diff(plan, reply) => answer(reply, self.diff(&plan)),
+            Ask::Diff(plan, reply) => answer(reply, self.diff(*plan)),
             Ask::Settings(reply) => {
                 let plan = self.core.plan();
                 let followed = Followed {
@@ -82,10 +83,12 @@ impl Driver {
                 self.note_revisions();
                 self.replies.push(Box::new(move |_| answer(reply, Ok(number))));
             }
-            Ask::Apply { by, revision, plan, reply } => match self.apply(by, revision, plan) {
-                Ok(()) => self.reply_later(reply),
-                Err(refused) => answer(reply, Err(refused)),
-            },
+            Ask::Apply { by, revision, same_as, plan, reply } => {
+                match self.apply(by, revision, same_as, plan) {
+                    Ok(()) => self.reply_later(reply),
+                    Err(refused) => answer(reply, Err(refused)),
+                }
+            }
             Ask::Refused { by, reason, reply } => {
                 let revision = self.revisions.refused(&reason);
                 self.note_revisions();
@@ -130,8 +133,10 @@ impl Driver {
     }
 
     /// What applying a plan would do.
-    fn diff(&self, plan: &Plan) -> Result<(ReloadPlan, u64), Refused> {
-        self.core.check_apply(plan)?;
+    fn diff(&self, mut plan: Plan) -> Result<(ReloadPlan, u64), Refused> {
+        self.core.check_apply(&plan)?;
+        keep_marks(&mut plan, self.core.plan());
+        let plan = &plan;
         // Both are kept until it is done, and so is what has changed.
         let length = |plan: &Plan| serde_json::to_vec(plan).map_or(0, |plan| plan.len());
         if length(self.core.plan()) + length(plan) > MAX_CHANGE {
@@ -142,9 +147,16 @@ impl Driver {
         Ok((ReloadPlan::of(self.core.plan(), plan), self.revisions.configuration(&self.core).revision))
     }
 
-    fn apply(&mut self, by: String, revision: u64, plan: Box<Plan>) -> Result<(), Refused> {
+    fn apply(
+        &mut self,
+        by: String,
+        revision: u64,
+        same_as: Option<u64>,
+        mut plan: Box<Plan>,
+    ) -> Result<(), Refused> {
         self.core.check_apply(&plan)?;
-        self.revisions.add(revision, by.clone());
+        keep_marks(&mut plan, self.core.plan());
+        self.revisions.add(revision, by.clone(), same_as);
         self.input(Input::Apply { by, revision, plan });
         Ok(())
     }

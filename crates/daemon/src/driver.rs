@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use mainstay_api::types::About;
 use mainstay_core::leak::{Change, Growth};
 use mainstay_core::{
-    Effect, Frost, Input, Plan, ProbeKind, Request, RunId, ServiceName, ServicePlan, StateName, Supervisor,
-    Time,
+    Effect, Frost, HookFacts, Input, Plan, ProbeKind, Request, RunId, ServiceName, ServicePlan, StateName,
+    Supervisor, Time,
 };
 use mainstay_link::{Command, Event, LogPos, ToDaemon, ToKeeper};
 use tokio::sync::watch;
@@ -31,6 +31,7 @@ use crate::plan_store::Source;
 use crate::probes::{Answer, Helper, Probes, StepDone};
 use crate::record::Recorder;
 use crate::revisions::Revisions;
+use crate::secrets::Vault;
 use crate::sending::{Knows, Sending};
 use crate::shelf::Shelf;
 
@@ -44,6 +45,10 @@ pub(crate) struct Driver {
     pub core: Supervisor,
     pub probes: Probes,
     pub hooks: Hooks,
+    /// The values of secrets.
+    pub vault: Vault,
+    /// Preparations whose secrets are being read.
+    pub preparing: BTreeMap<RunId, (ServiceName, HookFacts)>,
     pub events: EventsLog,
     pub recorder: Recorder,
     pub out: Outbox,
@@ -119,6 +124,7 @@ pub(crate) type Promise = Box<dyn FnOnce(Taken) + Send>;
 pub(crate) struct Parts {
     pub core: Supervisor,
     pub probes: Probes,
+    pub vault: Vault,
     pub events: EventsLog,
     pub state_dir: PathBuf,
     pub config: Option<String>,
@@ -138,6 +144,7 @@ impl Driver {
         let Parts {
             core,
             probes,
+            vault,
             events,
             state_dir,
             config,
@@ -152,6 +159,8 @@ impl Driver {
         let mut driver = Driver {
             core,
             probes,
+            vault,
+            preparing: BTreeMap::new(),
             hooks: Hooks::default(),
             events,
             recorder: Recorder::new(&state_dir),
@@ -183,6 +192,7 @@ impl Driver {
             frost: None,
             over: false,
         };
+        driver.vault.follow(driver.core.plan());
         driver.take_effects();
         driver
     }
@@ -211,6 +221,9 @@ impl Driver {
             ToDriver::StepEnded(done) => self.step_ended(done),
             ToDriver::Leak(run, change) => self.leak(run, change),
             ToDriver::LeakWindow(run, growth) => self.input(Input::LeakWindow { run, growth }),
+            ToDriver::SecretsRead(run, read) => self.secrets_read(run, read),
+            // What waits for them is looked at with the next frame.
+            ToDriver::SecretsThere => {}
             ToDriver::Note(text) => self.events.stage_own(text),
             ToDriver::PlanWritten(count) => {
                 let out = &mut self.out;
@@ -390,14 +403,23 @@ impl Driver {
             self.out.command(Command::Exit);
             self.ended = true;
         }
-        let (core, last_run) = (&mut self.core, &mut self.last_run);
-        let commands = self.probes.exec.take_commands(|| {
+        let (core, last_run, vault) = (&mut self.core, &mut self.last_run, &self.vault);
+        let number = || {
             *last_run += 1;
             core.reserve_runs(*last_run);
             RunId(*last_run)
-        });
-        commands.into_iter().for_each(|command| self.out.command(command));
+        };
+        let commands = self.probes.exec.take_commands(number, |texts| vault.fill(texts));
+        for mut command in commands {
+            if let Command::Spawn(spawn) = &mut command {
+                self.knows.fit(spawn);
+            }
+            self.out.command(command);
+        }
         let changes = self.core.take_plan_changes();
+        if !changes.is_empty() {
+            self.vault.follow(self.core.plan());
+        }
         if changes.stack {
             self.note_top();
         }

@@ -1,15 +1,18 @@
 //! Doing what the core wants.
 
+use std::collections::BTreeMap;
+
 use mainstay_api::types::EventBody;
 use mainstay_core::{
-    Check, ControlAction, Effect, EventKind, HookFacts, HookMoment, OnFull, RunId, ServiceName, ServicePlan,
-    StopAction,
+    Check, ControlAction, Effect, EventKind, HookFacts, HookMoment, Input, OnFull, RunId, SecretText,
+    ServiceName, ServicePlan, StopAction,
 };
 use mainstay_link::{Command, Log, ROTATE, Spawn};
 use tracing::error;
 
 use crate::driver::{Driver, now};
 use crate::probes::{Question, Step};
+use crate::secrets::{Missing, in_words};
 
 /// By which the spans of a program join the trace of its life, as W3C has it.
 const TRACE_PARENT: &str = "TRACEPARENT";
@@ -18,10 +21,11 @@ impl Driver {
     /// Does it, or puts it into the frame.
     pub(crate) fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Prepare { service, run, facts } => {
-                self.hooks.want(&service, run, HookMoment::BeforeStart, facts);
+            Effect::Prepare { service, run, facts } => self.prepare(service, run, facts),
+            Effect::CancelPrepare { run } => {
+                self.preparing.remove(&run);
+                self.hooks.cancel(run, &mut self.probes.exec);
             }
-            Effect::CancelPrepare { run } => self.hooks.cancel(run, &mut self.probes.exec),
             Effect::Hook { service, run, moment, facts } => self.hooks.want(&service, run, moment, facts),
             Effect::Spawn { service, run } => match self.core.plan().services.get(&service) {
                 Some(plan) => {
@@ -30,7 +34,7 @@ impl Driver {
                         let parent = self.ids.trace_parent(run);
                         spawn.environment.entry(TRACE_PARENT.to_owned()).or_insert(parent);
                     }
-                    self.out.command(Command::Spawn(Box::new(spawn)));
+                    self.spawn(spawn, &plan.launch.secret_environment.clone());
                 }
                 None => error!("{service} is to be started, but is not in the plan"),
             },
@@ -79,6 +83,24 @@ impl Driver {
 }
 
 impl Driver {
+    /// Lets the keeper make a process, with the values of its secrets. The preparation has read them.
+    fn spawn(&mut self, mut spawn: Spawn, secrets: &BTreeMap<String, SecretText>) {
+        match self.vault.fill(secrets) {
+            Ok(filled) => {
+                spawn.secrets = filled;
+                self.knows.fit(&mut spawn);
+                self.out.command(Command::Spawn(Box::new(spawn)));
+            }
+            Err(missing) => {
+                let error = match missing {
+                    Missing::Never(error) => in_words(&error),
+                    Missing::NotYet => "its secrets have changed while it was prepared".to_owned(),
+                };
+                self.input(Input::SpawnFailed { run: RunId(spawn.run), error });
+            }
+        }
+    }
+
     fn signal(&mut self, run: RunId, action: StopAction) {
         // Time alone is given: there is nothing to be sent.
         if action == StopAction::Drain {
@@ -133,6 +155,7 @@ fn spawn(service: &ServiceName, run: RunId, plan: &ServicePlan) -> Spawn {
         command: launch.command,
         working_dir: launch.working_dir,
         environment: launch.environment,
+        secrets: BTreeMap::new(),
         user: launch.user,
         settings: launch.settings,
         limits: launch.limits,

@@ -25,6 +25,7 @@ mod probes;
 mod record;
 mod revisions;
 mod run;
+mod secrets;
 mod sending;
 mod shelf;
 mod take_over;

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use crate::plan_store::StoredPlan;
 use crate::probes::{Answer, StepDone};
 use crate::revisions::Revisions;
+use crate::secrets::Read;
 
 /// Something for the driver.
 pub(crate) enum ToDriver {
@@ -28,6 +29,10 @@ pub(crate) enum ToDriver {
     Leak(RunId, mainstay_core::leak::Change),
     /// What this run uses grows, and it is the time of the day to restart it.
     LeakWindow(RunId, Growth),
+    /// The secrets of a preparation were read.
+    SecretsRead(RunId, Read),
+    /// Secrets that something waits for were read.
+    SecretsThere,
     /// Something about Mainstay itself that belongs into the events.
     Note(String),
     /// The plan is on disk as it was at this count of changes.
@@ -68,7 +73,7 @@ pub(crate) enum Ask {
     /// A number for a configuration.
     Number(Reply<u64>),
     /// This configuration is to be applied.
-    Apply { by: String, revision: u64, plan: Box<Plan>, reply: Reply<Taken> },
+    Apply { by: String, revision: u64, same_as: Option<u64>, plan: Box<Plan>, reply: Reply<Taken> },
     /// A configuration was read that can't be applied.
     Refused { by: String, reason: String, reply: Reply<Taken> },
     /// The configurations that were applied, and the one to go back to.

@@ -20,6 +20,8 @@ mod steps;
 mod tcp;
 mod tls;
 
+use crate::secrets::{Vault, in_words as why};
+
 pub(crate) use exec::{Exec, Helper};
 pub(crate) use http::{beginning, open};
 pub(crate) use steps::{Step, StepDone, StepEnded};
@@ -64,6 +66,7 @@ fn bare(host: &str) -> &str {
 /// All questions that are being asked.
 pub(crate) struct Probes {
     runtime: Handle,
+    vault: Vault,
     answered: Answered,
     step_ended: StepEnded,
     /// Requests of stops that are being made.
@@ -79,9 +82,10 @@ pub(crate) struct Probes {
 
 impl Probes {
     /// Asks in `runtime`; `logs` is the directory of the services' output.
-    pub fn new(runtime: Handle, answered: Answered, logs: PathBuf) -> Self {
+    pub fn new(runtime: Handle, vault: Vault, answered: Answered, logs: PathBuf) -> Self {
         Probes {
             runtime,
+            vault,
             answered,
             step_ended: Arc::new(|_| true),
             steps: BTreeMap::new(),
@@ -111,9 +115,18 @@ impl Probes {
             }
             // The core answers itself.
             Check::Notify => return,
-            Check::Http(check) => {
+            Check::Http(check) if check.secret_headers.is_empty() => {
                 let check = check.clone();
                 Box::pin(async move { http::ask(&check).await })
+            }
+            Check::Http(check) => {
+                let (check, vault) = (check.clone(), self.vault.clone());
+                Box::pin(async move {
+                    match vault.headers(&check).await {
+                        Ok(check) => http::ask(&check).await,
+                        Err(error) => no(why(&error)),
+                    }
+                })
             }
             Check::Grpc(check) => {
                 let check = check.clone();

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::plan_store::{StoredPlan, read_plan_from, write_plan_to};
+use crate::secrets::without_marks;
 
 /// So many are kept.
 const KEPT: usize = 10;
@@ -48,13 +49,16 @@ impl Revisions {
                 revision.outcome = Outcome::Abandoned;
             }
         }
-        let same = |number| read_plan_from(path(state, number)).is_ok_and(|old| old.plan == stored.plan);
+        let same = |number| {
+            read_plan_from(path(state, number))
+                .is_ok_and(|old| without_marks(&old.plan) == without_marks(&stored.plan))
+        };
         if revisions.running == 0 || !same(revisions.running) {
             let number = revisions.next();
             if let Err(error) = store(state, number, stored) {
                 warn!("the configuration can't be kept, to be gone back to: {error}");
             }
-            revisions.add(number, "mainstay up".to_owned());
+            revisions.add(number, "mainstay up".to_owned(), None);
             revisions.stage(number, ReloadStage::Applied, "");
         }
         if let Err(error) = revisions.write(state) {
@@ -70,10 +74,13 @@ impl Revisions {
     }
 
     /// One is asked for.
-    pub fn add(&mut self, revision: u64, by: String) {
+    /// With `same_as` it is the configuration of that one, with other values of secrets.
+    pub fn add(&mut self, revision: u64, by: String, same_as: Option<u64>) {
         self.last = self.last.max(revision);
         let at = format!("{:.0}", jiff::Timestamp::now());
-        self.list.push(Revision { revision, at, by, outcome: Outcome::Applying, detail: String::new() });
+        let same_as = same_as.map(|other| self.root(other));
+        let (outcome, detail) = (Outcome::Applying, String::new());
+        self.list.push(Revision { revision, at, by, outcome, detail, same_as });
         self.list.drain(..self.list.len().saturating_sub(KEPT));
     }
 
@@ -111,9 +118,17 @@ impl Revisions {
 
     /// The one to go back to if nobody says which: the last that worked before the one that runs.
     pub fn before(&self) -> Option<u64> {
-        let worked =
-            |revision: &&Revision| revision.outcome == Outcome::Applied && revision.revision < self.running;
+        let running = self.root(self.running);
+        let worked = |revision: &&Revision| {
+            revision.outcome == Outcome::Applied && self.root(revision.revision) < running
+        };
         self.list.iter().rev().find(worked).map(|revision| revision.revision)
+    }
+
+    /// The first revision with the same configuration: later ones have other values of secrets.
+    fn root(&self, number: u64) -> u64 {
+        let found = self.list.iter().find(|revision| revision.revision == number);
+        found.and_then(|revision| revision.same_as).unwrap_or(number)
     }
 
     /// As people see it.
@@ -197,7 +212,7 @@ mod tests {
         for _ in 0..12 {
             let number = revisions.next();
             store(dir.path(), number, &stored("c")).unwrap();
-            revisions.add(number, "somebody".into());
+            revisions.add(number, "somebody".into(), None);
             revisions.stage(number, ReloadStage::Applied, "");
         }
         revisions.write(dir.path()).unwrap();
@@ -222,14 +237,14 @@ mod tests {
         revisions.refused("mainstay.toml:14:9: unknown key `comand`");
         let trouble = "revision 8 refused: mainstay.toml:14:9: unknown key `comand`";
         assert_eq!(revisions.trouble.as_deref(), Some(trouble));
-        revisions.add(9, "root".into());
+        revisions.add(9, "root".into(), None);
         revisions.stage(9, ReloadStage::TakenBack, "api did not come up within 1 min");
         assert_eq!(
             revisions.trouble.as_deref(),
             Some("revision 9 taken back: api did not come up within 1 min")
         );
         assert_eq!((revisions.running, revisions.list[0].outcome), (7, Outcome::TakenBack));
-        revisions.add(10, "root".into());
+        revisions.add(10, "root".into(), None);
         revisions.stage(10, ReloadStage::Applied, "");
         assert_eq!((revisions.running, revisions.trouble), (10, None));
     }

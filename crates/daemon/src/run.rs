@@ -16,6 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tracing::{info, warn};
 use tracing_subscriber::filter::LevelFilter;
+use zeroize::Zeroizing;
 
 use crate::api::{Context, Facts};
 use crate::driver::{Driver, Parts, Watched, now};
@@ -24,6 +25,7 @@ use crate::metrics::{self, Metrics, ProbeTally};
 use crate::observers::{Observed, Observer};
 use crate::plan_store::{PlanError, read_plan};
 use crate::probes::Probes;
+use crate::secrets::Vault;
 use crate::shelf::{self, Shelf};
 use crate::watching::{self, ConfigSource};
 use crate::{api, otlp, plan_writer, welcome};
@@ -143,9 +145,12 @@ impl Daemon {
             .build()
             .map_err(system("the I/O runtime"))?;
         let sender = mux.sender();
-        let (answers, steps) = (sender.clone(), sender.clone());
+        let (answers, steps, told) = (sender.clone(), sender.clone(), sender.clone());
+        let told = Arc::new(move |message| told.send(message));
+        let vault = Vault::new(args.dirs.state.clone(), runtime.handle().clone(), told);
         let probes = Probes::new(
             runtime.handle().clone(),
+            vault.clone(),
             Arc::new(move |answer| answers.send(ToDriver::Probed(answer))),
             args.dirs.log.clone(),
         )
@@ -161,6 +166,7 @@ impl Daemon {
         let mut driver = Driver::new(Parts {
             core: restored.core,
             probes,
+            vault: vault.clone(),
             events: restored.events,
             state_dir: args.dirs.state.clone(),
             config: restored.config,
@@ -185,7 +191,8 @@ impl Daemon {
         };
         let metrics = metrics::start(of, sender.clone()).map_err(system("the thread for metrics"))?;
         let source = args.source.take();
-        let io = Io { sender, seen_revision, plan_changes, reload_wanted, live, facts, metrics, source };
+        let io =
+            Io { sender, seen_revision, plan_changes, reload_wanted, live, facts, metrics, vault, source };
         io.start(args, runtime).map_err(system("the I/O thread"))?;
         info!("pid {} is the daemon of {}", std::process::id(), args.stack);
         let needed = driver.core.plan().open_files_needed();
@@ -273,6 +280,7 @@ struct Io {
     live: tokio::sync::broadcast::Sender<crate::events_log::Line>,
     facts: Facts,
     metrics: Metrics,
+    vault: Vault,
     source: Option<Box<dyn ConfigSource>>,
 }
 
@@ -289,6 +297,7 @@ impl Io {
             facts: self.facts,
             metrics: self.metrics,
             sending: otlp::Sending::default(),
+            vault: self.vault,
         });
         let address = endpoint::address(&args.dirs, &args.stack);
         std::thread::Builder::new().name("io".to_owned()).spawn(move || {
@@ -352,13 +361,33 @@ fn say_hello(mux: &mut Mux<ToDriver>) -> Result<(Welcome, ToDaemon), DaemonError
 }
 
 fn send(mux: &mut Mux<ToDriver>, frame: &ToKeeper) -> Result<(), DaemonError> {
-    let bytes = serde_json::to_vec(frame)
-        .map_err(|error| DaemonError::System { what: "a frame in JSON", error: error.into() })?;
+    // As long as it will be from the start: one that grew would leave copies, and it may have secrets in it.
+    let mut length = Length(0);
+    let mut bytes = Zeroizing::new(Vec::new());
+    let written = serde_json::to_writer(&mut length, frame).and_then(|()| {
+        bytes.reserve_exact(length.0);
+        serde_json::to_writer(&mut *bytes, frame)
+    });
+    written.map_err(|error| DaemonError::System { what: "a frame in JSON", error: error.into() })?;
     match mux.send(&bytes) {
         Ok(()) => Ok(()),
         // The loop hears of it next.
         Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
         Err(error) => Err(DaemonError::Keeper(format!("does not take what it is told: {error}"))),
+    }
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

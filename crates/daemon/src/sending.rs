@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_api::types::EventBody;
 use mainstay_core::{Event, EventKind, ServiceName, StopAction};
-use mainstay_link::{CTRL_BREAK, Command, REST, SEND, Whom};
+use mainstay_link::{CTRL_BREAK, Command, REST, SECRETS, SEND, Spawn, Whom};
 
 use crate::driver::{Driver, now};
 use crate::message::{Refused, Reply};
@@ -32,6 +32,16 @@ impl Knows {
     /// Whether it knows this word.
     pub fn has(&self, word: &str) -> bool {
         self.0.contains(word)
+    }
+
+    /// What an old keeper would pass over goes where it looks.
+    pub fn fit(&self, spawn: &mut Spawn) {
+        if !self.0.contains(SECRETS) {
+            let secrets = std::mem::take(&mut spawn.secrets);
+            spawn
+                .environment
+                .extend(secrets.into_iter().map(|(name, secret)| (name, secret.value().to_owned())));
+        }
     }
 
     /// Whether the keeper stays for what is left running.

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::api::Context;
-use crate::api::reload::reload;
+use crate::api::reload::reload_marked;
 use crate::driver::now;
 use crate::message::{Ask, Refused};
 
@@ -79,7 +79,10 @@ pub(crate) async fn run(
                 Err(_) => return,
             }
         }
-        let (back, mark) = match away(source, |source| source.mark()).await {
+        let vault = context.vault.clone();
+        // Files of secrets are looked at like those of the configuration.
+        let look = move |source: &mut dyn ConfigSource| source.mark() ^ vault.stamp();
+        let (back, mark) = match away(source, look).await {
             Some(done) => done,
             None => return,
         };
@@ -126,12 +129,16 @@ async fn take_in(
     read: Result<Plan, String>,
     tried: u64,
 ) -> Result<(), Refused> {
+    let read = match read {
+        Ok(plan) => Ok(context.vault.marked(plan, None).await),
+        wrong => wrong,
+    };
     let digest = digest(&read);
     if digest == tried {
         return Ok(());
     }
     let wrong = match read {
-        Ok(plan) => match reload(context, by.clone(), plan, false).await {
+        Ok(plan) => match reload_marked(context, by.clone(), plan, false, None).await {
             Ok(_) => None,
             Err(refused) if matches!(refused.status, 400 | 413) => Some(refused.problem.message),
             Err(refused) => return Err(refused),

@@ -12,6 +12,8 @@
 //! Unknown fields are ignored and new ones have defaults, so that an old keeper works with a new daemon.
 #![forbid(unsafe_code)]
 
+mod secret;
+
 use std::collections::BTreeMap;
 
 use mainstay_core::{
@@ -20,12 +22,14 @@ use mainstay_core::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use secret::Secret;
+
 /// The protocol's version. It rises only when an old keeper could no longer work with a new daemon.
 pub const VERSION: u32 = 1;
 
 /// What a keeper of this version knows beyond the first one's [`Command`]s; goes into [`Welcome::knows`]. A daemon asks
 /// for nothing else: a frame with a word that an old keeper does not know would be lost whole.
-pub const KNOWS: [&str; 6] = [CTRL_BREAK, SEND, SET_LIMITS, SET_LOG, REST, ROTATE];
+pub const KNOWS: [&str; 7] = [CTRL_BREAK, SEND, SET_LIMITS, SET_LOG, REST, ROTATE, SECRETS];
 
 /// The keeper can send `ctrl_break`.
 pub const CTRL_BREAK: &str = "ctrl_break";
@@ -44,6 +48,9 @@ pub const REST: &str = "rest";
 
 /// The keeper takes [`Command::Rotate`].
 pub const ROTATE: &str = "rotate";
+
+/// The keeper takes [`Spawn::secrets`].
+pub const SECRETS: &str = "secrets";
 
 /// How a [`Event::LogNote`] begins that tells of a disk on which too little is left.
 pub const DISK_LOW: &str = "less than min_free is left on the disk";
@@ -188,6 +195,9 @@ pub struct Spawn {
     pub working_dir: Option<String>,
     /// Set over the keeper's environment.
     pub environment: BTreeMap<String, String>,
+    /// Set over that: variables whose values are secret. Only for keepers that know [`SECRETS`].
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, Secret>,
     /// The account it runs under.
     pub user: Option<String>,
     /// What else it is given of the system.

@@ -5,9 +5,13 @@
 use std::io;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::Exit;
 use crate::link::Link;
 use crate::spawn::Process;
+
+mod wiped;
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -41,7 +45,7 @@ pub enum Wake<T> {
         exit: Exit,
     },
     /// A frame of the peer.
-    Frame(Vec<u8>),
+    Frame(Zeroizing<Vec<u8>>),
     /// The link is gone. Told once; then there is none until [`Mux::set_link`].
     LinkClosed,
     /// Nothing, for so long.

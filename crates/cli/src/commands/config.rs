@@ -17,7 +17,7 @@ pub enum Config {
     },
     /// Print the configuration as it counts, as TOML: files merged, variables replaced, defaults filled in
     ///
-    /// Values of variables are printed as they are, secrets too.
+    /// Values of variables are printed as they are, passwords too; references to secrets (`${secret:NAME}`) stay references.
     Show {
         #[command(flatten)]
         which: Which,

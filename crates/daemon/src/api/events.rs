@@ -140,6 +140,7 @@ mod tests {
             facts,
             metrics: crate::metrics::Metrics::none(),
             sending: crate::otlp::Sending::default(),
+            vault: crate::secrets::Vault::for_tests(state),
         })
     }
 

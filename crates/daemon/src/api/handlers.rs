@@ -63,6 +63,7 @@ pub(super) fn router(context: Arc<Context>) -> Router {
         events: serve(all_events),
         apply: serve(reload::apply),
         rollback: serve(reload::rollback),
+        secrets_changed: serve(reload::secrets_changed),
         revisions: serve(reload::revisions),
         refused: serve(reload::refused),
         upgrade: serve(upgrade),

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Extension, Request as HttpRequest, State};
 use mainstay_api::endpoints::op;
-use mainstay_api::types::{Apply, RefusedConfiguration, Reloading, Rollback};
+use mainstay_api::types::{Apply, RefusedConfiguration, Reloading, Rollback, SecretsChanged};
 use mainstay_core::Plan;
 
 use super::Context;
@@ -11,6 +11,7 @@ use super::handlers::{Answer, MAX_BODY, Peer, Shared, accepted, read_body};
 use crate::message::{Ask, Refused};
 use crate::plan_store::{MAX_PLAN, StoredPlan};
 use crate::revisions;
+use crate::secrets::without_marks;
 
 /// Who asks, and in which way.
 fn who(peer: Peer, how: &str) -> String {
@@ -55,11 +56,24 @@ pub(super) async fn rollback(
 ///
 /// # Errors
 /// It cannot be applied: now (409, 503), or as it is (400, 413).
-pub(crate) async fn reload(
+async fn reload(
+    context: &Context,
+    by: String,
+    plan: Plan,
+    dry_run: bool,
+) -> Result<Json<Reloading>, Refused> {
+    let plan = context.vault.marked(plan, None).await;
+    reload_marked(context, by, plan, dry_run, None).await
+}
+
+/// The same with a plan that has the marks of its secrets' values. With `same_as` it differs from that revision in
+/// nothing else.
+pub(crate) async fn reload_marked(
     context: &Context,
     by: String,
     mut plan: Plan,
     dry_run: bool,
+    same_as: Option<u64>,
 ) -> Result<Json<Reloading>, Refused> {
     for service in plan.services.values_mut() {
         service.stop.fit(mainstay_sys::IS_WINDOWS);
@@ -72,13 +86,14 @@ pub(crate) async fn reload(
     let revision = context.ask(Ask::Number).await?;
     // Before it is applied, so that whatever runs can be gone back to.
     let (state, stored) =
-        (context.state_dir.clone(), StoredPlan { plan: plan.clone(), ..StoredPlan::default() });
+        (context.state_dir.clone(), StoredPlan { plan: without_marks(&plan), ..StoredPlan::default() });
     match tokio::task::spawn_blocking(move || revisions::store(&state, revision, &stored)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return Err(Refused::new(500, format!("the configuration can't be kept: {error}"))),
         Err(_) => return Err(Refused::new(503, "the daemon is ending")),
     }
-    let applied = context.ask(|reply| Ask::Apply { by, revision, plan: Box::new(plan), reply }).await;
+    let applied =
+        context.ask(|reply| Ask::Apply { by, revision, same_as, plan: Box::new(plan), reply }).await;
     if let Err(refused) = applied {
         // Without an answer it may be applied yet.
         if refused.status != 503 {
@@ -88,6 +103,20 @@ pub(crate) async fn reload(
         return Err(refused);
     }
     Ok(Json(Reloading { revision, applying: true, reload }))
+}
+
+/// Values of secrets have changed, perhaps: the services that use them get them.
+pub(super) async fn secrets_changed(
+    State(context): Shared,
+    Extension(peer): Extension<Peer>,
+    body: HttpRequest,
+) -> Answer<op::SecretsChanged> {
+    let SecretsChanged { names, how, dry_run } = read_body::<op::SecretsChanged>(body, MAX_BODY).await?;
+    let (_, stored, _) = context.ask(Ask::Plan).await?;
+    let names = (!names.is_empty()).then(|| names.into_iter().collect());
+    let plan = context.vault.marked(stored.plan, names).await;
+    let running = context.ask(Ask::Stack).await?.configuration.revision;
+    reload_marked(&context, who(peer, &how), plan, dry_run, Some(running)).await
 }
 
 pub(super) async fn revisions(State(context): Shared) -> Answer<op::Revisions> {

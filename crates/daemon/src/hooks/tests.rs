@@ -46,10 +46,13 @@ impl Bench {
         }
         let told = self.hooks.go_on(self.now, &self.plan, &mut self.exec);
         let last = &mut self.last;
-        let commands = self.exec.take_commands(|| {
-            *last += 1;
-            RunId(*last)
-        });
+        let commands = self.exec.take_commands(
+            || {
+                *last += 1;
+                RunId(*last)
+            },
+            |_| Ok(BTreeMap::new()),
+        );
         let spawns = commands.into_iter().filter_map(|command| match command {
             Command::Spawn(spawn) => Some(*spawn),
             _ => None,
@@ -137,7 +140,7 @@ fn a_cancelled_preparation_is_ended_and_not_answered() {
     bench.want(4, HookMoment::BeforeStart);
     bench.turn();
     bench.hooks.cancel(RunId(4), &mut bench.exec);
-    let killed = bench.exec.take_commands(|| panic!("nothing is started"));
+    let killed = bench.exec.take_commands(|| panic!("nothing is started"), |_| Ok(BTreeMap::new()));
     assert_eq!(killed, [Command::Kill { run: RunId(101) }]);
     bench.exits(0);
     assert!(bench.turn().0.is_empty() && bench.hooks.is_idle());

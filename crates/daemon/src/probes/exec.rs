@@ -11,13 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mainstay_core::{
-    Exit, Hook, Launch, Limits, ProbeKind, ProbeOutcome, RunId, ServiceName, ServicePlan, Settings, Time,
+    Exit, Hook, Launch, Limits, ProbeKind, ProbeOutcome, RunId, SecretText, ServiceName, ServicePlan,
+    Settings, Time,
 };
-use mainstay_link::{Command, Log, Spawn};
+use mainstay_link::{Command, Log, Secret, Spawn};
 
 use super::steps::{Step, StepDone};
 use super::{Answer, Question, in_words, no, yes};
 use crate::effects::log_of;
+use crate::secrets::{Missing, in_words as why};
 
 type Key = (ServiceName, Asker);
 
@@ -77,6 +79,8 @@ struct Pending {
     deadline: Time,
     timeout: Duration,
     spawn: Spawn,
+    /// Variables that still lack the values of their secrets.
+    secrets: BTreeMap<String, SecretText>,
 }
 
 impl Exec {
@@ -135,7 +139,7 @@ impl Exec {
         log: Option<Log>,
         timeout: Duration,
     ) {
-        let Launch { working_dir, environment, user, settings, .. } = launch.clone();
+        let Launch { working_dir, environment, secret_environment, user, settings, .. } = launch.clone();
         // What the service reads is not for others to read.
         let settings = Settings { stdin: None, ..settings };
         let spawn = Spawn {
@@ -144,6 +148,7 @@ impl Exec {
             command: command.to_vec(),
             working_dir,
             environment,
+            secrets: BTreeMap::new(),
             user,
             settings,
             // It is in a container of its own.
@@ -152,7 +157,8 @@ impl Exec {
             notify: false,
         };
         let slot = self.slots.entry(key.clone()).or_default();
-        slot.question = Some(Pending { run, seq, by: None, deadline, timeout, spawn });
+        slot.question =
+            Some(Pending { run, seq, by: None, deadline, timeout, spawn, secrets: secret_environment });
         match slot.helper {
             // It is an earlier question's; whatever it would find out, it is not about now.
             Some(helper) => self.commands.push(Command::Kill { run: helper }),
@@ -239,19 +245,38 @@ impl Exec {
     }
 
     /// What the keeper has to do now. `number` gives each process the number of its run; the commands have to go out
-    /// in the order of these.
-    pub fn take_commands(&mut self, mut number: impl FnMut() -> RunId) -> Vec<Command> {
+    /// in the order of these. `fill` gives it the values of its secrets; it is made when they are there.
+    pub fn take_commands(
+        &mut self,
+        mut number: impl FnMut() -> RunId,
+        mut fill: impl FnMut(&BTreeMap<String, SecretText>) -> Result<BTreeMap<String, Secret>, Missing>,
+    ) -> Vec<Command> {
         for key in std::mem::take(&mut self.free) {
             let Some(slot) = self.slots.get_mut(&key) else { continue };
             if slot.helper.is_some() {
                 continue;
             }
-            if let Some(question) = &mut slot.question {
+            let Some(question) = &mut slot.question else { continue };
+            let secrets = match fill(&question.secrets) {
+                Ok(secrets) => secrets,
+                Err(Missing::NotYet) => {
+                    self.free.insert(key);
+                    continue;
+                }
+                Err(Missing::Never(error)) => {
+                    let helper = number();
+                    question.by = Some(helper);
+                    self.answer(&key, helper, no(why(&error)));
+                    self.tidy();
+                    continue;
+                }
+            };
+            {
                 let helper = number();
                 question.by = Some(helper);
                 slot.helper = Some(helper);
                 self.keys.insert(helper, key);
-                let spawn = Spawn { run: helper.0, ..std::mem::take(&mut question.spawn) };
+                let spawn = Spawn { run: helper.0, secrets, ..std::mem::take(&mut question.spawn) };
                 self.commands.push(Command::Spawn(Box::new(spawn)));
             }
         }
@@ -343,10 +368,11 @@ mod tests {
     impl Asked {
         fn take_commands(&mut self) -> Vec<Command> {
             let Asked(exec, last) = self;
-            exec.take_commands(|| {
+            let number = || {
                 *last += 1;
                 RunId(*last)
-            })
+            };
+            exec.take_commands(number, |_| Ok(BTreeMap::new()))
         }
     }
 

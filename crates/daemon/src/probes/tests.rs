@@ -20,7 +20,7 @@ impl Asker {
     fn new(logs: &std::path::Path) -> Self {
         let (sender, answers) = mpsc::unbounded_channel();
         let answered: Answered = Arc::new(move |answer| sender.send(answer).is_ok());
-        let probes = Probes::new(Handle::current(), answered, logs.to_owned());
+        let probes = Probes::new(Handle::current(), Vault::for_tests(logs), answered, logs.to_owned());
         Asker { probes, answers, service: ServiceName::new("web").unwrap(), seq: 0 }
     }
 

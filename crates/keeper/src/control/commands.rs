@@ -1,5 +1,6 @@
 //! What the daemon wants done.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use mainstay_logs::{OnFull, is_valid_name};
 use mainstay_sys::capture::{self, NotifySocket};
 use mainstay_sys::container::{self, Container, Signal};
 use mainstay_sys::spawn::{self, Process, Request, Rlimit};
+use zeroize::Zeroize;
 
 use super::freezer::Wish;
 use super::limited::Limited;
@@ -158,10 +160,14 @@ impl Keeper {
             settings.rlimits.extend(rlimits);
             settings
         });
+        let mut environment = Wiped(spawn.environment);
+        let secrets = spawn.secrets.iter().map(|(name, secret)| (name.clone(), secret.value().to_owned()));
+        environment.0.extend(secrets);
+        drop(std::mem::take(&mut spawn.secrets));
         let request = Request {
             command: &spawn.command,
             working_dir: spawn.working_dir.as_deref().map(Path::new),
-            environment: &spawn.environment,
+            environment: &environment.0,
             remove: &NOT_INHERITED,
             user: spawn.user.as_deref(),
             settings: settings.as_ref(),
@@ -171,6 +177,7 @@ impl Keeper {
             errors: errors_writer.as_ref(),
         };
         let process = spawn::spawn(&request).map_err(|error| error.message)?;
+        drop(environment);
         if let Err(error) = self.mux.watch(&process) {
             let _ = container.kill();
             return Err(format!("its end could not have been noticed: {error}"));
@@ -326,6 +333,15 @@ impl Keeper {
             Ok(_) => self.state.replace_failed(format!("{} is not a file", exe.display())),
             Err(error) => self.state.replace_failed(format!("cannot use {}: {error}", exe.display())),
         }
+    }
+}
+
+/// An environment in which secrets may be. Zeroed when it is let go.
+struct Wiped(BTreeMap<String, String>);
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(Zeroize::zeroize);
     }
 }
 

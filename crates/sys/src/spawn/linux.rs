@@ -22,6 +22,7 @@ use details::Details;
 use environment::Environment;
 use launch::Launch;
 use sandbox::Sandbox;
+use zeroize::Zeroize;
 
 pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
     let account = account::wanted(request.user, request.settings)
@@ -64,7 +65,9 @@ pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
         launch.insist = true;
         outcome = launch.run();
     }
-    let pid = outcome.map_err(|failure| explain::explain(request, &launch, &failure))?;
+    let pid = outcome.map_err(|failure| explain::explain(request, &launch, &failure));
+    environment::wipe(std::mem::take(&mut launch.environment));
+    let pid = pid?;
     let process = finish(pid);
     container.started(&process.id, request.output.map(|writer| &writer.0));
     Ok(process)
@@ -107,7 +110,10 @@ fn service_environment(
         set.push((MARKER_VARIABLE.as_bytes(), marker.into_bytes()));
     }
     set.extend(request.environment.iter().map(|(name, value)| (name.as_bytes(), value.clone().into_bytes())));
-    Environment::build(request.remove, &set)
+    let environment = Environment::build(request.remove, &set);
+    // Some may be secret.
+    set.iter_mut().for_each(|(_, value)| value.zeroize());
+    environment
 }
 
 /// What is tried, in this order.

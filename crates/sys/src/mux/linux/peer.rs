@@ -1,6 +1,5 @@
 //! The other side of the link: frames in, frames out, never waiting.
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -8,8 +7,10 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
+use zeroize::Zeroizing;
+
 use crate::link::linux::Link;
-use crate::mux::{MAX_FRAME, MAX_QUEUED};
+use crate::mux::{MAX_FRAME, MAX_QUEUED, wiped};
 
 /// So much is read at a time.
 const READ: usize = 256 << 10;
@@ -23,7 +24,9 @@ pub(super) struct Peer {
     /// Read and not yet taken, from `taken` on.
     incoming: Vec<u8>,
     taken: usize,
-    outgoing: VecDeque<u8>,
+    /// To be written, from `sent` on.
+    outgoing: Vec<u8>,
+    sent: usize,
     /// Nothing can be written any more; what was sent to us may still be read.
     deaf: bool,
     closed: bool,
@@ -32,7 +35,7 @@ pub(super) struct Peer {
 impl Peer {
     pub(super) fn new(mut link: Link) -> Peer {
         let incoming = std::mem::take(&mut link.ahead);
-        Peer { link, incoming, taken: 0, outgoing: VecDeque::new(), deaf: false, closed: false }
+        Peer { link, incoming, taken: 0, outgoing: Vec::new(), sent: 0, deaf: false, closed: false }
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -40,7 +43,7 @@ impl Peer {
     }
 
     pub(super) fn queued(&self) -> usize {
-        self.outgoing.len()
+        self.outgoing.len() - self.sent
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -53,7 +56,7 @@ impl Peer {
         if self.frame_length().is_none() {
             flags |= PollFlags::IN;
         }
-        if !self.outgoing.is_empty() {
+        if self.queued() > 0 {
             flags |= PollFlags::OUT;
         }
         flags
@@ -71,11 +74,11 @@ impl Peer {
             return Ok(());
         }
         // One frame is always taken, so that the longest can be sent at all.
-        if !self.outgoing.is_empty() && self.outgoing.len() + 4 + frame.len() > MAX_QUEUED {
+        if self.queued() > 0 && self.queued() + 4 + frame.len() > MAX_QUEUED {
             return Err(io::Error::new(io::ErrorKind::WouldBlock, "the peer does not read"));
         }
-        self.outgoing.extend(length.to_le_bytes());
-        self.outgoing.extend(frame);
+        wiped::append(&mut self.outgoing, &length.to_le_bytes());
+        wiped::append(&mut self.outgoing, frame);
         self.flush();
         Ok(())
     }
@@ -92,17 +95,14 @@ impl Peer {
     }
 
     /// The next whole frame.
-    pub(super) fn take(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn take(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         let length = self.frame_length()?;
         let start = self.taken + 4;
-        let frame = self.incoming[start..start + length].to_vec();
+        let frame = Zeroizing::new(self.incoming[start..start + length].to_vec());
         self.taken = start + length;
         if self.taken == self.incoming.len() {
             self.taken = 0;
-            self.incoming.clear();
-            if self.incoming.capacity() > KEEP {
-                self.incoming = Vec::new();
-            }
+            wiped::clear(&mut self.incoming, KEEP);
         }
         Some(frame)
     }
@@ -122,26 +122,28 @@ impl Peer {
     }
 
     fn flush(&mut self) {
-        while !self.deaf && !self.outgoing.is_empty() {
-            let (front, _) = self.outgoing.as_slices();
-            match rustix::net::send(&self.link.fd, front, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
-                Ok(sent) => drop(self.outgoing.drain(..sent)),
+        while !self.deaf && self.queued() > 0 {
+            let rest = &self.outgoing[self.sent..];
+            match rustix::net::send(&self.link.fd, rest, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+                Ok(sent) => self.sent += sent,
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN | Errno::NOBUFS) => return,
+                Err(Errno::AGAIN | Errno::NOBUFS) => break,
                 Err(_) => self.deaf = true,
             }
         }
-        if self.deaf || self.outgoing.capacity() > KEEP {
-            self.outgoing = VecDeque::new();
+        if self.deaf || self.queued() == 0 {
+            self.sent = 0;
+            wiped::clear(&mut self.outgoing, if self.deaf { 0 } else { KEEP });
+        } else if self.sent >= KEEP {
+            wiped::drop_front(&mut self.outgoing, std::mem::take(&mut self.sent));
         }
     }
 
     /// Reads once. Called only when no whole frame is left to take.
     fn fill(&mut self) {
-        self.incoming.drain(..self.taken);
-        self.taken = 0;
+        wiped::drop_front(&mut self.incoming, std::mem::take(&mut self.taken));
         // Not filled with zeros first: for a ping that would be most of its cost.
-        self.incoming.reserve(READ);
+        wiped::make_room(&mut self.incoming, READ);
         let outcome = rustix::net::recv(
             &self.link.fd,
             rustix::buffer::spare_capacity(&mut self.incoming),

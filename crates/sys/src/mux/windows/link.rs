@@ -2,8 +2,11 @@
 
 use std::os::windows::io::OwnedHandle;
 
+use zeroize::Zeroizing;
+
 use super::MAX_FRAME;
 use crate::link::windows::Link;
+use crate::mux::wiped;
 use crate::win::pipe::Operation;
 use crate::win::port::Port;
 use crate::win::raw;
@@ -80,8 +83,8 @@ impl LinkState {
     pub(super) fn send(&mut self, frame: &[u8]) {
         // The caller has looked at the length.
         let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
-        self.outbox.extend_from_slice(&length.to_le_bytes());
-        self.outbox.extend_from_slice(frame);
+        wiped::append(&mut self.outbox, &length.to_le_bytes());
+        wiped::append(&mut self.outbox, frame);
         self.go_on();
     }
 
@@ -92,7 +95,8 @@ impl LinkState {
                 None => {}
                 Some(Ok(count)) => {
                     self.reading.pending = false;
-                    self.inbox.extend_from_slice(&self.reading.buffer[..count]);
+                    wiped::append(&mut self.inbox, &self.reading.buffer[..count]);
+                    self.reading.buffer[..count].fill(0);
                 }
                 Some(Err(_)) => {
                     self.reading.pending = false;
@@ -116,27 +120,23 @@ impl LinkState {
 
     fn nobody_reads(&mut self) {
         self.writing.pending = false;
-        self.writing.buffer = Vec::new();
+        wiped::clear(&mut self.writing.buffer, 0);
         self.written = 0;
-        self.outbox = Vec::new();
+        wiped::clear(&mut self.outbox, 0);
     }
 
     /// The next whole frame.
-    pub(super) fn next_frame(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn next_frame(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         let length = self.frame_length()?;
         let start = self.cut + 4;
-        let frame = self.inbox.get(start..start + length)?.to_vec();
+        let frame = Zeroizing::new(self.inbox.get(start..start + length)?.to_vec());
         self.cut = start + length;
         if self.cut == self.inbox.len() {
-            self.inbox.clear();
+            // A large frame was the exception.
+            wiped::clear(&mut self.inbox, 2 * READ);
             self.cut = 0;
-            if self.inbox.capacity() > 2 * READ {
-                // A large frame was the exception.
-                self.inbox = Vec::new();
-            }
         } else if self.cut >= READ {
-            self.inbox.drain(..self.cut);
-            self.cut = 0;
+            wiped::drop_front(&mut self.inbox, std::mem::take(&mut self.cut));
         }
         self.go_on();
         Some(frame)
@@ -157,7 +157,7 @@ impl LinkState {
         if self.frame_length().is_some_and(|length| length > MAX_FRAME) {
             // No use in reading on: where the next frame begins is not known.
             self.closed = true;
-            self.inbox.clear();
+            wiped::clear(&mut self.inbox, 0);
             self.cut = 0;
         }
         // Not while there is a whole frame that nobody took: the peer waits then, and memory has a bound.
@@ -183,7 +183,7 @@ impl LinkState {
     fn begin_write(&mut self) {
         if self.written == self.writing.buffer.len() {
             self.written = 0;
-            self.writing.buffer.clear();
+            wiped::clear(&mut self.writing.buffer, 4 * WRITE);
             if self.outbox.is_empty() {
                 return;
             }

@@ -6,6 +6,8 @@ use std::ffi::{CStr, CString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::OnceLock;
 
+use zeroize::Zeroize;
+
 use crate::spawn::{SpawnError, SpawnErrorKind};
 
 /// Where programs are looked for when there is no `PATH` at all.
@@ -54,6 +56,15 @@ impl Environment {
     pub(crate) fn path(&self) -> &[u8] {
         let found = self.entries.iter().find_map(|entry| entry.to_bytes().strip_prefix(b"PATH="));
         found.unwrap_or(DEFAULT_PATH)
+    }
+}
+
+/// Zeroes what is not our own: some of it may be secret.
+pub(crate) fn wipe(entries: Vec<Cow<'static, CStr>>) {
+    for entry in entries {
+        if let Cow::Owned(entry) = entry {
+            entry.into_bytes_with_nul().zeroize();
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use windows_sys::Win32::Globalization::{CSTR_EQUAL, CSTR_LESS_THAN, CompareStringOrdinal};
 use windows_sys::Win32::System::Environment::{FreeEnvironmentStringsW, GetEnvironmentStringsW};
+use zeroize::{Zeroize, Zeroizing};
 
 const EQUALS: u16 = b'=' as u16;
 
@@ -91,9 +92,11 @@ impl Environment {
         self.find(&name).ok().map(|at| String::from_utf16_lossy(&self.0[at].1))
     }
 
-    /// The block for `CreateProcessW`.
-    pub(super) fn block(&self) -> Vec<u16> {
-        let mut block = Vec::with_capacity(4096);
+    /// The block for `CreateProcessW`; zeroed when it is let go.
+    pub(super) fn block(&self) -> Zeroizing<Vec<u16>> {
+        // As long as it will be: one that grew would leave copies.
+        let length: usize = self.0.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+        let mut block = Zeroizing::new(Vec::with_capacity(length + 2));
         for (name, value) in &self.0 {
             block.extend_from_slice(name);
             block.push(EQUALS);
@@ -105,6 +108,13 @@ impl Environment {
         }
         block.push(0);
         block
+    }
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        // Some may be secret.
+        self.0.iter_mut().for_each(|(_, value)| value.zeroize());
     }
 }
 
