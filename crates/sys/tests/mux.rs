@@ -29,7 +29,7 @@ fn raw() -> (Mux<u32>, Link) {
 #[track_caller]
 fn frame(mux: &mut Mux<u32>) -> Vec<u8> {
     match mux.next(Some(PATIENCE)).expect("it can be waited") {
-        Wake::Frame(frame) => frame,
+        Wake::Frame(frame) => frame.to_vec(),
         other => panic!("{other:?} instead of a frame"),
     }
 }
@@ -187,7 +187,7 @@ fn nobody_starves() {
         loop {
             match two.next(Some(PATIENCE)).expect("it can be waited") {
                 Wake::Message(_) => messages += 1,
-                Wake::Frame(frame) => break assert_eq!(frame, b"hello"),
+                Wake::Frame(frame) => break assert_eq!(frame.as_slice(), b"hello"),
                 other => panic!("{other:?}"),
             }
             assert!(messages < 1000, "the frame has its turn");

@@ -80,7 +80,7 @@ fn frames_go_both_ways_whole_and_in_order() {
     }
     for frame in &frames {
         let Wake::Frame(got) = next(&mut mux) else { panic!("a frame of {} bytes", frame.len()) };
-        assert!(got == *frame, "{} bytes for {}", got.len(), frame.len());
+        assert!(*got == *frame, "{} bytes for {}", got.len(), frame.len());
     }
     assert_eq!(mux.queued(), 0);
     // Many small ones.
@@ -88,7 +88,7 @@ fn frames_go_both_ways_whole_and_in_order() {
         mux.send(&number.to_le_bytes()).expect("sent");
     }
     for number in 0..5_000_u32 {
-        assert_eq!(next(&mut mux), Wake::Frame(number.to_le_bytes().to_vec()));
+        assert_eq!(next(&mut mux), Wake::Frame(number.to_le_bytes().to_vec().into()));
     }
     // The other side sees the end of the link at once, for nobody else has it.
     mux.set_link(None);
@@ -103,7 +103,7 @@ fn a_peer_that_is_killed_closes_the_link_once() {
     mux.set_link(Some(link));
     mux.watch(&process).expect("watched");
     mux.send(b"hello").expect("sent");
-    assert_eq!(next(&mut mux), Wake::Frame(b"hello".to_vec()));
+    assert_eq!(next(&mut mux), Wake::Frame(b"hello".to_vec().into()));
     assert!(mainstay_sys::process::kill(&process.id).expect("killed"));
     let first = next(&mut mux);
     let second = next(&mut mux);
@@ -116,7 +116,7 @@ fn a_peer_that_is_killed_closes_the_link_once() {
     let (link, process) = echo(&root);
     mux.set_link(Some(link));
     mux.send(b"again").expect("sent");
-    assert_eq!(next(&mut mux), Wake::Frame(b"again".to_vec()));
+    assert_eq!(next(&mut mux), Wake::Frame(b"again".to_vec().into()));
     mainstay_sys::process::kill(&process.id).expect("killed");
 }
 
@@ -154,7 +154,7 @@ fn a_frame_that_is_too_long_closes_the_link() {
     let mut theirs = theirs.into_link().expect("a link");
     theirs.write_all(&[2, 0, 0, 0, b'h', b'i']).expect("written");
     theirs.write_all(&u32::MAX.to_le_bytes()).expect("written");
-    assert_eq!(next(&mut mux), Wake::Frame(b"hi".to_vec()));
+    assert_eq!(next(&mut mux), Wake::Frame(b"hi".to_vec().into()));
     assert_eq!(next(&mut mux), Wake::LinkClosed);
 }
 
@@ -166,7 +166,7 @@ fn what_was_read_as_lines_is_not_lost_to_frames() {
     assert_eq!(ours.read_line(PATIENCE).expect("a line").as_deref(), Some("ready"));
     let mut mux = Mux::<()>::new().expect("a mux");
     mux.set_link(Some(ours));
-    assert_eq!(next(&mut mux), Wake::Frame(b"abc".to_vec()));
+    assert_eq!(next(&mut mux), Wake::Frame(b"abc".to_vec().into()));
 }
 
 #[test]
