@@ -173,7 +173,7 @@ mod tests {
         assert!(environment.set("A=B", "x").is_err());
         assert!(environment.set("A\0", "x").is_err());
         assert!(environment.set("A", "x\0y").is_err());
-        assert_eq!(environment.block(), [0, 0]);
+        assert_eq!(environment.block().as_slice(), [0, 0]);
     }
 
     #[test]
