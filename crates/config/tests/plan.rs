@@ -450,7 +450,7 @@ limits = { cpu = 2 }
 /// What the probe of a service says, and what is said of it.
 fn with_secret(lines: &str) -> (Option<Plan>, String) {
     let loaded =
-        parse_in(&format!("[service.a]\ncommand = ['a']\n{lines}\n"), &[], &[("x.env", "F = ${secret:f}")]);
+        parse_in(format!("[service.a]\ncommand = ['a']\n{lines}\n"), &[], &[("x.env", "F = ${secret:f}")]);
     (loaded.plan, loaded.diagnostics.to_string())
 }
 

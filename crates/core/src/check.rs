@@ -85,7 +85,7 @@ pub struct Tls {
 #[schemars(rename = "HttpCheck")]
 enum Form {
     Url(String),
-    Full(Full),
+    Full(Box<Full>),
 }
 
 #[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -108,7 +108,8 @@ impl From<Form> for HttpCheck {
     fn from(form: Form) -> HttpCheck {
         match form {
             Form::Url(url) => HttpCheck { url, ..HttpCheck::default() },
-            Form::Full(Full { url, socket, method, headers, secret_headers, expect, body, tls }) => {
+            Form::Full(full) => {
+                let Full { url, socket, method, headers, secret_headers, expect, body, tls } = *full;
                 HttpCheck { url, socket, method, headers, secret_headers, expect, body, tls }
             }
         }
@@ -121,7 +122,7 @@ impl From<HttpCheck> for Form {
             return Form::Url(check.url);
         }
         let HttpCheck { url, socket, method, headers, secret_headers, expect, body, tls } = check;
-        Form::Full(Full { url, socket, method, headers, secret_headers, expect, body, tls })
+        Form::Full(Box::new(Full { url, socket, method, headers, secret_headers, expect, body, tls }))
     }
 }
 

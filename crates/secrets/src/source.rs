@@ -168,7 +168,7 @@ fn unprotect(bytes: &[u8]) -> io::Result<Zeroizing<Vec<u8>>> {
 /// None if it is nothing but digits.
 fn from_hex(bytes: &[u8]) -> Option<Vec<u8>> {
     let digits = bytes.trim_ascii();
-    if digits.is_empty() || digits.len() % 2 != 0 {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
         return None;
     }
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
