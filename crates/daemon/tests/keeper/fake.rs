@@ -292,8 +292,11 @@ impl Keeper {
                 Wake::Frame(bytes) => return serde_json::from_slice(&bytes).unwrap(),
                 Wake::Timeout => panic!("the daemon says nothing"),
                 Wake::LinkClosed => panic!("the daemon has closed the link"),
-                Wake::ChildExited { pid, exit } => panic!("the daemon {pid} ended: {exit:?}"),
-                Wake::Message(()) => {}
+                Wake::ChildExited { pid, exit } if self.daemon.as_ref().is_some_and(|it| it.pid == pid) => {
+                    panic!("the daemon {pid} ended: {exit:?}")
+                }
+                // A service that an earlier scenario has killed, and not waited for.
+                Wake::ChildExited { .. } | Wake::Message(()) => {}
             }
         }
     }
