@@ -38,6 +38,9 @@ fn on_a_terminal(home: &Home, words: &str, variables: &[(&str, &str)]) -> String
         .env("TERM", "xterm-256color")
         .env_remove("NO_COLOR")
         .env_remove("CLICOLOR")
+        .env_remove("CLICOLOR_FORCE")
+        // Where builds run, colour is taken for wanted: their viewers show it.
+        .env_remove("CI")
         .env("SHELL", "/bin/sh");
     script.envs(variables.iter().copied());
     let done = script.output().expect("`script` runs");
