@@ -100,7 +100,7 @@ fn events_of_every_kind() {
         let event = Event { service: Some(name("api")), run: Some(RunId(2)), kind };
         understood::<theirs::EventRecord, _>(&record(ours::EventBody::Core(event)));
     }
-    let own = record(ours::EventBody::Own { message: text() });
+    let own = record(ours::EventBody::Own { message: text(), about: None });
     // Theirs writes what is not there as null, which ours keeps as the words of a newer version.
     let theirs: theirs::EventRecord =
         serde_json::from_value(serde_json::to_value(own).expect("JSON")).expect("an event");
