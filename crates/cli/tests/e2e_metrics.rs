@@ -27,7 +27,8 @@ fn home(port: u16) -> Home {
     home.config(&format!(
         "name = \"seen\"\nmetrics = {{ listen = {port} }}\n\
          [service.web]\ncommand = [@fixture@, \"sleep\"]\nlive = {{ tcp = \"127.0.0.1:{port}\", interval = \"200ms\" }}\n\
-         [service.flaky]\ncommand = [@fixture@, \"exit\", \"7\"]\nrestart = {{ delay = \"50ms\", max_delay = \"1s\" }}\n"
+         [service.flaky]\ncommand = [@fixture@, \"exit\", \"7\"]\nrestart = {{ delay = \"50ms\", max_delay = \"1s\" }}\n\
+         [service.talk]\ncommand = [@fixture@, \"lines\", \"--count\", \"500\"]\nrestart = \"never\"\n"
     ));
     home.ok(&["up", "--detach"]);
     home.until_state("seen", "web", "running");
@@ -96,7 +97,11 @@ fn metrics_are_served_and_counted() {
                 "mainstay_service_probe_results_total{service=\"web\",probe=\"live\",result=\"success\"}",
             )
             .is_some_and(|count| count >= 1.0)
+            && value(&text, "mainstay_service_log_written_lines_total{service=\"talk\"}") == Some(500.0)
     });
+    assert_eq!(value(&text, "mainstay_service_log_dropped_lines_total{service=\"talk\"}"), Some(0.0));
+    assert!(value(&text, "mainstay_service_log_written_bytes_total{service=\"talk\"}") > Some(500.0));
+    assert_eq!(value(&text, "mainstay_queue_length{queue=\"commands\"}"), Some(0.0));
     assert_eq!(
         value(&text, "mainstay_service_state{service=\"web\",state=\"running\"}"),
         Some(1.0),

@@ -13,7 +13,7 @@ use mainstay_core::{
     Effect, Frost, HookFacts, Input, Plan, ProbeKind, Request, RunId, ServiceName, ServicePlan, StateName,
     Supervisor, Time,
 };
-use mainstay_link::{Command, Event, LogPos, ToDaemon, ToKeeper};
+use mainstay_link::{Command, Event, LogPos, Queues, Tally, ToDaemon, ToKeeper};
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -40,6 +40,11 @@ pub(crate) fn now() -> Time {
     Time::from_nanos(mainstay_sys::clock::monotonic_nanos())
 }
 
+/// The names of a service's logs: with stderr, should that have one of its own.
+pub(crate) fn logs_of(service: &ServiceName) -> [String; 2] {
+    [service.as_str().to_owned(), mainstay_logs::stderr_name(service.as_str())]
+}
+
 /// What the driver is made of.
 pub(crate) struct Driver {
     pub core: Supervisor,
@@ -62,6 +67,10 @@ pub(crate) struct Driver {
     pub log_starts: BTreeMap<RunId, LogPos>,
     /// Bytes of output lost, by log.
     pub dropped: BTreeMap<String, u64>,
+    /// How much output came since the keeper's start, by log.
+    pub tallies: BTreeMap<String, Tally>,
+    /// What waits in the keeper.
+    pub queues: Queues,
     /// Limits that do not hold, or were hit.
     pub limits: AllKnown,
     /// What grows, as this daemon has seen it, and in which run.
@@ -170,6 +179,8 @@ impl Driver {
             revisions,
             log_starts: BTreeMap::new(),
             dropped: BTreeMap::new(),
+            tallies: BTreeMap::new(),
+            queues: Queues::default(),
             limits: AllKnown::new(),
             leaks: BTreeMap::new(),
             watched,
@@ -258,6 +269,10 @@ impl Driver {
     pub fn heard(&mut self, frame: ToDaemon) {
         if let Some(n) = frame.ping {
             self.out.command(Command::Pong { n });
+        }
+        self.tallies.extend(frame.tallies);
+        if let Some(queues) = frame.queues {
+            self.queues = queues;
         }
         for (number, event) in frame.events {
             if self.out.ack(number) {
@@ -426,7 +441,10 @@ impl Driver {
         for name in changes.services {
             let plan = self.core.plan().services.get(&name).cloned();
             if plan.is_none() {
-                self.dropped.remove(name.as_str());
+                for log in logs_of(&name) {
+                    self.dropped.remove(&log);
+                    self.tallies.remove(&log);
+                }
                 self.leaks.remove(&name);
                 if self.limits.remove(&name).is_some() {
                     self.limits_changed();

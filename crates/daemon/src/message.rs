@@ -9,7 +9,7 @@ use mainstay_core::{
     LeakAction, LimitHits, Limits, NotEnforced, OpenTelemetryPlan, Plan, Refusal, RefusalKind, Request,
     RunId, ServiceName, ServiceStatus, StopAction, WhenMainstayStops,
 };
-use mainstay_link::Whom;
+use mainstay_link::{Queues, Tally, Whom};
 use tokio::sync::oneshot;
 
 use crate::plan_store::StoredPlan;
@@ -106,6 +106,8 @@ pub(crate) struct StackView {
     pub configuration: Configuration,
     pub resting: bool,
     pub services: Vec<ServiceView>,
+    /// What waits in the keeper.
+    pub queues: Queues,
 }
 
 /// A service, as far as a look at what it uses has to know it.
@@ -119,7 +121,8 @@ pub(crate) struct Running {
     pub leak: LeakAction,
     /// What grows in the present run.
     pub grows: Option<Growth>,
-    pub log_dropped: u64,
+    /// How much output came since the keeper's start.
+    pub log: Tally,
 }
 
 /// One service at one moment.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mainstay_api::types::{Forecasts, History, HistoryQuery, HistoryRecord, Span, StackUsage};
-use mainstay_core::{Limits, ProbeKind, ServiceName};
+use mainstay_core::{Limits, ProbeKind, ServiceName, Time};
 use mainstay_metrics::{Counters, Figure, Store};
 use mainstay_sys::mux::Sender;
 use tokio::sync::{mpsc, watch};
@@ -23,7 +23,6 @@ mod collector;
 mod events;
 mod forecast;
 mod leaks;
-mod logs;
 mod machine;
 mod page;
 mod saved;
@@ -47,6 +46,8 @@ pub(crate) struct Stack {
     pub state_dir: PathBuf,
     pub log_dir: PathBuf,
     pub keeper: u32,
+    /// When that began: tells it from others.
+    pub keeper_started: Time,
     /// How trees are contained: `cgroup`, `session`, `job`.
     pub containment: String,
     pub live: tokio::sync::broadcast::Sender<Line>,

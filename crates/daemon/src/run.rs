@@ -184,6 +184,7 @@ impl Daemon {
         let of = metrics::Stack {
             state_dir: args.dirs.state.clone(),
             keeper: welcome.keeper_pid,
+            keeper_started: welcome.keeper_started,
             containment: welcome.containment.clone(),
             log_dir: args.dirs.log.clone(),
             live: live.clone(),

@@ -8,12 +8,13 @@ mod shape;
 mod sinks;
 
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use mainstay_core::{LogEncoding, LogFormat};
-use mainstay_logs::{Catalog, LogPos, Settings};
+use mainstay_logs::{Catalog, LogPos, Settings, Tally};
 use mainstay_sys::capture::{NotifySocket, OutputReader, Set, Waker};
 
 use nap::Nap;
@@ -76,6 +77,8 @@ pub(crate) enum Told {
     Said { run: u64, text: String },
     /// Output was lost; so much of this log until now.
     Lost { name: String, bytes: u64, error: String },
+    /// How much came of these logs since the start.
+    Tallied(Vec<(String, Tally)>),
     /// Something about a log that its owner wants to know.
     Note { name: String, text: String },
     /// For the keeper's own log.
@@ -88,6 +91,8 @@ pub(crate) enum Told {
 #[derive(Debug)]
 pub(crate) struct Capture {
     orders: mpsc::Sender<Order>,
+    /// Orders that were not taken.
+    waiting: Arc<AtomicUsize>,
     waker: Waker,
     thread: thread::Thread,
 }
@@ -103,6 +108,8 @@ impl Capture {
             }
         };
         let (orders, inbox) = mpsc::channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let left = Arc::clone(&waiting);
         // A set belongs to the thread that reads from it.
         let (begun, beginning) = mpsc::channel();
         let work = move || {
@@ -119,25 +126,33 @@ impl Capture {
             if let Some(problem) = problem {
                 sinks.tell(Told::Grumble(problem));
             }
-            Worker { set, inbox, sinks, round: Instant::now(), refused: 0 }.run();
+            Worker { set, inbox, left, sinks, round: Instant::now(), refused: 0 }.run();
         };
         let handle = thread::Builder::new().name("capture".into()).spawn(work)?;
         let waker = beginning.recv().map_err(io::Error::other)??;
-        Ok(Capture { orders, waker, thread: handle.thread().clone() })
+        Ok(Capture { orders, waiting, waker, thread: handle.thread().clone() })
     }
 
     /// Never waits. Orders are carried out in order.
     pub(crate) fn order(&self, order: Order) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         // It fails only if the thread is gone, which ends the keeper elsewhere.
         let _ = self.orders.send(order);
         self.waker.wake();
         self.thread.unpark();
+    }
+
+    /// How many orders it has not taken.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 }
 
 struct Worker {
     set: Set,
     inbox: mpsc::Receiver<Order>,
+    /// How many orders are in it.
+    left: Arc<AtomicUsize>,
     sinks: Sinks,
     /// When the last round of reading began.
     round: Instant,
@@ -196,7 +211,11 @@ impl Worker {
     /// Carries out orders; tells whether there may be more, or none if it is to stop.
     fn obey(&mut self) -> Option<bool> {
         for _ in 0..ORDERS {
-            match self.inbox.try_recv() {
+            let order = self.inbox.try_recv();
+            if order.is_ok() {
+                self.left.fetch_sub(1, Ordering::Relaxed);
+            }
+            match order {
                 Ok(Order::Add(source)) => self.add(*source),
                 Ok(Order::AddNotify { run, socket }) => {
                     if let Err(error) = self.set.add_notify(notify_token(run), socket) {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::{Control, Time};
-use mainstay_link::{Command, Event, LogPos, Spawn};
+use mainstay_link::{Command, Event, LogPos, Queues, Spawn, Tally, ToDaemon};
 use mainstay_sys::container::{Container, Root};
 use mainstay_sys::link::{self, Link};
 use mainstay_sys::mux::{Mux, Wake};
@@ -132,6 +132,8 @@ pub(crate) struct Keeper {
     unannounced: VecDeque<(Time, u64)>,
     /// Whether it was late the last time.
     logs_stuck: bool,
+    /// How much came of each log.
+    tallies: BTreeMap<String, Tally>,
     /// Where each log was known to end last.
     log_ends: BTreeMap<String, LogPos>,
     /// When unused containers are looked for next.
@@ -231,6 +233,7 @@ impl Keeper {
             waiting: BTreeMap::new(),
             unannounced: VecDeque::new(),
             logs_stuck: false,
+            tallies: BTreeMap::new(),
             log_ends: BTreeMap::new(),
             next_sweep: None,
             down_since: None,
@@ -324,12 +327,37 @@ impl Keeper {
             }
             Told::Said { run, text } => self.state.notified(run, text),
             Told::Lost { name, bytes, error } => self.state.lost_output(name, bytes, error),
+            Told::Tallied(changed) => self.tallied(changed),
             Told::Note { name, text } => {
                 self.log.say(format_args!("{name}: {text}"));
                 self.state.log_note(name, text);
             }
             Told::Grumble(text) => self.log.say(format_args!("{text}")),
             Told::Stopped => {}
+        }
+    }
+
+    /// How much came of some logs. Never told again: the next daemon is told of all.
+    fn tallied(&mut self, changed: Vec<(String, mainstay_logs::Tally)>) {
+        let linked = |tally: mainstay_logs::Tally| Tally {
+            bytes: tally.bytes,
+            lines: tally.lines,
+            dropped_bytes: tally.dropped_bytes,
+            dropped_lines: tally.dropped_lines,
+        };
+        let changed: BTreeMap<_, _> =
+            changed.into_iter().map(|(name, tally)| (name, linked(tally))).collect();
+        self.tallies.extend(changed.iter().map(|(name, tally)| (name.clone(), *tally)));
+        if self.greeted {
+            self.send(&ToDaemon { tallies: changed, ..ToDaemon::default() });
+        }
+    }
+
+    fn queues(&self) -> Queues {
+        Queues {
+            events: self.state.waiting() as u64,
+            commands: self.todo.len() as u64,
+            capture: self.capture.waiting() as u64,
         }
     }
 

@@ -367,6 +367,11 @@ impl State {
 
     // Questions.
 
+    /// How many events are not acknowledged.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Whether it is not known yet where a run's output starts.
     pub(crate) fn is_unannounced(&self, run: u64) -> bool {
         self.runs.get(&run).is_some_and(|record| !record.announced)

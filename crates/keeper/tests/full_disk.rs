@@ -88,9 +88,14 @@ fn output_is_left_out_and_the_log_says_how_much() {
             break;
         }
     }
+    let tally = daemon.counted("web", BYTES, 300_000);
+    assert_eq!((tally.bytes, tally.dropped_bytes), (there.len() as u64, missing));
+    assert_eq!(tally.lines, there.matches('\n').count() as u64);
     disk(&home.path("log"), "remount,size=8m");
     daemon.spawn(spawn(2, "1", false));
     daemon.drained(2);
+    let counted = daemon.counted("web", BYTES + 14, 300_001);
+    assert_eq!((counted.lines, counted.dropped_lines), (tally.lines + 1, tally.dropped_lines));
     let end = if there.ends_with('\n') { "" } else { "\n" };
     let after = format!("{end}[mainstay: {missing} bytes of output are missing here]\nline 0\nthe end");
     assert!(home.log("web").strip_prefix(&there).is_some_and(|rest| rest == after));

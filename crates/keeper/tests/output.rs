@@ -41,6 +41,25 @@ fn one_that_exits_at_once_for_ever_loses_no_line_and_each_run_is_known() {
 }
 
 #[test]
+fn how_much_came_is_told_to_each_daemon() {
+    let home = Home::new();
+    let (keeper, mut daemon) = home.ready();
+    let apart = Log { stderr: Some("web.err".into()), ..log("web") };
+    for run in 1..=2 {
+        daemon.spawn(Spawn { log: Some(apart.clone()), ..service(run, "web", &["lines", "1000"]) });
+        daemon.drained(run);
+    }
+    // "line 0" to "line 999", and "the end" without one.
+    let bytes = 2 * (5_000 + 10 + 2 * 90 + 3 * 900 + 1_000 + 7);
+    daemon.counted("web", bytes, 2_000);
+    assert!(!daemon.tallies.contains_key("web.err"), "nothing came there");
+    daemon.kill();
+    let daemon = home.daemon();
+    assert_eq!(daemon.tallies["web"].bytes, bytes);
+    daemon.exit(&keeper);
+}
+
+#[test]
 fn a_10_mb_line_without_an_end_is_there_whole() {
     const LENGTH: usize = 10 << 20;
     let home = Home::new();

@@ -259,6 +259,39 @@ pub struct ToDaemon {
     pub events: Vec<(u64, Event)>,
     /// Asks for a `Pong` with the same number. Not an event: never repeated.
     pub ping: Option<u64>,
+    /// How much came of the logs of these names since the keeper's start. Each that has changed, within seconds; all with
+    /// the welcome.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tallies: BTreeMap<String, Tally>,
+    /// What waits in the keeper; with each ping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queues: Option<Queues>,
+}
+
+/// How much output came. A line counts where its end is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tally {
+    /// Bytes in the log.
+    pub bytes: u64,
+    /// Lines in the log.
+    pub lines: u64,
+    /// Bytes lost.
+    pub dropped_bytes: u64,
+    /// Lines lost.
+    pub dropped_lines: u64,
+}
+
+/// What waits in the keeper.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Queues {
+    /// Events that the daemon has not acknowledged.
+    pub events: u64,
+    /// Commands of the daemon that are not done.
+    pub commands: u64,
+    /// What the thread that writes the logs is to do. It waits while a disk hangs.
+    pub capture: u64,
 }
 
 /// What a new daemon needs to go on where its predecessor was.

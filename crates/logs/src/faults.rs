@@ -187,12 +187,12 @@ proptest! {
                 break;
             }
         }
-        prop_assert_eq!(open.dropped(), dropped);
+        prop_assert_eq!(open.tally().dropped_bytes, dropped);
         // The disk is well again: what comes now is there.
         disk.0.borrow_mut().faults.clear();
-        let before = open.dropped();
+        let before = open.tally().dropped_bytes;
         open.write(b"last\n").unwrap();
-        prop_assert_eq!(open.dropped(), before);
+        prop_assert_eq!(open.tally().dropped_bytes, before);
 
         let output = String::from_utf8(content(&disk)).unwrap();
         prop_assert!(output.ends_with("last\n"));
@@ -241,7 +241,7 @@ fn a_full_disk_costs_what_did_not_fit_and_the_torn_lines_rest() {
     let trouble = open.write(b"lf\nthree\n").unwrap_err();
     assert_eq!(trouble.dropped, 3, "{trouble}");
     assert_eq!(content(&disk), b"one\ntwo a\n[mainstay: 10 bytes of output are missing here]\nthree\n");
-    assert_eq!(open.dropped(), 10);
+    assert_eq!(open.tally().dropped_bytes, 10);
     assert_eq!(open.position(), LogPos { segment: 1, offset: 64 });
 }
 
@@ -280,7 +280,7 @@ fn a_disk_that_never_works_loses_all_and_says_so() {
         let trouble = open.write(b"line\n").unwrap_err();
         assert_eq!((trouble.dropped, trouble.what), (5, "open"));
     }
-    assert_eq!(open.dropped(), 500);
+    assert_eq!(open.tally().dropped_bytes, 500);
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn where_the_writer_is_to_wait_nothing_is_missing() {
     open.set_full(false);
     open.write(&text[9..]).unwrap();
     assert_eq!(content(&disk), text);
-    assert_eq!(open.dropped(), 0);
+    assert_eq!(open.tally().dropped_bytes, 0);
 }
 
 #[test]

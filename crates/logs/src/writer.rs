@@ -47,6 +47,44 @@ pub enum OnFull {
     Wait,
 }
 
+/// How much output came: what went into the log, and what was lost. A line counts where its end is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Bytes in the log.
+    pub bytes: u64,
+    /// Line ends among them.
+    pub lines: u64,
+    /// Bytes lost.
+    pub dropped_bytes: u64,
+    /// Line ends among them.
+    pub dropped_lines: u64,
+}
+
+impl Tally {
+    fn wrote(&mut self, data: &[u8]) {
+        self.bytes += data.len() as u64;
+        self.lines += line_ends(data);
+    }
+
+    fn lost(&mut self, data: &[u8]) {
+        self.dropped_bytes += data.len() as u64;
+        self.dropped_lines += line_ends(data);
+    }
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Tally) {
+        self.bytes += other.bytes;
+        self.lines += other.lines;
+        self.dropped_bytes += other.dropped_bytes;
+        self.dropped_lines += other.dropped_lines;
+    }
+}
+
+fn line_ends(data: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', data).count() as u64
+}
+
 /// Something that went wrong; the writer goes on by itself with the next write.
 #[derive(Debug)]
 pub struct Trouble {
@@ -119,8 +157,8 @@ pub struct Writer<F: Files = Disk> {
     torn: bool,
     /// Whether what the disk still has is not ours to use.
     full: bool,
-    dropped: u64,
-    /// How much of that the log itself does not tell yet.
+    tally: Tally,
+    /// How much of what is lost the log itself does not tell yet.
     untold: u64,
     /// When what was written.
     index: Index<F::File>,
@@ -169,7 +207,7 @@ impl<F: Files> Writer<F> {
             skipping: None,
             torn: untold > 0,
             full: false,
-            dropped: 0,
+            tally: Tally::default(),
             untold,
             index: Index::new(),
         }
@@ -180,9 +218,9 @@ impl<F: Files> Writer<F> {
         &self.name
     }
 
-    /// Bytes that could not be written since this writer was made.
-    pub fn dropped(&self) -> u64 {
-        self.dropped
+    /// What was written and lost since this writer was made.
+    pub fn tally(&self) -> Tally {
+        self.tally
     }
 
     /// Changes when segments are closed and deleted, from the next write on.
@@ -318,8 +356,12 @@ impl<F: Files> Writer<F> {
         let mut minor = None;
         while !rest.is_empty() {
             match self.step(rest, &mut minor) {
-                Ok(written) => rest = &rest[written..],
+                Ok(written) => {
+                    self.tally.wrote(&rest[..written]);
+                    rest = &rest[written..];
+                }
                 Err((written, trouble)) => {
+                    self.tally.wrote(&rest[..written]);
                     let lost = &rest[written..];
                     if self.settings.on_full == OnFull::Wait && trouble.is_full() {
                         let dropped = skipped as u64;
@@ -546,12 +588,12 @@ impl<F: Files> Writer<F> {
                 data.len()
             }
         };
-        self.count(skipped);
+        self.count(&data[..skipped]);
         skipped
     }
 
     fn lose(&mut self, lost: &[u8]) {
-        self.count(lost.len());
+        self.count(lost);
         self.torn = true;
         self.skipping = (lost.last() != Some(&b'\n')).then_some(0);
     }
@@ -561,9 +603,9 @@ impl<F: Files> Writer<F> {
         self.lose(lost);
     }
 
-    fn count(&mut self, lost: usize) {
-        self.dropped += lost as u64;
-        self.untold += lost as u64;
+    fn count(&mut self, lost: &[u8]) {
+        self.tally.lost(lost);
+        self.untold += lost.len() as u64;
     }
 
     fn trouble(&self, what: &'static str, path: PathBuf, error: io::Error) -> Trouble {

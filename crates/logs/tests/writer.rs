@@ -67,7 +67,7 @@ proptest! {
         let position = open.position();
         let last = segments.last().map_or(0, Vec::len) as u64;
         prop_assert_eq!(position, LogPos { segment: segments.len().max(1) as u64, offset: last });
-        prop_assert_eq!(open.dropped(), 0);
+        prop_assert_eq!(open.tally().dropped_bytes, 0);
     }
 
     #[test]

@@ -66,7 +66,9 @@ table! {
     READ: "mainstay_service_read_bytes", Counter, "bytes", ["service"], "Bytes read from disks (Linux) or altogether (Windows), over all runs.";
     WRITTEN: "mainstay_service_written_bytes", Counter, "bytes", ["service"], "Bytes written to disks (Linux) or altogether (Windows), over all runs.";
     LOG_WRITTEN: "mainstay_service_log_written_bytes", Counter, "bytes", ["service"], "Bytes of output that went into the log.";
+    LOG_LINES: "mainstay_service_log_written_lines", Counter, "", ["service"], "Lines of output that went into the log.";
     LOG_DROPPED: "mainstay_service_log_dropped_bytes", Counter, "bytes", ["service"], "Bytes of output that were lost.";
+    LINES_DROPPED: "mainstay_service_log_dropped_lines", Counter, "", ["service"], "Lines of output that were lost.";
     PROBE_OK: "mainstay_service_probe_success", Gauge, "", ["service", "probe"], "Whether the probe's last answer was good.";
     PROBE_RESULTS: "mainstay_service_probe_results", Counter, "", ["service", "probe", "result"], "Answers to the probe, good and bad.";
     PROBE_TIME: "mainstay_service_probe_duration_seconds", Histogram, "seconds", ["service", "probe"], "How long the probe's answers took.";
@@ -77,7 +79,7 @@ table! {
     OWN_HANDLES: "mainstay_process_open_handles", Gauge, "", ["process"], "Open descriptors or handles of Mainstay's own process.";
     OWN_START: "mainstay_process_start_time_seconds", Gauge, "seconds", ["process"], "When Mainstay's own process began, in Unix time.";
     REPLACED: "mainstay_daemon_replacements", Counter, "", [], "Daemons of this keeper that were replaced.";
-    QUEUE: "mainstay_queue_length", Gauge, "", ["queue"], "What waits in the daemon: messages for its driver, spans for a collector.";
+    QUEUE: "mainstay_queue_length", Gauge, "", ["queue"], "What waits: in the keeper events for the daemon, its commands, and work on logs; in the daemon messages for its driver, and spans for a collector.";
     NOT_SENT: "mainstay_otlp_dropped", Counter, "", ["signal"], "What a collector of OpenTelemetry did not get: spans, and looks at the metrics, since the daemon began.";
     LOOK: "mainstay_sample_duration_seconds", Gauge, "seconds", [], "How long the last look at what all services use took.";
     LOOK_TIME: "mainstay_sample_timestamp_seconds", Gauge, "seconds", [], "When that was, in Unix time.";

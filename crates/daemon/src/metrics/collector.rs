@@ -7,7 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mainstay_api::types::{ServiceUsage, StackUsage, Usage};
 use mainstay_core::{LeakAction, RunId, ServiceName};
-use mainstay_metrics::{Counts, Store, Values};
+use mainstay_link::Tally;
+use mainstay_metrics::{Store, Values};
 use mainstay_sys::mux::Sender;
 use mainstay_sys::usage::{Sampler, Tree, Usage as Found};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -15,7 +16,6 @@ use tracing::warn;
 
 use super::events::Tail;
 use super::leaks::{Leaks, Looked};
-use super::logs::Logs;
 use super::machine::Machine;
 use super::saved::Saved;
 use super::watched::Watched;
@@ -36,10 +36,10 @@ pub(super) struct Collector {
     tell: watch::Sender<Seen>,
     sampler: Sampler,
     keeper: u32,
+    keeper_started: u64,
     leaks: Leaks,
     probes: ProbeTally,
     events: Tail,
-    logs: Logs,
     saved: Saved,
     machine: Machine,
     /// The services of the last look.
@@ -73,10 +73,10 @@ impl Collector {
             tell,
             sampler: Sampler::new(&id, stack.keeper, &stack.containment),
             keeper: stack.keeper,
+            keeper_started: stack.keeper_started.as_nanos(),
             leaks: Leaks::default(),
             probes: stack.probes,
             events: Tail::new(stack.state_dir, stack.live.subscribe(), saved.seq),
-            logs: Logs::new(stack.log_dir.clone()),
             saved,
             machine: Machine::new(stack.log_dir),
             names: Vec::new(),
@@ -211,7 +211,7 @@ impl Collector {
         self.watched.retain(|name, _| is_there(name));
     }
 
-    /// Counts events, answers of probes, and bytes of logs.
+    /// Counts events, answers of probes, and output.
     fn count(&mut self, services: &[Running]) {
         let most = services.len() + MAX_GONE;
         let saved = &mut self.saved;
@@ -226,21 +226,11 @@ impl Collector {
         for (name, counted) in self.probes.take() {
             saved.change(name.as_str()).counters.add_probes(counted);
         }
-        self.logs.look();
-        for service in services {
+        let keeper = self.keeper_started;
+        for service in services.iter().filter(|service| service.log != Tally::default()) {
             let name = service.name.as_str();
-            let totals = saved.get(name);
-            let dropped = service.log_dropped as f64;
-            if totals.is_none_or(|totals| !totals.dropped.is_at(dropped)) {
-                saved.change(name).dropped.see(dropped, Counts::All);
-            }
-            if self.watched.get_mut(name).is_none_or(Watched::may_have_said) {
-                let mut bytes = saved.get(name).map(|totals| totals.log).unwrap_or_default();
-                let before = bytes;
-                self.logs.see(name, &mut bytes);
-                if bytes != before {
-                    saved.change(name).log = bytes;
-                }
+            if saved.get(name).is_none_or(|totals| !totals.output.is_at(&service.log, keeper)) {
+                saved.change(name).output.see(&service.log, keeper);
             }
         }
     }

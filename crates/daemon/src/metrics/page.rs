@@ -57,6 +57,9 @@ fn page(facts: &Facts, view: &StackView, seen: &Seen, waiting: usize, now: Time)
     }
     page.add(&table::REPLACED, &[], f64::from(facts.daemons_before));
     page.add(&table::QUEUE, &["driver"], waiting as f64);
+    page.add(&table::QUEUE, &["events"], view.queues.events as f64);
+    page.add(&table::QUEUE, &["commands"], view.queues.commands as f64);
+    page.add(&table::QUEUE, &["logs"], view.queues.capture as f64);
     if let Some(at) = seen.at {
         page.add(&table::LOOK, &[], seen.took.as_secs_f64());
         page.add(&table::LOOK_TIME, &[], unix - at.elapsed().as_secs_f64());
@@ -101,8 +104,11 @@ fn counters(page: &mut Page, name: &str, totals: &Totals) {
     page.add(&table::CPU, &[name], totals.cpu.total);
     page.add(&table::READ, &[name], totals.read.total);
     page.add(&table::WRITTEN, &[name], totals.written.total);
-    page.add(&table::LOG_WRITTEN, &[name], totals.log.total as f64);
-    page.add(&table::LOG_DROPPED, &[name], totals.dropped.total);
+    let output = &totals.output;
+    page.add(&table::LOG_WRITTEN, &[name], output.bytes.total);
+    page.add(&table::LOG_LINES, &[name], output.lines.total);
+    page.add(&table::LOG_DROPPED, &[name], output.dropped_bytes.total);
+    page.add(&table::LINES_DROPPED, &[name], output.dropped_lines.total);
     for (probe, answers) in &counters.probes {
         let probe = probe.to_string();
         page.add(&table::PROBE_RESULTS, &[name, &probe, "success"], answers.successes as f64);

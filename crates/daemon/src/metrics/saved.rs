@@ -7,11 +7,10 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use mainstay_link::Tally;
 use mainstay_metrics::{Counters, Counts, Rising};
 use mainstay_sys::usage::Usage as Found;
 use serde::{Deserialize, Serialize};
-
-use super::logs::LogBytes;
 
 /// The lines of changes may be so much longer than the whole, and at least so long.
 const LONGEST: u64 = 4;
@@ -55,12 +54,46 @@ pub(crate) struct Totals {
     pub read: Rising,
     /// Bytes written.
     pub written: Rising,
-    /// Bytes of output that were lost.
-    pub dropped: Rising,
-    /// Bytes of output in the log.
-    pub log: LogBytes,
+    /// What it wrote.
+    pub output: Output,
     /// What happened.
     pub counters: Counters,
+}
+
+/// How much output of a service came.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Output {
+    /// When the keeper began that counted it last: another one begins at nothing.
+    keeper: u64,
+    /// In the log.
+    pub bytes: Rising,
+    pub lines: Rising,
+    /// Lost.
+    pub dropped_bytes: Rising,
+    pub dropped_lines: Rising,
+}
+
+impl Output {
+    /// Whether this is what was seen last.
+    pub fn is_at(&self, tally: &Tally, keeper: u64) -> bool {
+        let at = |rising: &Rising, now: u64| rising.is_at(now as f64);
+        self.keeper == keeper
+            && at(&self.bytes, tally.bytes)
+            && at(&self.lines, tally.lines)
+            && at(&self.dropped_bytes, tally.dropped_bytes)
+            && at(&self.dropped_lines, tally.dropped_lines)
+    }
+
+    /// Takes in what a keeper has counted since it began.
+    pub fn see(&mut self, tally: &Tally, keeper: u64) {
+        let counts = if self.keeper == keeper { Counts::All } else { Counts::New };
+        self.keeper = keeper;
+        self.bytes.see(tally.bytes as f64, counts);
+        self.lines.see(tally.lines as f64, counts);
+        self.dropped_bytes.see(tally.dropped_bytes as f64, counts);
+        self.dropped_lines.see(tally.dropped_lines as f64, counts);
+    }
 }
 
 impl Totals {
@@ -267,6 +300,19 @@ mod tests {
         let length = std::fs::metadata(&path).expect("it is there").len();
         assert!(length < whole * 5 + SHORTEST + 1_000, "{length}");
         assert_eq!(Saved::read(&path).0.totals["s7"].counters.starts, 3_999);
+    }
+
+    #[test]
+    fn output_is_counted_over_keepers() {
+        let tally = |bytes, lines| Tally { bytes, lines, ..Tally::default() };
+        let mut output = Output::default();
+        output.see(&tally(100, 4), 1);
+        assert!(output.is_at(&tally(100, 4), 1) && !output.is_at(&tally(100, 5), 1));
+        output.see(&tally(150, 6), 1);
+        // Another keeper, seen first when it has as much as the one before ever had.
+        assert!(!output.is_at(&tally(150, 6), 2));
+        output.see(&tally(150, 6), 2);
+        assert_eq!((output.bytes.total, output.lines.total), (300.0, 12.0));
     }
 
     #[test]

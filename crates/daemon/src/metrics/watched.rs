@@ -8,11 +8,8 @@ use mainstay_sys::usage::Usage as Found;
 
 use super::Totals;
 
-/// Looks at a log after its service was seen to do something: the last output comes a little later.
-const LOG_LOOKS: u8 = 2;
-
 /// What was seen of a service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Watched {
     /// The run and its process, and what was found of it; none: it did not run.
     found: Option<((u64, u32), Found)>,
@@ -20,7 +17,6 @@ pub(super) struct Watched {
     looked: Option<Mark>,
     /// At the last look on the clock's tens.
     kept: Option<Mark>,
-    log_looks: u8,
 }
 
 /// What had risen to what, and when.
@@ -32,29 +28,14 @@ struct Mark {
     written: f64,
 }
 
-impl Default for Watched {
-    /// One that was never seen.
-    fn default() -> Watched {
-        Watched { found: None, looked: None, kept: None, log_looks: LOG_LOOKS }
-    }
-}
-
 impl Watched {
     /// Whether it is another than at the last look. What is the same has done nothing.
     pub fn is_new(&mut self, found: Option<((u64, u32), Found)>) -> bool {
         let is_new = self.found != found;
         if is_new {
             self.found = found;
-            self.log_looks = LOG_LOOKS;
         }
         is_new
-    }
-
-    /// Whether its log is to be looked at.
-    pub fn may_have_said(&mut self) -> bool {
-        let may = self.log_looks > 0;
-        self.log_looks = self.log_looks.saturating_sub(1);
-        may
     }
 
     /// What it uses now.
@@ -127,13 +108,12 @@ mod tests {
             if watched.is_new(Some((run, found(cpu)))) {
                 totals.see(&found(cpu), run);
             }
-            let said = watched.may_have_said();
-            (watched.usage(&totals, now + Duration::from_secs(seconds)).cpu, said)
+            watched.usage(&totals, now + Duration::from_secs(seconds)).cpu
         };
-        assert_eq!(look(0, 5), (None, true));
-        assert_eq!(look(10, 7), (Some(0.2), true));
-        assert_eq!(look(20, 7), (Some(0.0), true), "the last output may come later");
-        assert_eq!(look(90, 7), (Some(0.0), false));
-        assert_eq!(look(100, 8), (Some(0.1), true), "not spread over the time in which it did nothing");
+        assert_eq!(look(0, 5), None);
+        assert_eq!(look(10, 7), Some(0.2));
+        assert_eq!(look(20, 7), Some(0.0));
+        assert_eq!(look(90, 7), Some(0.0));
+        assert_eq!(look(100, 8), Some(0.1), "not spread over the time in which it did nothing");
     }
 }

@@ -175,7 +175,7 @@ impl Keeper {
         self.predecessors += 1;
         self.sent = 0;
         let events = self.unsent();
-        self.send(&ToDaemon { welcome: Some(welcome), events, ping: None });
+        self.send(&ToDaemon { welcome: Some(welcome), events, ..ToDaemon::default() });
         // On Windows a write is over only when the mux was asked. The answer may have come by then: it is for whoever
         // waits for it, and must not be handled here.
         let end = Instant::now() + LONG;

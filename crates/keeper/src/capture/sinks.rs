@@ -5,7 +5,7 @@ mod space;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant, SystemTime};
 
-use mainstay_logs::{Catalog, LogPos, Settings, Trouble, Writer};
+use mainstay_logs::{Catalog, LogPos, Settings, Tally, Trouble, Writer};
 use mainstay_sys::capture::Chunk;
 
 use super::{Nap, Shape, Told, errors_token, output_token, run_of};
@@ -15,7 +15,7 @@ use crate::when;
 /// Trouble with a log is told at most so often.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether somebody has deleted or moved a file that is written to.
+/// How often it is looked whether somebody has deleted or moved a file that is written to, and told how much was written.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 
 /// When the control loop takes no more, it is tried again after this.
@@ -79,8 +79,10 @@ pub(super) struct Sinks {
     bounded: BTreeMap<u64, Bounded>,
     /// Logs with trouble that was not told yet.
     troubled: BTreeSet<usize>,
-    /// Bytes lost by writers that are closed, by log.
-    lost_before: BTreeMap<String, u64>,
+    /// What came by writers that are closed, by log.
+    before: BTreeMap<String, Tally>,
+    /// Closed since it was told how much was written.
+    closed: BTreeSet<String>,
     /// Whether a log was written to since the last check.
     written: bool,
     next_check: Option<Instant>,
@@ -107,7 +109,8 @@ impl Sinks {
             ended: BTreeMap::new(),
             bounded: BTreeMap::new(),
             troubled: BTreeSet::new(),
-            lost_before: BTreeMap::new(),
+            before: BTreeMap::new(),
+            closed: BTreeSet::new(),
             written: false,
             next_check: None,
             holds: Vec::new(),
@@ -306,8 +309,10 @@ impl Sinks {
         }
         let Some(log) = self.logs.get_mut(place).and_then(Option::take) else { return };
         self.by_name.remove(log.writer.name());
-        if log.writer.dropped() > 0 {
-            *self.lost_before.entry(log.writer.name().to_owned()).or_default() += log.writer.dropped();
+        if log.writer.tally() != Tally::default() {
+            *self.before.entry(log.writer.name().to_owned()).or_default() += log.writer.tally();
+            self.closed.insert(log.writer.name().to_owned());
+            self.written = true;
         }
         log.writer.close(&mut self.catalog);
     }
@@ -335,10 +340,7 @@ impl Sinks {
         }
         match self.next_check {
             Some(due) if now >= due => {
-                for log in self.logs.iter_mut().flatten().filter(|log| log.written) {
-                    log.writer.check();
-                    log.written = false;
-                }
+                self.check();
                 self.next_check = None;
                 self.written = false;
             }
@@ -350,6 +352,25 @@ impl Sinks {
             None => {}
         }
         wait
+    }
+
+    /// Looks at all that was written to since the last time, and tells how much that was.
+    fn check(&mut self) {
+        let mut closed = std::mem::take(&mut self.closed);
+        let mut tallies = Vec::new();
+        for log in self.logs.iter_mut().flatten().filter(|log| log.written) {
+            log.writer.check();
+            log.written = false;
+            tallies.push((log.writer.name().to_owned(), log.writer.tally()));
+            closed.remove(log.writer.name());
+        }
+        tallies.extend(closed.into_iter().map(|name| (name, Tally::default())));
+        for (name, tally) in &mut tallies {
+            *tally += self.before.get(name).copied().unwrap_or_default();
+        }
+        if !tallies.is_empty() {
+            self.tell(Told::Tallied(tallies));
+        }
     }
 
     /// Somebody wants this log to go on in a new segment.
@@ -408,7 +429,8 @@ impl Sinks {
         let lost = std::mem::take(&mut log.lost);
         if lost {
             let name = log.writer.name().to_owned();
-            let bytes = log.writer.dropped() + self.lost_before.get(&name).copied().unwrap_or(0);
+            let before = self.before.get(&name).map_or(0, |tally| tally.dropped_bytes);
+            let bytes = log.writer.tally().dropped_bytes + before;
             self.tell(Told::Lost { name, bytes, error });
         } else {
             self.tell(Told::Grumble(error));

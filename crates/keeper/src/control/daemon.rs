@@ -27,7 +27,10 @@ impl Keeper {
         match wish {
             Wish::Start => self.start_daemon(),
             Wish::Kill => self.kill_daemon(),
-            Wish::Ping(n) => self.send(&ToDaemon { ping: Some(n), ..ToDaemon::default() }),
+            Wish::Ping(n) => {
+                let queues = Some(self.queues());
+                self.send(&ToDaemon { ping: Some(n), queues, ..ToDaemon::default() });
+            }
             Wish::ReplaceFailed(error) => {
                 self.log.say(format_args!("{error}; the program before is back"));
                 self.state.replace_failed(error);
@@ -184,7 +187,8 @@ impl Keeper {
         });
         self.log.say(format_args!("a daemon, version {build}, is in charge of {} runs", welcome.runs.len()));
         let events = self.state.take_unsent();
-        self.send(&ToDaemon { welcome: Some(welcome), events, ping: Some(ping) });
+        let (tallies, queues) = (self.tallies.clone(), Some(self.queues()));
+        self.send(&ToDaemon { welcome: Some(welcome), events, ping: Some(ping), tallies, queues });
         if !self.ready {
             self.ready = true;
             if let Some(mut leash) = self.leash.take() {
@@ -203,7 +207,7 @@ impl Keeper {
         }
     }
 
-    fn send(&mut self, frame: &ToDaemon) {
+    pub(super) fn send(&mut self, frame: &ToDaemon) {
         let bytes = match serde_json::to_vec(frame) {
             Ok(bytes) => bytes,
             Err(error) => {

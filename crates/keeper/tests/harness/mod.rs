@@ -3,7 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a test that failed shows the keeper's log")]
 #![allow(dead_code, clippy::allow_attributes, reason = "each test file uses its part")]
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Read, Write};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use mainstay_core::{Exit, RunId};
-use mainstay_link::{Command, Event, Log, LogPos, Spawn, ToDaemon, ToKeeper, VERSION, Welcome};
+use mainstay_link::{Command, Event, Log, LogPos, Spawn, Tally, ToDaemon, ToKeeper, VERSION, Welcome};
 use mainstay_sys::link::{self, Link};
 use mainstay_sys::process::{self, ProcessId};
 use mainstay_sys::{dirs, own};
@@ -80,7 +80,15 @@ impl Home {
         stream.read_exact(&mut pid).unwrap();
         let gone = ProcessId { pid: 0, start: 0, boot: String::new() };
         let id = process::identity(u32::from_le_bytes(pid)).unwrap_or(gone);
-        Daemon { id, stream, inbox: VecDeque::new(), welcome: Welcome::default(), handled: 0, pings: true }
+        Daemon {
+            id,
+            stream,
+            inbox: VecDeque::new(),
+            tallies: BTreeMap::new(),
+            welcome: Welcome::default(),
+            handled: 0,
+            pings: true,
+        }
     }
 
     /// The next daemon, which has said hello.
@@ -168,6 +176,8 @@ pub struct Daemon {
     pub id: ProcessId,
     stream: TcpStream,
     inbox: VecDeque<(u64, Event)>,
+    /// How much came of each log.
+    pub tallies: BTreeMap<String, Tally>,
     pub welcome: Welcome,
     /// The number of the last event taken from the inbox.
     pub handled: u64,
@@ -226,6 +236,7 @@ impl Daemon {
 
     fn take(&mut self, frame: &ToDaemon) {
         self.inbox.extend(frame.events.iter().cloned());
+        self.tallies.extend(frame.tallies.clone());
         if let Some(n) = frame.ping
             && self.pings
         {
@@ -247,6 +258,20 @@ impl Daemon {
         }
         self.handled = number;
         event
+    }
+
+    /// Takes frames until so much is known to have come of a log: bytes and lines written, and lost.
+    pub fn counted(&mut self, log: &str, bytes: u64, lines: u64) -> Tally {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let tally = self.tallies.get(log).copied().unwrap_or_default();
+            if (tally.bytes + tally.dropped_bytes, tally.lines + tally.dropped_lines) == (bytes, lines) {
+                return tally;
+            }
+            assert!(Instant::now() < until, "{tally:?} instead of {bytes} bytes and {lines} lines");
+            let frame = self.receive().unwrap();
+            self.take(&frame);
+        }
     }
 
     /// Takes events until one is as wanted, and gives that.
