@@ -37,6 +37,7 @@ fn the_whole_tree_is_counted() {
         assert!(busy_usage.cpu > Duration::from_millis(10), "{kind}: {busy_usage:?}");
         assert!(busy_usage.resident > calm_usage.resident, "{kind}: {busy_usage:?}, {calm_usage:?}");
         assert!(calm_usage.resident > 100_000 && calm_usage.private < calm_usage.resident, "{calm_usage:?}");
+        assert!(calm_usage.private > 0, "a small program, too, has some for itself: {calm_usage:?}");
         assert_eq!((calm_usage.processes, calm_usage.threads, busy_usage.threads), (1, 1, 3), "{kind}");
         assert!(busy_usage.handles > calm_usage.handles, "{kind}: {busy_usage:?}");
         // What dd wrote came to the shell, which had waited for it. (A sandbox may lack the figure.)

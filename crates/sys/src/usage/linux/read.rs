@@ -68,12 +68,15 @@ impl Proc {
             Duration::from_nanos(1_000_000_000 / self.ticks)
                 .saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))
         };
-        let resident = figures.pages * self.page;
-        // size resident shared …, in pages
-        let shared = self.read(pid, "statm", &mut buffer).and_then(|text| {
-            std::str::from_utf8(text).ok()?.split_ascii_whitespace().nth(2)?.parse::<u64>().ok()
+        // size resident shared …, in pages. Both from here: what `stat` says is older or less exact by some hundred
+        // kilobytes, which is all that a small program has for itself.
+        let memory = self.read(pid, "statm", &mut buffer).and_then(|text| {
+            let mut pages = std::str::from_utf8(text).ok()?.split_ascii_whitespace().skip(1);
+            let mut next = || pages.next()?.parse::<u64>().ok();
+            Some((next()?, next()?))
         });
-        let private = shared.map_or(resident, |pages| resident.saturating_sub(pages * self.page));
+        let (resident, shared) = memory.unwrap_or((figures.pages, 0));
+        let (resident, private) = (resident * self.page, resident.saturating_sub(shared) * self.page);
         let (mut read, mut written) = (None, None);
         if let Some(text) = self.read(pid, "io", &mut buffer).and_then(|text| std::str::from_utf8(text).ok())
         {
@@ -187,7 +190,10 @@ mod tests {
         let own = std::process::id();
         let figures = proc.figures(own).expect("we live");
         let usage = proc.usage(own, &figures, None);
-        assert!(usage.resident > 100_000 && usage.private <= usage.resident, "{usage:?}");
+        assert!(
+            usage.resident > 100_000 && usage.private > 0 && usage.private <= usage.resident,
+            "{usage:?}"
+        );
         assert!(usage.threads >= 1 && usage.handles.is_some_and(|count| count >= 3), "{usage:?}");
         assert_eq!(proc.figures(u32::MAX), None);
         let precise = proc.usage(own, &figures, Some(Duration::from_nanos(7)));
