@@ -3,7 +3,7 @@
 use anstyle::Style;
 use mainstay_api::types::{EventBody, EventRecord};
 use mainstay_core::leak::{Change, Growth, Resource};
-use mainstay_core::{Event, EventKind, ProbeKind, ReloadStage, StateName};
+use mainstay_core::{ConfigStage, Event, EventKind, ProbeKind, ReloadStage, StateName};
 
 use crate::output::style::{self, Paint};
 use crate::output::words;
@@ -28,6 +28,15 @@ pub fn words(event: &Event) -> String {
         EventKind::StopStep { step } => format!("stop: {step}"),
         EventKind::Hook { hook, ok: true, detail } => format!("{hook} succeeded: {detail}"),
         EventKind::Hook { hook, ok: false, detail } => format!("{hook} failed: {detail}"),
+        EventKind::Config { stage, detail, took } => {
+            let took = words::duration(*took);
+            match stage {
+                ConfigStage::Written => format!("configuration: {detail}"),
+                ConfigStage::Told => format!("configuration: {detail}, which took {took}"),
+                ConfigStage::Taken => format!("configuration: healthy with it after {took}: {detail}"),
+                ConfigStage::Failed => format!("configuration not changed: {detail}"),
+            }
+        }
         EventKind::Waiting { reason } => format!("waits: {reason}"),
         EventKind::Leak { change: Change::Grows(growth) } => format!("leak: {}", growth_text(growth)),
         EventKind::Leak { change: Change::Settled(growth) } => {
@@ -69,6 +78,7 @@ pub fn colour(event: &Event) -> Style {
         EventKind::LimitHit { .. } => style::BAD,
         EventKind::NotEnforced { .. }
         | EventKind::Hook { ok: false, .. }
+        | EventKind::Config { stage: ConfigStage::Failed, .. }
         | EventKind::Probe { ok: false, .. }
         | EventKind::BackOff { .. }
         | EventKind::Refused { .. } => style::UNSURE,
@@ -129,6 +139,7 @@ pub fn brief(event: &Event) -> Option<String> {
         | EventKind::CrashLoop { .. }
         | EventKind::Probe { .. }
         | EventKind::Hook { .. }
+        | EventKind::Config { .. }
         | EventKind::Waiting { .. }
         | EventKind::Leak { .. }
         | EventKind::NotEnforced { .. }

@@ -32,7 +32,7 @@ pub fn text(reload: &ReloadPlan, paint: Paint) -> String {
             Action::Start => ("+", style::GOOD),
             Action::Stop => ("-", style::BAD),
             Action::Restart => ("~", style::UNSURE),
-            Action::Live | Action::Nothing => ("~", style::DIM),
+            Action::Signal | Action::Live | Action::Nothing => ("~", style::DIM),
         };
         let what = paint
             .apply(colour, &format!("{mark} {:width$}  {}", step.service.as_str(), step.action.as_str()));
@@ -50,7 +50,7 @@ pub fn text(reload: &ReloadPlan, paint: Paint) -> String {
         count(Action::Start),
         count(Action::Restart),
         count(Action::Stop),
-        count(Action::Live) + count(Action::Nothing)
+        count(Action::Signal) + count(Action::Live) + count(Action::Nothing)
     );
     text
 }

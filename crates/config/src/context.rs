@@ -125,6 +125,8 @@ pub(crate) struct Context<'a> {
     expanded: usize,
     /// The secrets that are referred to, and where.
     pub secrets: Vec<(String, Span)>,
+    /// The files that services have written, and where it says so.
+    pub written: BTreeMap<String, Span>,
     /// The variables of `.env`, by folded name, once it was looked at; none in it if it is wrong.
     dotenv: Option<Option<BTreeMap<String, String>>>,
 }
@@ -163,6 +165,7 @@ impl<'a> Context<'a> {
             },
             expanded: 0,
             secrets: Vec::new(),
+            written: BTreeMap::new(),
             dotenv: None,
         }
     }
@@ -200,6 +203,16 @@ impl<'a> Context<'a> {
         &self.sources[span.source].base_dir
     }
 
+    /// What a person would call a file that is named at this place: beside the configuration file, however they called
+    /// that.
+    pub fn called(&self, path: &Path, span: Span) -> String {
+        let name = match path.strip_prefix(self.base_dir(span)) {
+            Ok(below) => Path::new(&self.source(span.source).name).with_file_name("").join(below),
+            Err(_) => path.to_owned(),
+        };
+        name.display().to_string()
+    }
+
     /// Remembers that a file was looked at.
     pub fn add_file(&mut self, path: PathBuf) {
         self.files.push(path);
@@ -214,6 +227,11 @@ impl<'a> Context<'a> {
     pub fn reading(&mut self, key: &str, instance: Option<u32>) {
         self.instance = instance;
         self.service = instance.map_or_else(|| key.to_owned(), |number| format!("{key}-{number}"));
+    }
+
+    /// The service that is read.
+    pub fn service_name(&self) -> &str {
+        &self.service
     }
 
     /// Notes what a string of the tree has become for the service that is read.
@@ -333,8 +351,14 @@ impl<'a> Context<'a> {
         Some(found.into_iter().map(|(name, value)| (self.fold(&name).into_owned(), value)).collect())
     }
 
+    /// The variables that the service has of its own.
+    pub fn visible(&self) -> BTreeMap<String, String> {
+        let set = self.scope.vars.iter();
+        set.filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect()
+    }
+
     /// A variable as the service will see it.
-    fn lookup(&mut self, name: &str) -> Var {
+    pub fn lookup(&mut self, name: &str) -> Var {
         match self.scope.vars.get(self.fold(name).as_ref()) {
             Some(Some(value)) => Var::Set(value.clone()),
             Some(None) => Var::Broken,

@@ -66,6 +66,8 @@ pub(crate) enum Form {
     /// A string, or a number or truth value taken as one.
     Scalar,
     List(&'static Form),
+    /// Anything, tables of it too.
+    Free,
     /// A table with keys of the user's choosing.
     Map(MapKey, &'static Form),
     Section(&'static Section),
@@ -143,6 +145,7 @@ impl Form {
             | Form::Address
             | Form::Regex
             | Form::Path
+            | Form::Free
             | Form::Scalar => {}
         }
     }

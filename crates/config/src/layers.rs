@@ -174,6 +174,7 @@ pub(crate) fn child(form: &'static Form, key: &str) -> Option<&'static Form> {
     match form {
         Form::Section(section) | Form::Like(section) => section.key(key).map(|key| &key.form),
         Form::Map(_, value) => Some(value),
+        Form::Free => Some(form),
         Form::Any(forms) => forms.iter().find_map(|form| child(form, key)),
         _ => None,
     }
@@ -264,7 +265,7 @@ fn as_toml(source: usize, text: &str, offset: usize, form: Option<&'static Form>
 
 fn takes_integers(form: &Form) -> bool {
     match form {
-        Form::Count(..) | Form::Signal | Form::Scalar => true,
+        Form::Count(..) | Form::Signal | Form::Scalar | Form::Free => true,
         Form::Any(forms) => forms.iter().any(takes_integers),
         _ => false,
     }
@@ -272,7 +273,7 @@ fn takes_integers(form: &Form) -> bool {
 
 fn takes_truth(form: &Form) -> bool {
     match form {
-        Form::True | Form::Scalar => true,
+        Form::True | Form::Truth | Form::Scalar | Form::Free => true,
         Form::Any(forms) => forms.iter().any(takes_truth),
         _ => false,
     }
@@ -387,6 +388,7 @@ fn step(form: &'static Form, segment: &str, known: &[&Entry]) -> Step {
 fn map_key(form: &Form) -> Option<MapKey> {
     match form {
         Form::Map(key, _) => Some(*key),
+        Form::Free => Some(MapKey::Variable),
         Form::Any(forms) => forms.iter().find_map(map_key),
         _ => None,
     }

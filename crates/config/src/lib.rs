@@ -30,6 +30,7 @@ mod profiles;
 mod reader;
 mod reference;
 mod render;
+mod rendering;
 mod schema;
 mod source;
 mod syntax;

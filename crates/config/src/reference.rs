@@ -68,6 +68,7 @@ fn describe(form: &Form) -> String {
         Form::Address => "`host:port`".to_owned(),
         Form::Regex => "regular expression".to_owned(),
         Form::Path => "path".to_owned(),
+        Form::Free => "anything".to_owned(),
         Form::Scalar => "string, number or truth value".to_owned(),
         Form::List(item) => format!("list of {}", plural(item)),
         Form::Map(_, value) => format!("table of {}", plural(value)),

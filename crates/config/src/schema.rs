@@ -166,6 +166,7 @@ fn form(form: &Form) -> Value {
         Form::Command => reference("command"),
         Form::Url => reference("url"),
         Form::Address => reference("address"),
+        Form::Free => json!({}),
         Form::Scalar => json!({ "type": ["string", "integer", "boolean"] }),
         Form::List(item) => json!({ "type": "array", "items": self::form(item) }),
         Form::Map(keys, value) => {

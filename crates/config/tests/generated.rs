@@ -152,6 +152,23 @@ fn wrap(place: &str, example: &str) -> String {
             let with = if example.starts_with("timeout") { "command = [\"x\"], " } else { "" };
             service(&format!("controls = {{ 128 = {{ {with}{example} }} }}"))
         }
+        "service.NAME.config.files" => {
+            let with = match example.split(' ').next().unwrap() {
+                "path" => "text = \"\"",
+                "template" | "text" => "path = \"x\"",
+                _ => "path = \"x\", text = \"\"",
+            };
+            service(&format!("config.files = [{{ {with}, {example} }}]"))
+        }
+        "service.NAME.config.on_change" => {
+            let with = match example.split(' ').next().unwrap() {
+                "method" => "http = \"http://127.0.0.1/\", ",
+                "control" => "service = \"Api\", ",
+                "service" => "control = 200, ",
+                _ => "",
+            };
+            service(&format!("config.on_change = {{ {with}{example} }}"))
+        }
         "service.NAME.startup" => {
             // Beside what it belongs to.
             let check = match example.split(' ').next().unwrap() {

@@ -9,10 +9,10 @@ use std::time::Duration;
 use common::{World, base_dir, parse_for, parse_in};
 use mainstay_config::System;
 use mainstay_core::{
-    Check, Compress, Condition, ControlAction, DailyWindow, ExitAction, Hook, Hooks, Launch, LeakAction,
-    Limits, LogEncoding, LogFormat, LogPlan, OnFull, Piece, Plan, ProbePlan, RestartPlan, RestartPolicy,
-    Rlimit, Sandbox, SecretSource, SecretText, ServiceName, ServicePlan, Settings, StartLimit, StartMode,
-    StopAction, StopPlan, StopStep, WhenMainstayStops,
+    Check, Compress, Condition, ConfigFile, ControlAction, DailyWindow, ExitAction, Hook, Hooks, Launch,
+    LeakAction, Limits, LogEncoding, LogFormat, LogPlan, OnChange, OnFull, Piece, Plan, ProbePlan,
+    ProgramConfig, RestartPlan, RestartPolicy, Rlimit, Sandbox, SecretSource, SecretText, ServiceName,
+    ServicePlan, Settings, StartLimit, StartMode, StopAction, StopPlan, StopStep, WhenMainstayStops,
 };
 
 const KITCHEN_SINK: &str = include_str!("good.toml");
@@ -46,6 +46,29 @@ fn dsn() -> SecretText {
     SecretText::of([Piece::Text("app:".into()), Piece::Secret("db"), Piece::Text("@9090$".into())])
 }
 
+fn files_of_api() -> ProgramConfig {
+    ProgramConfig {
+        files: BTreeMap::from([
+            (
+                below("srv/api.json"),
+                ConfigFile {
+                    content: "{\"limit\": 10, \"port\": 9090}\n".into(),
+                    mode: 0o640,
+                    owner: Some("root".into()),
+                    group: Some("api".into()),
+                    check: Some(strings(["./api", "--check", "{file}"])),
+                },
+            ),
+            (
+                below("srv/hosts"),
+                ConfigFile { content: "a\nb\n".into(), owner: Some("api".into()), ..ConfigFile::default() },
+            ),
+        ]),
+        on_change: OnChange::Signal(StopAction::Signal(1)),
+        timeout: secs(10),
+    }
+}
+
 fn api() -> ServicePlan {
     let step = |action, wait| StopStep { action, wait };
     ServicePlan {
@@ -62,6 +85,7 @@ fn api() -> ServicePlan {
                     ("FAST", "true"),
                     ("FROM_FILE", "second!"),
                     ("ONLY_FILE", "x y"),
+                    ("LIMITS", "10/2"),
                 ]
                 .map(|(k, v)| (k.to_owned(), v.to_owned())),
             ),
@@ -115,6 +139,7 @@ fn api() -> ServicePlan {
             (129, ControlAction::Signal(StopAction::Signal(1))),
             (130, ControlAction::Command(hook(&["./api", "dump"], 10))),
         ]),
+        config: files_of_api(),
         log: LogPlan {
             rotate_size: 1 << 20,
             rotate_age: Some(secs(86_400)),
@@ -216,13 +241,18 @@ fn kitchen_sink() -> Plan {
             watch: true,
             quiet: Duration::from_millis(200),
             longest_wait: Duration::from_secs(5),
+            splay: secs(2),
         },
     }
 }
 
 #[test]
 fn every_key_arrives_in_the_plan() {
-    let files = [("api.env", "FROM_FILE=first\nONLY_FILE='x y'\n"), ("over.env", "FROM_FILE=second\n")];
+    let files = [
+        ("api.env", "FROM_FILE=first\nONLY_FILE='x y'\n"),
+        ("over.env", "FROM_FILE=second\n"),
+        ("hosts.j2", "{% for host in values.hosts %}{{ host }}\n{% endfor %}"),
+    ];
     let loaded = parse_in(KITCHEN_SINK, &[("PORT", "9090")], &files);
     assert_eq!(loaded.diagnostics.to_string(), "");
     let (plan, wanted) = (loaded.plan.unwrap(), kitchen_sink());
@@ -231,14 +261,18 @@ fn every_key_arrives_in_the_plan() {
     }
     assert_eq!(plan, wanted);
     // `.env` since SCHEMA is not in the environment.
-    let read = ["api.env", "over.env", ".env"];
+    let read = ["api.env", "over.env", "hosts.j2", ".env"];
     assert!(loaded.files.iter().all(|file| read.iter().any(|name| *file == base_dir().join(name))));
 }
 
 /// One model in three formats.
 #[test]
 fn yaml_and_json_make_the_same_plan() {
-    let files = [("api.env", "FROM_FILE=first\nONLY_FILE='x y'\n"), ("over.env", "FROM_FILE=second\n")];
+    let files = [
+        ("api.env", "FROM_FILE=first\nONLY_FILE='x y'\n"),
+        ("over.env", "FROM_FILE=second\n"),
+        ("hosts.j2", "{% for host in values.hosts %}{{ host }}\n{% endfor %}"),
+    ];
     for (name, text) in
         [("mainstay.yaml", include_str!("good.yaml")), ("mainstay.json", include_str!("good.json"))]
     {

@@ -27,9 +27,12 @@ pub(crate) fn delay(plan: &RestartPlan, seed: u64, service: &ServiceName, attemp
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
-/// A number that looks like chance: FNV-1a over what it depends on, finished like splitmix64.
 fn chance(seed: u64, service: &ServiceName, attempt: u32) -> u64 {
-    let bytes = seed.to_le_bytes().into_iter().chain(service.as_str().bytes()).chain(attempt.to_le_bytes());
+    scatter(seed.to_le_bytes().into_iter().chain(service.as_str().bytes()).chain(attempt.to_le_bytes()))
+}
+
+/// A number that looks like chance: FNV-1a over what it depends on, finished like splitmix64.
+pub(crate) fn scatter(bytes: impl Iterator<Item = u8>) -> u64 {
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

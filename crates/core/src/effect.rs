@@ -11,8 +11,8 @@ use crate::{HookFacts, HookMoment, ProbeKind, RunId, ServiceName, StopAction};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
-    /// Do what comes before a start: wait for the service's hooks under way, then run `before_start`. Answered by
-    /// `Prepared`, whatever happens. Wanted again by the next daemon if it was not answered.
+    /// Do what comes before a start: put the service's files in their places, wait for its hooks under way, then run
+    /// `before_start`. Answered by `Prepared`, whatever happens. Wanted again by the next daemon if it was not answered.
     Prepare {
         /// Of this service.
         service: ServiceName,
@@ -36,6 +36,17 @@ pub enum Effect {
         moment: HookMoment,
         /// What it is told.
         facts: HookFacts,
+    },
+    /// Put a service's changed files in their places, all or none, and tell its program if that is wanted. Answered by
+    /// `Configured`, whatever happens. Wanted again by the next daemon if it was not answered. One that is wanted later
+    /// takes the place of one that is not done.
+    Configure {
+        /// Of this service, whose plan has the files and what the program is told.
+        service: ServiceName,
+        /// The change's own number; goes into the answer.
+        run: RunId,
+        /// The run whose program is told; none if nobody is.
+        tell: Option<RunId>,
     },
     /// Make the process of a new run. Answered by `Spawned` or `SpawnFailed`, whatever happens.
     Spawn {

@@ -92,6 +92,15 @@ pub enum EventKind {
         /// In words: "exit code 3".
         detail: String,
     },
+    /// The files of its program were changed, or were to be.
+    Config {
+        /// How far that got.
+        stage: ConfigStage,
+        /// In words: which files, what the program was told, why not.
+        detail: String,
+        /// How long this part of it took.
+        took: Duration,
+    },
     /// What it waits for before it starts.
     Waiting {
         /// In words: "db is not ready yet".
@@ -130,6 +139,20 @@ pub enum EventKind {
         /// Who asked and what is done; or why it is refused or taken back.
         detail: String,
     },
+}
+
+/// How far a change of a program's files got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfigStage {
+    /// They are in their places; its next process reads them.
+    Written,
+    /// They are in their places, and the program was told.
+    Told,
+    /// The program was told, and is healthy.
+    Taken,
+    /// They could not be changed, or the program not be told.
+    Failed,
 }
 
 /// How far a changed configuration got.

@@ -35,6 +35,22 @@ pub enum Input {
         /// What tells of changed values.
         marks: SecretMarks,
     },
+    /// Files of a service were put in their places before a start. Only told.
+    FilesWritten {
+        /// Whose.
+        service: ServiceName,
+        /// For this preparation.
+        run: RunId,
+        /// Which, in words.
+        detail: String,
+    },
+    /// The answer to [`Effect::Configure`](crate::Effect::Configure).
+    Configured {
+        /// Which change. An answer about another one than the last is late and changes nothing.
+        run: RunId,
+        /// How it came out.
+        outcome: FilesOutcome,
+    },
     /// How a hook came out, `before_start` included. Only told.
     HookDone {
         /// Whose.
@@ -148,6 +164,18 @@ pub enum Input {
     },
     /// The time asked for by [`Supervisor::next_deadline`](crate::Supervisor::next_deadline) has come.
     Tick,
+}
+
+/// How a change of a program's files came out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FilesOutcome {
+    /// They are in their places, and the program was told if that was wanted. Which, and what, in words.
+    Done(String),
+    /// They are as they were before, for this reason, and nobody was told anything.
+    Refused(String),
+    /// They are in their places, but the program could not be told, for this reason.
+    NotTold(String),
 }
 
 /// What somebody can ask for.

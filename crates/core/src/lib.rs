@@ -40,6 +40,7 @@ mod json;
 pub mod leak;
 mod limits;
 mod plan;
+mod program;
 pub mod record;
 mod refusal;
 pub mod reload;
@@ -59,16 +60,17 @@ pub use check::{Check, GrpcCheck, HttpCheck, Tls};
 pub use controls::{Control, ControlAction, Frost, Over};
 pub use daily::{DailyWindow, NoWindow};
 pub use effect::Effect;
-pub use event::{Event, EventKind, ReloadStage};
+pub use event::{ConfigStage, Event, EventKind, ReloadStage};
 pub use hooks::{Hook, HookFacts, HookMoment, Hooks};
 pub use id::{BadName, RunId, ServiceName};
-pub use input::{Exit, Input, ProbeKind, ProbeOutcome, Request, signal_name, signal_number};
+pub use input::{Exit, FilesOutcome, Input, ProbeKind, ProbeOutcome, Request, signal_name, signal_number};
 pub use limits::{LimitHits, Limits, MemoryHit, NotEnforced, ProcessesHit, bytes};
 pub use plan::{
     Compress, Condition, ExitAction, Launch, LeakAction, LogEncoding, LogFormat, LogPlan, MetricsPlan,
     OnFull, Plan, ProbePlan, RestartPlan, RestartPolicy, ServicePlan, StartLimit, StartMode, StopAction,
     StopPlan, StopStep, WhenMainstayStops,
 };
+pub use program::{ConfigFile, OnChange, ProgramConfig};
 pub use refusal::{Refusal, RefusalKind};
 pub use secret::{Piece, SecretMarks, SecretSource, SecretText, is_secret_name, names_in};
 pub use settings::{Rlimit, Sandbox, Settings};

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::reload::ReloadSettings;
 use crate::{
-    Check, ControlAction, DailyWindow, Hooks, Limits, OpenTelemetryPlan, ProbeKind, SecretMarks,
-    SecretSource, SecretText, ServiceName, Settings, names_in, signal_name, signal_number,
+    Check, ControlAction, DailyWindow, Hooks, Limits, OpenTelemetryPlan, ProbeKind, ProgramConfig,
+    SecretMarks, SecretSource, SecretText, ServiceName, Settings, names_in, signal_name, signal_number,
 };
 
 /// All services of a stack.
@@ -92,6 +92,9 @@ pub struct ServicePlan {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, ControlAction>")]
     pub controls: BTreeMap<u8, ControlAction>,
+    /// What its program reads, beside its command line and environment.
+    #[serde(skip_serializing_if = "ProgramConfig::is_default")]
+    pub config: ProgramConfig,
     /// Where its output goes.
     pub log: LogPlan,
     /// What follows when what it uses grows without end.
@@ -116,6 +119,7 @@ impl Default for ServicePlan {
             live: None,
             hooks: Hooks::default(),
             controls: BTreeMap::new(),
+            config: ProgramConfig::default(),
             log: LogPlan::default(),
             leak: LeakAction::default(),
             when_mainstay_stops: WhenMainstayStops::default(),
@@ -142,7 +146,9 @@ impl ServicePlan {
 
     /// Whether something has to be done before its process can be made.
     pub fn is_prepared(&self) -> bool {
-        self.hooks.precede_start() || !self.launch.secret_environment.is_empty()
+        self.hooks.precede_start()
+            || !self.config.files.is_empty()
+            || !self.launch.secret_environment.is_empty()
     }
 
     /// One of its probes.

@@ -21,7 +21,7 @@ pub use fields::{Class, FIELDS, Field, field_table};
 
 use crate::walks::in_order;
 use crate::words::clip;
-use crate::{Check, Plan, ProbeKind, ProbePlan, ServiceName, ServicePlan, StartMode};
+use crate::{Check, OnChange, Plan, ProbeKind, ProbePlan, ServiceName, ServicePlan, StartMode};
 
 /// How a changed configuration is applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -39,6 +39,8 @@ pub struct ReloadSettings {
     pub quiet: Duration,
     /// But they are read after this time, however often they change.
     pub longest_wait: Duration,
+    /// A part of this time more, by chance, is waited for, so that many who see the same files do not all change at once.
+    pub splay: Duration,
 }
 
 impl Default for ReloadSettings {
@@ -50,6 +52,7 @@ impl Default for ReloadSettings {
             watch: false,
             quiet: Duration::from_millis(500),
             longest_wait: Duration::from_secs(10),
+            splay: Duration::ZERO,
         }
     }
 }
@@ -69,6 +72,8 @@ pub enum Action {
     Nothing,
     /// What changed is taken over while it runs.
     Live,
+    /// The files of its program are replaced, and it is told, while it runs.
+    Signal,
     /// It gets a new process, if it runs.
     Restart,
     /// It is started, unless its `start` says otherwise.
@@ -83,6 +88,7 @@ impl Action {
         match self {
             Action::Nothing => "nothing",
             Action::Live => "live",
+            Action::Signal => "signal",
             Action::Restart => "restart",
             Action::Start => "start",
             Action::Stop => "stop",
@@ -202,8 +208,9 @@ impl Step {
             Action::Nothing => 0,
             Action::Live => 1,
             Action::Start => 2,
-            Action::Restart => 3,
-            Action::Stop => 4,
+            Action::Signal => 3,
+            Action::Restart => 4,
+            Action::Stop => 5,
         };
         let action = changes.iter().map(|change| change.action).max_by_key(|action| rank(*action));
         let action = action.unwrap_or(Action::Nothing);
@@ -231,6 +238,13 @@ fn action(field: &str, old: &ServicePlan, new: &ServicePlan) -> Action {
             (_, StartMode::Disabled) => Action::Stop,
             (_, StartMode::Auto) => Action::Start,
             (_, StartMode::Manual) => Action::Nothing,
+        },
+        // A check says nothing of a file that is there.
+        Some(Class::File) if field.ends_with(".check") => Action::Nothing,
+        Some(Class::File) => match new.config.on_change {
+            OnChange::Restart => Action::Restart,
+            OnChange::Nothing => Action::Live,
+            _ => Action::Signal,
         },
         Some(Class::Probe(kind)) => probe_action(kind, old.probe(kind), new.probe(kind)),
     }
@@ -314,8 +328,9 @@ fn walk(at: &str, old: &Value, new: &Value, differs: &mut dyn FnMut(&str, &Value
     }
     let nothing = serde_json::Map::new();
     let inside = |value: &'_ Value| value.as_object().is_some() || value.is_null();
-    // Variables are told one by one.
-    let by_name = ["launch.environment", "launch.secret_environment", "launch.secrets"].contains(&at);
+    // Variables and files are told one by one.
+    let by_name =
+        ["launch.environment", "launch.secret_environment", "launch.secrets", "config.files"].contains(&at);
     let known = !by_name && fields::is_leaf(at);
     if known || !(inside(old) && inside(new)) || (old.is_null() && new.is_null()) {
         return differs(at, old, new);

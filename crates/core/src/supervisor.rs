@@ -27,7 +27,10 @@ pub use table::table;
 use crate::leak::{Change, Growth};
 use crate::service::{Machine, On, Service};
 use crate::words::clip;
-use crate::{Effect, Event, EventKind, Exit, Input, LeakAction, Plan, RunId, SecretMarks, ServiceName, Time};
+use crate::{
+    ConfigStage, Effect, Event, EventKind, Exit, Input, LeakAction, Plan, RunId, SecretMarks, ServiceName,
+    Time,
+};
 
 /// All services of a stack. See the [crate's documentation](crate) for the contract.
 pub struct Supervisor {
@@ -120,6 +123,18 @@ impl Supervisor {
             Input::Prepared { run, error: None } => self.about(run, On::Prepared),
             Input::Prepared { run, error: Some(error) } => self.about(run, On::PrepareFailed(error)),
             Input::SecretsRead { run, marks } => self.secrets_read(run, marks),
+            Input::FilesWritten { service, run, detail } => {
+                if self.nodes.contains_key(&service) {
+                    let (stage, took) = (ConfigStage::Written, std::time::Duration::ZERO);
+                    let kind = EventKind::Config { stage, detail: clip(detail), took };
+                    self.effects.push_back(Effect::Tell(Event {
+                        service: Some(service),
+                        run: Some(run),
+                        kind,
+                    }));
+                }
+            }
+            Input::Configured { run, outcome } => self.configured(run, outcome),
             Input::HookDone { service, run, moment: hook, ok, detail } => {
                 if self.nodes.contains_key(&service) {
                     let kind = EventKind::Hook { hook, ok, detail: clip(detail) };

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::{
-    Check, Condition, Effect, EventKind, Exit, Input, Plan, ProbeKind, ProbeOutcome, ProbePlan, Request,
-    RunId, ServiceName, ServicePlan, ServiceStatus, StateName, Supervisor, Time,
+    Check, Condition, Effect, EventKind, Exit, FilesOutcome, Input, Plan, ProbeKind, ProbeOutcome, ProbePlan,
+    Request, RunId, ServiceName, ServicePlan, ServiceStatus, StateName, Supervisor, Time,
 };
 
 pub(crate) const SEED: u64 = 7;
@@ -65,6 +65,8 @@ pub(crate) struct Bench {
     told: Vec<EventKind>,
     /// The questions in flight, by run and probe.
     pub asked: BTreeMap<(RunId, ProbeKind), u64>,
+    /// The last change of files.
+    pub configuring: Option<RunId>,
 }
 
 impl Bench {
@@ -75,7 +77,14 @@ impl Bench {
     pub(crate) fn with(plan: Plan) -> Self {
         let now = Time::ZERO.after(secs(1_000));
         let supervisor = Supervisor::new(plan, SEED, now);
-        Bench { supervisor, now, seen: Vec::new(), told: Vec::new(), asked: BTreeMap::new() }
+        Bench {
+            supervisor,
+            now,
+            seen: Vec::new(),
+            told: Vec::new(),
+            asked: BTreeMap::new(),
+            configuring: None,
+        }
     }
 
     /// A bench with one service `s` that is up.
@@ -101,6 +110,11 @@ impl Bench {
             };
             let words = match &effect {
                 Effect::Prepare { service, .. } => format!("prepare {service}"),
+                Effect::Configure { service, run, tell } => {
+                    self.configuring = Some(*run);
+                    let told = if tell.is_some() { " and tell it" } else { "" };
+                    format!("change the files of {service}{told}")
+                }
                 Effect::CancelPrepare { run } => format!("cancel {run}"),
                 Effect::Hook { service, moment, .. } => format!("{moment} {service}"),
                 Effect::Spawn { service, .. } => format!("spawn {service}"),
@@ -194,6 +208,16 @@ impl Bench {
     pub(crate) fn prepared(&mut self, service: &str, error: Option<&str>) {
         let run = self.run(service);
         self.feed(Input::Prepared { run, error: error.map(str::to_owned) });
+    }
+
+    /// The answer to the last change of files.
+    pub(crate) fn configured(&mut self, error: Option<&str>) {
+        let run = self.configuring.take().expect("files are being changed");
+        let outcome = match error {
+            None => FilesOutcome::Done("app.json is new".to_owned()),
+            Some(why) => FilesOutcome::Refused(why.to_owned()),
+        };
+        self.feed(Input::Configured { run, outcome });
     }
 
     pub(crate) fn made(&mut self, service: &str) {

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use mainstay_api::types::About;
 use mainstay_core::leak::{Change, Growth};
 use mainstay_core::{
-    Effect, Frost, HookFacts, Input, Plan, ProbeKind, Request, RunId, ServiceName, ServicePlan, StateName,
-    Supervisor, Time,
+    Effect, Frost, HookFacts, HookMoment, Input, Plan, ProbeKind, Request, RunId, ServiceName, ServicePlan,
+    StateName, Supervisor, Time,
 };
 use mainstay_link::{Command, Event, LogPos, Queues, Tally, ToDaemon, ToKeeper};
 use tokio::sync::watch;
@@ -19,6 +19,7 @@ use tracing::warn;
 
 use crate::effects::log_of;
 use crate::events_log::EventsLog;
+use crate::files::{Files, Follows};
 use crate::hooks::Hooks;
 use crate::limits::AllKnown;
 use crate::message::{Taken, ToDriver};
@@ -54,6 +55,7 @@ pub(crate) struct Driver {
     pub vault: Vault,
     /// Preparations whose secrets are being read.
     pub preparing: BTreeMap<RunId, (ServiceName, HookFacts)>,
+    pub files: Files,
     pub events: EventsLog,
     pub recorder: Recorder,
     pub out: Outbox,
@@ -134,6 +136,7 @@ pub(crate) struct Parts {
     pub core: Supervisor,
     pub probes: Probes,
     pub vault: Vault,
+    pub files: Files,
     pub events: EventsLog,
     pub state_dir: PathBuf,
     pub config: Option<String>,
@@ -154,6 +157,7 @@ impl Driver {
             core,
             probes,
             vault,
+            files,
             events,
             state_dir,
             config,
@@ -171,6 +175,7 @@ impl Driver {
             vault,
             preparing: BTreeMap::new(),
             hooks: Hooks::default(),
+            files,
             events,
             recorder: Recorder::new(&state_dir),
             out: Outbox::default(),
@@ -230,6 +235,7 @@ impl Driver {
             ToDriver::Ask(ask) => self.asked(ask),
             ToDriver::Probed(answer) => self.probed(answer),
             ToDriver::StepEnded(done) => self.step_ended(done),
+            ToDriver::Files(moved) => self.files.moved(moved),
             ToDriver::Leak(run, change) => self.leak(run, change),
             ToDriver::LeakWindow(run, growth) => self.input(Input::LeakWindow { run, growth }),
             ToDriver::SecretsRead(run, read) => self.secrets_read(run, read),
@@ -291,7 +297,8 @@ impl Driver {
                 exec.heard(run, Helper::Exited(exit, tree_empty));
             }
             Event::TreeEmpty { run } if exec.is_helper(run) => exec.heard(run, Helper::TreeEmpty),
-            Event::Spawned { run, .. } if exec.is_helper(run) => {}
+            Event::Spawned { run, log_start, .. } if exec.is_helper(run) => exec.begins(run, log_start),
+            Event::Drained { run, .. } if exec.is_helper(run) => exec.heard(run, Helper::Drained),
             Event::Spawned { run, pid, log_start } => {
                 self.log_starts.insert(run, log_start);
                 self.input(Input::Spawned { run, pid });
@@ -309,7 +316,11 @@ impl Driver {
             Event::Frozen { run } => self.input(Input::Frozen { run }),
             Event::Thawed { run } => self.input(Input::Thawed { run }),
             Event::FreezeFailed { run, error } => self.input(Input::FreezeFailed { run, error }),
-            Event::Sent { id, count, error } => self.sent_by_hand(id, count, error),
+            Event::Sent { id, count, error } => {
+                if !self.files.sent(id, error.clone()) {
+                    self.sent_by_hand(id, count, error);
+                }
+            }
             Event::Notify { run, text } => self.input(Input::Notify { run, text }),
             Event::LogDropped { name, bytes, error } => {
                 let text = format!("{bytes} bytes of {name}'s output are lost so far: {error}");
@@ -367,6 +378,24 @@ impl Driver {
         self.hooks.go_on(now(), plan, exec)
     }
 
+    /// Takes in how far changes of files are and takes their next steps; what the core is to be told.
+    fn files_go_on(&mut self) -> Vec<Input> {
+        for done in self.probes.exec.take_files() {
+            self.files.ended(done);
+        }
+        let mut told = Vec::new();
+        for follows in self.files.go_on(now(), self.core.plan(), &mut self.probes) {
+            match follows {
+                Follows::Input(input) => told.push(input),
+                Follows::Hooks { service, run, facts } => {
+                    self.hooks.want(&service, run, HookMoment::BeforeStart, facts);
+                }
+                Follows::Signal { id, run, action } => self.signal_main(id, run, action),
+            }
+        }
+        told
+    }
+
     pub(crate) fn end_probes(&mut self, run: RunId) {
         self.asked.retain(|(of, _), _| *of != run);
         if self.probes.cancel(run) {
@@ -405,7 +434,8 @@ impl Driver {
             }
             let answers = self.probes.exec.take_answers();
             let steps = self.probes.exec.take_steps();
-            let told = self.hooks_go_on();
+            let mut told = self.files_go_on();
+            told.extend(self.hooks_go_on());
             if answers.is_empty() && steps.is_empty() && told.is_empty() {
                 break;
             }

@@ -22,8 +22,10 @@ impl Driver {
     pub(crate) fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Prepare { service, run, facts } => self.prepare(service, run, facts),
+            Effect::Configure { service, run, tell } => self.files.want_change(&service, run, tell),
             Effect::CancelPrepare { run } => {
                 self.preparing.remove(&run);
+                self.files.cancel(run, &mut self.probes);
                 self.hooks.cancel(run, &mut self.probes.exec);
             }
             Effect::Hook { service, run, moment, facts } => self.hooks.want(&service, run, moment, facts),

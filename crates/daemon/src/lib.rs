@@ -12,6 +12,7 @@ mod asked;
 mod driver;
 mod effects;
 mod events_log;
+mod files;
 mod hooks;
 mod limits;
 mod message;

@@ -12,6 +12,7 @@ use mainstay_core::{
 use mainstay_link::{Queues, Tally, Whom};
 use tokio::sync::oneshot;
 
+use crate::files::Moved;
 use crate::plan_store::StoredPlan;
 use crate::probes::{Answer, StepDone};
 use crate::revisions::Revisions;
@@ -25,6 +26,8 @@ pub(crate) enum ToDriver {
     Probed(Answer),
     /// A request of a stop has ended.
     StepEnded(StepDone),
+    /// A step of a change of files is done.
+    Files(Moved),
     /// What a run uses grows, or does not any more.
     Leak(RunId, mainstay_core::leak::Change),
     /// What this run uses grows, and it is the time of the day to restart it.

@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::api::{Context, Facts};
 use crate::driver::{Driver, Parts, Watched, now};
+use crate::files::Files;
 use crate::message::ToDriver;
 use crate::metrics::{self, Metrics, ProbeTally};
 use crate::observers::{Observed, Observer};
@@ -163,10 +164,18 @@ impl Daemon {
         shelf::start(args.dirs.log.clone(), shelf.clone()).map_err(system("the thread for old logs"))?;
         let facts = facts(args, &welcome, restored.config.clone(), started);
         let tally = ProbeTally::default();
+        let moves = sender.clone();
+        let files = Files::new(
+            runtime.handle().clone(),
+            Arc::new(move |moved| moves.send(ToDriver::Files(moved))),
+            args.dirs.log.clone(),
+            started,
+        );
         let mut driver = Driver::new(Parts {
             core: restored.core,
             probes,
             vault: vault.clone(),
+            files,
             events: restored.events,
             state_dir: args.dirs.state.clone(),
             config: restored.config,

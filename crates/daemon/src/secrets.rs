@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mainstay_core::{
-    HookFacts, HookMoment, HttpCheck, Input, Plan, RunId, SecretMarks, SecretSource, SecretText, ServiceName,
-    names_in,
+    HookFacts, HttpCheck, Input, Plan, RunId, SecretMarks, SecretSource, SecretText, ServiceName, names_in,
 };
 use mainstay_link::Secret;
 use mainstay_secrets::{Marker, SecretError, Secrets, Value, fill};
@@ -286,12 +285,12 @@ pub(crate) fn without_marks(plan: &Plan) -> Plan {
 }
 
 impl Driver {
-    /// Does what comes before a start: reads the secrets, then lets the hooks run.
+    /// Does what comes before a start: reads the secrets, then puts the files in their places, then lets the hooks run.
     pub(crate) fn prepare(&mut self, service: ServiceName, run: RunId, facts: HookFacts) {
         let plan = self.core.plan().services.get(&service);
         let names = plan.map(mainstay_core::ServicePlan::secret_names).unwrap_or_default();
         if names.is_empty() {
-            self.hooks.want(&service, run, HookMoment::BeforeStart, facts);
+            self.files.want_start(&service, run, facts);
             return;
         }
         self.preparing.insert(run, (service, facts));
@@ -304,7 +303,7 @@ impl Driver {
         self.input(Input::SecretsRead { run, marks: read.marks });
         match read.error {
             Some(error) => self.input(Input::Prepared { run, error: Some(in_words(&error)) }),
-            None => self.hooks.want(&service, run, HookMoment::BeforeStart, facts),
+            None => self.files.want_start(&service, run, facts),
         }
     }
 }

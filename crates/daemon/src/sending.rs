@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_api::types::EventBody;
-use mainstay_core::{Event, EventKind, ServiceName, StopAction};
+use mainstay_core::{Event, EventKind, RunId, ServiceName, StopAction};
 use mainstay_link::{CTRL_BREAK, Command, REST, SECRETS, SEND, Spawn, Whom};
 
 use crate::driver::{Driver, now};
@@ -112,6 +112,17 @@ impl Driver {
         self.sending.last = id;
         self.out.command(Command::Send { id, run, whom, action });
         Ok(id)
+    }
+
+    /// Sends a signal to the main process of a run, as a change of files wants it.
+    pub(crate) fn signal_main(&mut self, id: u64, run: RunId, action: StopAction) {
+        if self.knows.has(SEND) {
+            self.out.command(Command::Send { id, run, whom: Whom::Main, action });
+        } else {
+            // An old keeper sends it to the tree, and does not say whether it did.
+            self.out.command(Command::Signal { run, action: self.knows.nearest(action) });
+            self.files.sent(id, None);
+        }
     }
 
     /// The keeper has sent it, or not.

@@ -4,7 +4,7 @@
 //! renamed into its place, a symbolic link that points elsewhere, as Kubernetes does it), in the same way on every file
 //! system, those over a network too, where no system tells of changes.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub(crate) async fn run(
     mut source: Box<dyn ConfigSource>,
 ) {
     // What changed while nobody looked counts: it is held against what was tried last.
-    let mut seen = Debounce::default();
+    let mut seen = Debounce::seeded(RandomState::new().build_hasher().finish());
     loop {
         changes.borrow_and_update();
         if wanted.has_changed().unwrap_or(false) {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mainstay_core::{
-    Check, Condition, ExitAction, Hook, HookMoment, Hooks, Launch, Piece, Plan, ProbePlan, RestartPlan,
-    RestartPolicy, SecretText, ServiceName, ServicePlan, StartLimit, StartMode, StopAction, StopPlan,
-    StopStep, WhenMainstayStops,
+    Check, Condition, ConfigFile, ExitAction, Hook, HookMoment, Hooks, Launch, Piece, Plan, ProbePlan,
+    ProgramConfig, RestartPlan, RestartPolicy, SecretText, ServiceName, ServicePlan, StartLimit, StartMode,
+    StopAction, StopPlan, StopStep, WhenMainstayStops,
 };
 
 use crate::rng::Rng;
@@ -78,6 +78,7 @@ pub fn service(rng: &mut Rng, known: &[ServiceName]) -> ServicePlan {
         live: rng.chance(30).then(|| probe(rng, http())),
         hooks: hooks(rng),
         controls: BTreeMap::new(),
+        config: config(rng),
         log: mainstay_core::LogPlan::default(),
         leak: mainstay_core::LeakAction::default(),
         when_mainstay_stops: *rng.weighted(&[(75, WhenMainstayStops::Stop), (25, WhenMainstayStops::Leave)]),
@@ -103,6 +104,15 @@ fn hooks(rng: &mut Rng) -> Hooks {
         }
     }
     hooks
+}
+
+/// Files that are there before a start. What follows from their changes is for plans that change.
+fn config(rng: &mut Rng) -> ProgramConfig {
+    let mut config = ProgramConfig::default();
+    if rng.chance(10) {
+        config.files.insert("/etc/app.json".to_owned(), ConfigFile::default());
+    }
+    config
 }
 
 fn http() -> Check {

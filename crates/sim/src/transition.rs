@@ -124,6 +124,8 @@ pub struct Conduct {
     pub notifies: Option<Duration>,
     /// How what comes before its start comes out.
     pub prepares: Answer,
+    /// How changes of its files come out: well, refused, or too late for its program to be told.
+    pub files: Answer,
     /// How it answers its probes: startup, ready, live.
     pub answers: [Answer; 3],
 }
@@ -175,6 +177,7 @@ impl Conduct {
             freeze_takes: SHORT,
             notifies: Some(SHORT),
             prepares: Answer::Good(SHORT),
+            files: Answer::Good(SHORT),
             answers: [Answer::Good(SHORT); 3],
         }
     }

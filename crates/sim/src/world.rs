@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use mainstay_core::{
-    Effect, Input, Plan, ProbeKind, ProbeOutcome, Request, RunId, ServiceName, StateName, Time,
+    Effect, FilesOutcome, Input, Plan, ProbeKind, ProbeOutcome, Request, RunId, ServiceName, StateName, Time,
 };
 
 use crate::invariants::{Checker, Violation};
@@ -464,6 +464,7 @@ impl World {
     fn perform(&mut self, effect: &Effect) {
         match effect {
             Effect::Prepare { service, run, .. } => self.prepare(service, *run),
+            Effect::Configure { service, run, tell } => self.configure(service, *run, *tell),
             // Its answer may be under way all the same, and comes too late.
             Effect::CancelPrepare { .. } | Effect::Hook { .. } | Effect::Control { .. } => {}
             Effect::Spawn { service, run } => {
@@ -516,9 +517,37 @@ impl World {
         self.answers.insert((at, self.asked), Input::ProbeResult { run, probe, seq, outcome });
     }
 
+    /// What a service's files are to be.
+    fn files_of(&self, service: &ServiceName) -> String {
+        let files = self.kept.plan.services.get(service).map(|plan| &plan.config.files);
+        files.into_iter().flatten().map(|(path, file)| format!("{path}={};", file.content)).collect()
+    }
+
+    /// Changes files and tells the program at once; the answer comes later, or never.
+    fn configure(&mut self, service: &ServiceName, run: RunId, tell: Option<RunId>) {
+        self.os.reserve(run);
+        let files = self.files_of(service);
+        let (after, outcome) = match self.os.conduct(service).files {
+            Answer::Good(after) => {
+                self.os.write_files(service, files, tell);
+                (after, FilesOutcome::Done("files are new".to_owned()))
+            }
+            Answer::TooLate(after) => {
+                self.os.write_files(service, files, None);
+                (after, FilesOutcome::NotTold("no answer".to_owned()))
+            }
+            Answer::Bad(after) => (after, FilesOutcome::Refused("exit code 1".to_owned())),
+            Answer::Hangs | Answer::Lost => return,
+        };
+        self.asked += 1;
+        self.answers.insert((self.now.after(after), self.asked), Input::Configured { run, outcome });
+    }
+
     /// Does what comes before a start. The answer comes later.
     fn prepare(&mut self, service: &ServiceName, run: RunId) {
         self.os.reserve(run);
+        let files = self.files_of(service);
+        self.os.write_files(service, files, None);
         let (after, error) = match self.os.conduct(service).prepares {
             Answer::Good(after) => (after, None),
             Answer::Bad(after) | Answer::TooLate(after) => (after, Some("exit code 1".to_owned())),

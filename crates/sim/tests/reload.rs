@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mainstay_core::{
-    Check, Condition, Exit, Plan, ProbePlan, Request, RunId, ServiceName, ServicePlan, StopPlan,
+    Check, Condition, ConfigFile, Exit, OnChange, Plan, ProbePlan, Request, RunId, ServiceName, ServicePlan,
+    StopAction, StopPlan,
 };
 use mainstay_sim::plans::name;
 use mainstay_sim::rng::Rng;
@@ -29,6 +30,13 @@ fn service(rng: &mut Rng, earlier: usize) -> ServicePlan {
             failures: 1,
             successes: 1,
         });
+    }
+    if rng.chance(50) {
+        let content = rng.below(3).to_string();
+        let file = ConfigFile { content, ..ConfigFile::default() };
+        plan.config.files.insert("/etc/app.json".to_owned(), file);
+        let how = [OnChange::Restart, OnChange::Nothing, OnChange::Signal(StopAction::Signal(1))];
+        plan.config.on_change = rng.pick(&how).clone();
     }
     for on in 0..earlier {
         if rng.chance(30) {
@@ -77,6 +85,19 @@ fn history(seed: u64) -> String {
         let answers = [Answer::Hangs; 3];
         world.os.set_conduct(broken, Conduct { spawns: rng.chance(50), life, answers, ..Conduct::perfect() });
     }
+    // Or its files are refused, or its program cannot be told of them, or nobody ever answers.
+    let files_change = |name: &&ServiceName| {
+        let (was, is) = (old.services.get(*name), new.services.get(*name));
+        let writes = was.zip(is).is_some_and(|(was, is)| is.config.writes_over(&was.config));
+        writes && was.map(|it| &it.launch) == is.map(|it| &it.launch)
+    };
+    let changed: Vec<&ServiceName> = new.services.keys().filter(files_change).collect();
+    let refuses = (!changed.is_empty() && rng.chance(40)).then(|| (*rng.pick(&changed)).clone());
+    if let Some(refuses) = &refuses {
+        let takes = rng.millis(1, 3_000);
+        let files = *rng.pick(&[Answer::Bad(takes), Answer::TooLate(takes), Answer::Lost]);
+        world.os.conduct_mut(refuses).files = files;
+    }
     world.apply(2, new.clone()).unwrap();
     assert!(world.plan().services.len() >= old.services.len().min(new.services.len()));
     let mut disturbed = false;
@@ -106,16 +127,33 @@ fn history(seed: u64) -> String {
     let (now, after) = (world.plan().clone(), runs(&world));
     let outcome = if now == new { "new" } else { "old" };
     assert!(now == new || now == old, "something in between");
-    if broken.is_none() && !disturbed {
+    if broken.is_none() && refuses.is_none() && !disturbed {
         assert_eq!(now, new, "nothing is wrong with it");
+    }
+    if refuses.is_some() && !disturbed {
+        assert_eq!(now, old, "its files are not to be had");
     }
     if let Some(broken) = &broken {
         assert_ne!(now, new, "{broken} does not come up");
     }
     assert_eq!(after.len(), now.services.len(), "all are up");
+    for (name, plan) in &now.services {
+        // What refused or could not be told stays as it was, and nobody knows better.
+        if refuses.as_ref() == Some(name) || plan.config.files.is_empty() {
+            continue;
+        }
+        let content = &plan.config.files["/etc/app.json"].content;
+        let (file, read) = world.os.files(name);
+        assert_eq!(file, format!("/etc/app.json={content};"), "{name} has the files of its plan");
+        if plan.config.on_change != OnChange::Nothing {
+            assert_eq!(read.as_ref(), Some(&file), "{name} knows its files");
+        }
+    }
     for (name, run) in &before {
         let (was, is) = (old.services.get(name), new.services.get(name));
-        let same_process = was.is_some() && was.map(|it| &it.launch) == is.map(|it| &it.launch);
+        let restarts = |plan: &ServicePlan| plan.config.on_change == OnChange::Restart;
+        let told = refuses.is_none() && !was.is_some_and(restarts) && !is.is_some_and(restarts);
+        let same_process = told && was.is_some() && was.map(|it| &it.launch) == is.map(|it| &it.launch);
         if same_process && !disturbed {
             assert_eq!(after.get(name), Some(run), "{name} has no reason to be restarted");
         }

@@ -24,6 +24,18 @@ pub fn rewrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
     platform::rewrite(path, bytes)
 }
 
+/// The names in the directory of a file are on the disk.
+#[cfg(target_os = "linux")]
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
+    platform::sync_parent(path)
+}
+
+/// Puts a file into the place of another one, whoever has that open.
+#[cfg(windows)]
+pub(crate) fn put(from: &Path, to: &Path) -> io::Result<()> {
+    platform::put(from, to)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

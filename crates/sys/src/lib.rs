@@ -26,6 +26,8 @@ pub mod process;
 pub mod protect;
 pub mod run;
 pub mod spawn;
+pub mod staged;
+pub mod tell;
 pub mod usage;
 #[cfg(windows)]
 mod win;

@@ -182,6 +182,8 @@ impl Sentences {
             | EventKind::BackOff { .. }
             | EventKind::StopStep { .. }
             | EventKind::Hook { ok: true, .. }
+            // The configuration as a whole tells of it.
+            | EventKind::Config { .. }
             | EventKind::Waiting { .. }
             | EventKind::Leak { change: Change::Settled(_) } => None,
         }

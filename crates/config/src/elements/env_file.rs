@@ -96,12 +96,8 @@ fn one_file(cx: &mut Context<'_>, field: Field<'_>, path: &Path) -> Option<Vec<(
             .hint(format!("at most {MAX_FILE} bytes are accepted"));
         return None;
     }
-    // As the person who asked would call it: beside the configuration file, however they called that.
-    let name = match path.strip_prefix(cx.base_dir(field.span())) {
-        Ok(below) => Path::new(&cx.source(field.span().source).name).with_file_name("").join(below),
-        Err(_) => path.to_owned(),
-    };
-    variables(cx, &name.display().to_string(), &bytes)
+    let name = cx.called(path, field.span());
+    variables(cx, &name, &bytes)
 }
 
 /// The variables of a file in their order; none if something is wrong with it, which is told.

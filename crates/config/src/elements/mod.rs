@@ -20,6 +20,7 @@ pub(crate) mod opentelemetry;
 pub(crate) mod path;
 pub(crate) mod probe;
 pub(crate) mod process;
+pub(crate) mod program;
 pub(crate) mod reload;
 pub(crate) mod restart;
 pub(crate) mod rlimits;

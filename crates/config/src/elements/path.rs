@@ -31,7 +31,22 @@ pub(crate) fn read_optional(cx: &mut Context<'_>, field: Field<'_>) -> Option<St
     Some(path)
 }
 
+/// Reads a path that starts at another directory than the configuration file's; as text.
+pub(crate) fn read_below(cx: &mut Context<'_>, field: Field<'_>, base: &Path) -> Option<String> {
+    let written = cx.string(field, "a path")?;
+    let path = text(&absolute_below(cx, field, &written.value, base)?)?;
+    if let Value::Text(written) = &field.node.value {
+        cx.record(written, || Became::Text(path.clone()));
+    }
+    Some(path)
+}
+
 fn absolute(cx: &mut Context<'_>, field: Field<'_>, text: &str) -> Option<PathBuf> {
+    let base = cx.base_dir(field.span()).to_owned();
+    absolute_below(cx, field, text, &base)
+}
+
+fn absolute_below(cx: &mut Context<'_>, field: Field<'_>, text: &str, base: &Path) -> Option<PathBuf> {
     if text.trim().is_empty() {
         cx.error(field.span(), format!("`{}` is empty", field.key))
             .hint("\".\" is the directory of the configuration file");
@@ -42,7 +57,7 @@ fn absolute(cx: &mut Context<'_>, field: Field<'_>, text: &str) -> Option<PathBu
             .hint("write ${HOME}, or ${USERPROFILE} on Windows");
         return None;
     }
-    let path: PathBuf = cx.base_dir(field.span()).join(text).components().collect();
+    let path: PathBuf = base.join(text).components().collect();
     if !path.is_absolute() {
         cx.error(field.span(), format!("`{text}` is neither absolute nor below the configuration file"))
             .hint("on Windows, write the drive and a backslash: 'C:\\apps'");

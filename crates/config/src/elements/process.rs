@@ -171,6 +171,16 @@ fn range(text: &str) -> Option<(u16, u16)> {
 fn read_umask(cx: &mut Context<'_>, field: Field<'_>) -> Option<u32> {
     let hint =
         "write octal digits in quotes: \"027\" takes writing from the group and everything from others";
+    octal(cx, field, ("umask", 0o777), hint)
+}
+
+/// Octal digits in quotes, for something with a name up to a number.
+pub(super) fn octal(
+    cx: &mut Context<'_>,
+    field: Field<'_>,
+    (what, most): (&str, u32),
+    hint: &str,
+) -> Option<u32> {
     if !matches!(field.node.value, Value::Text(_)) {
         cx.wrong_type(field, "octal digits in quotes").hint(hint);
         return None;
@@ -178,11 +188,11 @@ fn read_umask(cx: &mut Context<'_>, field: Field<'_>) -> Option<u32> {
     let text = cx.string(field, "octal digits in quotes")?;
     let digits = text.value.strip_prefix("0o").unwrap_or(&text.value);
     let fits = !digits.is_empty() && digits.len() <= 4 && digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
-    let mask = u32::from_str_radix(digits, 8).ok().filter(|mask| fits && *mask <= 0o777);
-    if mask.is_none() {
-        cx.error(field.span(), format!("`{}` is no umask", text.value)).hint(hint);
+    let bits = u32::from_str_radix(digits, 8).ok().filter(|bits| fits && *bits <= most);
+    if bits.is_none() {
+        cx.error(field.span(), format!("`{}` is no {what}", text.value)).hint(hint);
     }
-    mask
+    bits
 }
 
 /// None for the null device, and where something is wrong.

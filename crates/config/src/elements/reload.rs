@@ -63,6 +63,15 @@ pub(crate) static RELOAD: Section = Section {
         )
         .default("`\"10s\"`")
         .also(&["max_wait"]),
+        Key::new(
+            "splay",
+            Form::Duration,
+            "\"30s\"",
+            "With `watch`: a part of this time more, by chance, is waited for, so that many machines which read the same \
+             files do not all change at once.",
+        )
+        .default("`\"0s\"`")
+        .also(&["jitter", "random_delay"]),
     ],
 };
 
@@ -93,6 +102,10 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> ReloadSettings {
     if let Some(longest) = reader.get("longest_wait") {
         let times = duration::SHORTEST..=duration::MAX;
         settings.longest_wait = cx.duration(longest, times).unwrap_or(settings.longest_wait);
+    }
+    if let Some(splay) = reader.get("splay") {
+        let times = Duration::ZERO..=duration::MAX;
+        settings.splay = cx.duration(splay, times).unwrap_or(settings.splay);
     }
     reader.finish();
     settings

@@ -4,8 +4,8 @@ use mainstay_core::{Launch, ProbeKind, ServicePlan, StartMode, WhenMainstayStops
 
 use super::depends_on::{self, Dependency};
 use super::{
-    command, controls, environment, hooks, leak, limits, log, path, probe, process, restart, rlimits,
-    sandbox, stop, user,
+    command, controls, environment, hooks, leak, limits, log, path, probe, process, program, restart,
+    rlimits, sandbox, stop, user,
 };
 use crate::context::{Context, Field, Scope};
 use crate::keys::{Form, Key, Section};
@@ -218,6 +218,13 @@ pub(crate) static SERVICE: Section = Section {
         )
         .default("none: no code means anything")
         .also(&["control", "custom_controls", "control_codes"]),
+        Key::new(
+            "config",
+            program::FORM,
+            "{ files = [{ path = \"api.json\", text = '{\"limit\": 10}' }] }",
+            "Files that the program reads, rendered from templates, and how it takes others while it runs.",
+        )
+        .also(&["configuration", "config_files", "settings"]),
         Key::new("log", log::FORM, "{ keep = { files = 5 } }", "Where its output goes.")
             .also(&["logs", "logging", "stdout", "output"]),
         Key::new(
@@ -325,6 +332,15 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, name_span: Span) -> D
     }
     if let Some(codes) = reader.get("controls") {
         plan.controls = controls::read(cx, codes);
+    }
+    if let Some(files) = reader.get("config") {
+        let of = program::Of {
+            name: cx.service_name().to_owned(),
+            user: plan.launch.user.as_deref(),
+            working_dir: plan.launch.working_dir.as_deref(),
+            environment: &mut plan.launch.environment,
+        };
+        plan.config = program::read(cx, files, of);
     }
     if let Some(output) = reader.get("log") {
         plan.log = log::read(cx, output);

@@ -235,7 +235,7 @@ fn read_step(cx: &mut Context<'_>, list: Field<'_>, item: &Node) -> Option<(Stop
 }
 
 /// A method of HTTP; their letters are large.
-fn read_method(cx: &mut Context<'_>, field: Field<'_>) -> Option<String> {
+pub(super) fn read_method(cx: &mut Context<'_>, field: Field<'_>) -> Option<String> {
     const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
     let text = cx.string(field, "a method such as \"POST\"")?;
     if METHODS.contains(&text.value.as_str()) {

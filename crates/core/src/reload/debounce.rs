@@ -1,6 +1,7 @@
 //! Many changes that follow each other are one.
 
 use crate::Time;
+use crate::backoff::scatter;
 use crate::reload::ReloadSettings;
 
 /// What was seen of something that may change, by a mark that is another one after each change.
@@ -10,6 +11,8 @@ pub struct Debounce {
     taken: Option<u64>,
     /// What is there now, and when it was first and last another one.
     open: Option<Open>,
+    /// Which part of the splay is waited for.
+    seed: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +23,14 @@ struct Open {
 }
 
 impl Debounce {
+    /// What is there at the beginning is a change. Another seed waits for another part of the splay.
+    pub fn seeded(seed: u64) -> Debounce {
+        Debounce { seed, ..Debounce::default() }
+    }
+
     /// What is there at the beginning is no change.
     pub fn new(mark: u64) -> Debounce {
-        Debounce { taken: Some(mark), open: None }
+        Debounce { taken: Some(mark), ..Debounce::default() }
     }
 
     /// Somebody has looked. True: it is time to read what is there. A change that was undone meanwhile is none.
@@ -36,7 +44,11 @@ impl Debounce {
             Some(open) => Open { mark, last: now, ..open },
             None => Open { mark, first: now, last: now },
         };
-        let due = open.last.after(settings.quiet).min(open.first.after(settings.longest_wait)) <= now;
+        let rested = open.last.after(settings.quiet).min(open.first.after(settings.longest_wait));
+        // In thousandths; it is another part for each change that somebody sees.
+        let part = scatter([self.seed, mark].into_iter().flat_map(u64::to_le_bytes)) % 1_000;
+        let splay = settings.splay.mul_f64(f64::from(u32::try_from(part).unwrap_or(0)) / 1_000.0);
+        let due = rested.after(splay) <= now;
         (self.taken, self.open) = if due { (Some(mark), None) } else { (self.taken, Some(open)) };
         due
     }
@@ -79,6 +91,21 @@ mod tests {
         let (settings, mut seen) = (ReloadSettings::default(), Debounce::new(0));
         let read = (1..200).find(|turn| seen.look(at(turn * 100), *turn, &settings));
         assert_eq!(read, Some(101), "10 s after the first change");
+    }
+
+    #[test]
+    fn many_who_see_the_same_change_do_not_read_it_at_once() {
+        let settings = ReloadSettings { splay: Duration::from_secs(10), ..ReloadSettings::default() };
+        let read = |seed| {
+            let mut seen = Debounce::seeded(seed);
+            (0..120)
+                .find(|turn| seen.look(at(turn * 100), 7, &settings))
+                .expect("at the latest after both times")
+        };
+        let mut times: Vec<u64> = (0..50).map(read).collect();
+        times.sort_unstable();
+        assert!(times[0] >= 5 && times[0] < 25 && times[49] > 85 && times[49] <= 105, "{times:?}");
+        assert_eq!(read(3), read(3));
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub enum Class {
     Start,
     /// A probe: live, unless its process was made with it in mind.
     Probe(ProbeKind),
+    /// A file of the program: what follows is said by `on_change`.
+    File,
 }
 
 /// A field, or all fields below it.
@@ -77,6 +79,19 @@ pub const FIELDS: &[Field] = &[
     private("live", "live", Class::Probe(ProbeKind::Live), PROBE),
     private("hooks", "hooks", Class::Nothing, "counts for the next moment of each"),
     private("controls", "controls", Class::Nothing, "counts for the next code"),
+    private(
+        "config.files",
+        "config",
+        Class::File,
+        "`config.on_change` says which: it is told, restarted, or neither",
+    ),
+    private(
+        "config.on_change",
+        "config.on_change",
+        Class::Nothing,
+        "counts for the next change of its files",
+    ),
+    field("config.timeout", "config.timeout", Class::Nothing, "counts for the next change of its files"),
     field("leak", "leak", Class::Nothing, "counts for what grows from now on"),
     field(
         "when_mainstay_stops",
@@ -164,6 +179,7 @@ pub fn field_table() -> String {
             Class::Restart => "restart",
             Class::Start => "start or stop",
             Class::Probe(_) => "live or restart",
+            Class::File => "signal, restart or live",
         };
         let _ = writeln!(text, "| `{}` | {does} | {} |", field.key, field.about);
     }

@@ -3,9 +3,9 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::testing::{name, needs, plan, probe, secs, service};
 use crate::{
-    Condition, ExitAction, Hook, Hooks, Launch, LeakAction, Limits, LogEncoding, LogFormat, LogPlan,
-    MetricsPlan, OpenTelemetryPlan, Piece, RestartPlan, Rlimit, SecretText, Settings, StartLimit, StopAction,
-    StopPlan, StopStep,
+    Condition, ConfigFile, ExitAction, Hook, Hooks, Launch, LeakAction, Limits, LogEncoding, LogFormat,
+    LogPlan, MetricsPlan, OnChange, OpenTelemetryPlan, Piece, ProgramConfig, RestartPlan, Rlimit, SecretText,
+    Settings, StartLimit, StopAction, StopPlan, StopStep,
 };
 
 fn hook() -> Option<Hook> {
@@ -66,6 +66,20 @@ fn full() -> ServicePlan {
         live: Some(probe()),
         hooks: Hooks { before_start: hook(), after_ready: hook(), after_exit: hook(), on_failure: hook() },
         controls: BTreeMap::from([(128, crate::ControlAction::Rotate)]),
+        config: ProgramConfig {
+            files: BTreeMap::from([(
+                "/etc/p.json".into(),
+                ConfigFile {
+                    content: "c".into(),
+                    mode: 0o640,
+                    owner: Some("o".into()),
+                    group: Some("g".into()),
+                    check: Some(vec!["check".into()]),
+                },
+            )]),
+            on_change: OnChange::Event("e".into()),
+            timeout: secs(1),
+        },
         leak: LeakAction::Restart,
         when_mainstay_stops: crate::WhenMainstayStops::Leave,
         log: LogPlan {

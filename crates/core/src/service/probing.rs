@@ -63,9 +63,17 @@ struct Probe {
     /// What the last answer was, whatever the thresholds made of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last: Option<bool>,
+    /// The number of the question that it was the answer to.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    answered: u64,
     /// How long that answer took; none for what the service said itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     took: Option<Duration>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A probe whose verdict changed.
@@ -87,7 +95,22 @@ impl Probe {
         let (next, first, asked) = (None, None, None);
         let (asked_at, verdict, at, last, took) = (None, None, None, None, None);
         let (successes, failures) = (0, 0);
-        Probe { kind, next, first, asked, asked_at, verdict, successes, failures, detail, at, last, took }
+        let answered = 0;
+        Probe {
+            kind,
+            next,
+            first,
+            asked,
+            asked_at,
+            verdict,
+            successes,
+            failures,
+            detail,
+            at,
+            last,
+            answered,
+            took,
+        }
     }
 
     /// Takes in one answer. The change, if it makes one.
@@ -283,6 +306,12 @@ impl Probes {
         again
     }
 
+    /// Whether a probe succeeds, by its last answer too, to a later question than this one.
+    pub(crate) fn succeeds_after(&self, kind: ProbeKind, seq: u64) -> bool {
+        let last = |probe: &Probe| probe.last == Some(true) && probe.answered > seq;
+        self.list.iter().any(|probe| probe.kind == kind && probe.verdict == Some(true) && last(probe))
+    }
+
     /// What the service says it is doing.
     pub(crate) fn says(&self) -> Option<&str> {
         self.says.as_deref()
@@ -347,6 +376,7 @@ impl Machine<'_> {
         let plan = self.plan.probe(kind)?;
         let probe = self.service.phase.run_up_mut()?.probes.get(kind)?;
         probe.asked.take_if(|(asked, _)| *asked == seq)?;
+        probe.answered = seq;
         let change = probe.answer(plan, outcome, self.now)?;
         self.changed(change)
     }
@@ -383,6 +413,18 @@ impl Machine<'_> {
                 None
             }
         }
+    }
+
+    /// Its program was told something: what is asked of it is asked now. The number of the last question before that.
+    pub(crate) fn look_again(&mut self) -> u64 {
+        let (now, plan) = (self.now, self.plan);
+        let Some(run) = self.service.phase.run_up_mut() else { return 0 };
+        for probe in run.probes.list.iter_mut().filter(|probe| probe.kind != ProbeKind::Startup) {
+            if plan.probe(probe.kind).is_some_and(|plan| plan.check != Check::Notify) {
+                probe.next = probe.next.map(|_| probe.first.map_or(now, |first| first.max(now)));
+            }
+        }
+        run.probes.seq
     }
 
     /// Takes in what the service says about itself.

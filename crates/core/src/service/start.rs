@@ -39,7 +39,13 @@ impl Machine<'_> {
             return self.make(why);
         }
         let run = self.next_run();
-        let first = if self.plan.hooks.precede_start() { "hooks" } else { "secrets" };
+        let first = if self.plan.hooks.precede_start() {
+            "hooks"
+        } else if self.plan.config.files.is_empty() {
+            "secrets"
+        } else {
+            "files"
+        };
         self.enter(StateName::Starting, format!("{why}; its {first} come first"));
         let facts = HookFacts { reason: why.clone(), ..self.hook_facts() };
         self.wants(Effect::Prepare { service: self.name.clone(), run, facts });

@@ -8,7 +8,10 @@
 //! What is not needed any more is stopped first, unless something that stays needed it until now: that goes last, when
 //! all else is known to work.
 
+mod change;
+mod configure;
 mod gate;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -16,12 +19,11 @@ use gate::{Gate, Passed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Node, Supervisor};
-use crate::reload::{self, Action, ReloadPlan, Step};
-use crate::service::{On, Phase, Service};
+use super::Supervisor;
+use crate::reload::{self, Action, ReloadPlan};
 use crate::walks::in_order;
 use crate::words::{clip, count};
-use crate::{EventKind, Plan, Refusal, RefusalKind, ReloadStage, ServiceName, ServicePlan, StartMode, Time};
+use crate::{EventKind, Plan, Refusal, RefusalKind, ReloadStage, ServiceName, ServicePlan, Time};
 
 /// A configuration on its way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +55,8 @@ pub(super) struct Progress {
     going_back: Option<String>,
     /// Services that had their turn, in this direction.
     done: BTreeSet<ServiceName>,
+    /// Services that have their new plan, but to which nothing was done yet at the turn.
+    untouched: BTreeSet<ServiceName>,
     /// Services that are waited for.
     gates: BTreeMap<ServiceName, Gate>,
 }
@@ -291,6 +295,7 @@ impl Supervisor {
         self.tell(None, EventKind::Reload { revision, stage: ReloadStage::Failed, detail: why.clone() });
         self.progress.going_back = Some(why);
         // What was waited for on the way there is nothing to wait for on the way back.
+        self.progress.untouched = self.untouched();
         self.progress.done.clear();
         self.progress.gates.clear();
         self.dirty_apply = true;
@@ -320,157 +325,14 @@ impl Supervisor {
             through.push(name);
         }
         for name in through {
-            self.progress.gates.remove(&name);
+            if let Some(gate) = self.progress.gates.remove(&name)
+                && !back
+            {
+                self.tell_taken(&name, &gate);
+            }
             (self.dirty_apply, self.way.look) = (true, true);
         }
         None
-    }
-
-    /// Changes those whose turn it is. Whether there was one.
-    fn next_ones(&mut self) -> bool {
-        let mut went = self.let_go(false);
-        if !self.way.gone.is_empty() {
-            return went;
-        }
-        let at_once = usize::try_from(self.plan.reload.at_once.max(1)).unwrap_or(usize::MAX);
-        let mut passed_over = VecDeque::new();
-        while self.progress.gates.len() < at_once
-            && let Some(name) = self.way.todo.pop_front()
-        {
-            let goal = self.goal_of(&name);
-            let waits = |on: &ServiceName| passed_over.contains(on) || self.progress.gates.contains_key(on);
-            if goal.as_ref().is_some_and(|plan| plan.depends_on.keys().any(waits)) {
-                passed_over.push_back(name);
-                continue;
-            }
-            if let Some(plan) = goal {
-                self.change(&name, plan);
-                went = true;
-            }
-        }
-        passed_over.append(&mut self.way.todo);
-        self.way.todo = passed_over;
-        if self.way.todo.is_empty() && self.progress.gates.is_empty() {
-            went |= self.let_go(true);
-        }
-        went
-    }
-
-    /// Takes those out that nothing depends on any more. Whether there was one to begin with.
-    fn let_go(&mut self, late: bool) -> bool {
-        let Some(apply) = &self.apply else { return false };
-        let why = format!("not in the configuration any more, revision {}", apply.revision);
-        let gone = if late { &mut self.way.gone_late } else { &mut self.way.gone };
-        gone.retain(|name| self.nodes.contains_key(name));
-        let free = |name: &&ServiceName| {
-            self.nodes
-                .get(*name)
-                .is_some_and(|node| node.links.dependents.is_empty() && !node.service.removing)
-        };
-        let free: Vec<ServiceName> = gone.iter().filter(free).cloned().collect();
-        for name in &free {
-            self.wait_for(name, false);
-            if let Some(node) = self.nodes.get_mut(name) {
-                node.service.removing = true;
-                self.queue.push_back((name.clone(), On::Stop(why.clone())));
-            }
-        }
-        !free.is_empty()
-    }
-
-    fn goal_of(&self, name: &ServiceName) -> Option<ServicePlan> {
-        let apply = self.apply.as_ref()?;
-        let goal = if self.progress.going_back.is_some() { &apply.back } else { &apply.goal };
-        goal.services.get(name)?.clone()
-    }
-
-    /// Gives a service its new plan, and does what follows from that.
-    fn change(&mut self, name: &ServiceName, plan: ServicePlan) {
-        let Some(apply) = &self.apply else { return };
-        let (revision, by) = (apply.revision, apply.by.clone());
-        self.progress.done.insert(name.clone());
-        self.dirty_apply = true;
-        let was_up = apply.was_up.contains(name);
-        let back = self.progress.going_back.is_some();
-        let before = self.plan.services.get(name).cloned();
-        let step = before.as_ref().map(|before| Step::changed(name, before, &plan));
-        let cause = step.as_ref().map_or_else(|| "new".to_owned(), |step| step.reason.clone());
-        let why = match back {
-            true => format!("back from revision {revision}"),
-            false => format!("{cause} in revision {revision}, asked by {by}"),
-        };
-        let start = plan.start;
-        match before {
-            None => self.insert(name, plan),
-            Some(before) if before == plan => {}
-            Some(before) => self.replan(name, &before, plan),
-        }
-        let Some(node) = self.nodes.get_mut(name) else { return };
-        node.service.removing = false;
-        let phase = &node.service.phase;
-        let (up, ended) = (!phase.stays_down(), matches!(phase, Phase::Failed | Phase::Completed));
-        let action = step.map_or(Action::Start, |step| step.action);
-        let new_process = action == Action::Restart;
-        let wanted = match (back, action) {
-            (true, _) if was_up != up => {
-                if was_up {
-                    Action::Start
-                } else {
-                    Action::Stop
-                }
-            }
-            (true, _) if up && new_process => Action::Restart,
-            (true, _) => Action::Nothing,
-            (false, Action::Stop) if up => Action::Stop,
-            (false, Action::Start) if !up && start == StartMode::Auto => Action::Start,
-            (false, Action::Restart) if up => Action::Restart,
-            // What ended with its old settings gets a chance with the new ones.
-            (false, Action::Restart) if ended && start == StartMode::Auto => Action::Start,
-            _ => Action::Nothing,
-        };
-        match wanted {
-            Action::Nothing | Action::Live => {}
-            Action::Stop => {
-                self.wait_for(name, false);
-                self.stop(name.clone(), why);
-            }
-            Action::Start | Action::Restart => {
-                if let Err((_, disabled)) = self.missing_for(name) {
-                    let reason = format!("not started: it depends on {disabled}, which is disabled");
-                    self.tell(Some(name.clone()), EventKind::Refused { reason: reason.clone() });
-                    self.stop(name.clone(), reason);
-                } else {
-                    self.wait_for(name, true);
-                    match wanted {
-                        Action::Restart => self.restart(name.clone(), why),
-                        _ => self.start(name.clone(), why),
-                    }
-                }
-            }
-        }
-        self.touch(name);
-    }
-
-    fn insert(&mut self, name: &ServiceName, plan: ServicePlan) {
-        self.plan.services.insert(name.clone(), plan);
-        self.plan_changes.services.insert(name.clone());
-        self.nodes.insert(name.clone(), Node::new(Service::new(self.now, "never started")));
-        self.link(name);
-    }
-
-    /// Puts another plan in the place of a service's, whatever it is doing.
-    fn replan(&mut self, name: &ServiceName, before: &ServicePlan, plan: ServicePlan) {
-        let stood = self.standing(name);
-        self.unhook(name);
-        self.plan.services.insert(name.clone(), plan);
-        self.plan_changes.services.insert(name.clone());
-        self.hook(name);
-        if let (Some(stood), Some(stands)) = (stood, self.standing(name)) {
-            // What counts as ready may be something else by now.
-            self.spread(name, stood, stands);
-        }
-        let follows = self.with(name, |machine| machine.replan(before)).flatten();
-        self.queue.extend(follows.map(|on| (name.clone(), on)));
     }
 }
 

@@ -30,7 +30,8 @@ impl Supervisor {
     /// The supervisor that wrote `snapshots`, as it was.
     ///
     /// Everything goes on as if it had never been away, except that probe questions in flight are asked again,
-    /// under the same numbers. Effects that were polled are not repeated. A service without a readable snapshot
+    /// under the same numbers, and so are preparations and changes of files. Other effects that were polled are not
+    /// repeated. A service without a readable snapshot
     /// is `stopped`; the keeper's run of it, if there is one, is unknown to this supervisor.
     pub fn restore(plan: Plan, seed: u64, snapshots: &BTreeMap<String, String>, now: Time) -> Self {
         let mut supervisor = Supervisor::new(Plan { services: BTreeMap::new(), ..plan.clone() }, seed, now);
@@ -56,6 +57,7 @@ impl Supervisor {
         for name in &names {
             supervisor.revive(name);
         }
+        supervisor.configure_again();
         supervisor.drain();
         supervisor.look_at_gates();
         supervisor.tell_down();

@@ -246,6 +246,7 @@ impl Bench {
 fn does(effect: &Effect) -> Option<String> {
     Some(match effect {
         Effect::Prepare { .. } => "prepare".into(),
+        Effect::Configure { .. } => "change its files".into(),
         Effect::CancelPrepare { .. } => "cancel the preparation".into(),
         Effect::Hook { moment, .. } => format!("run {moment}"),
         Effect::Spawn { .. } => "spawn".into(),

@@ -11,14 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mainstay_core::{
-    Exit, Hook, Launch, Limits, ProbeKind, ProbeOutcome, RunId, SecretText, ServiceName, ServicePlan,
-    Settings, Time,
+    Exit, Hook, Launch, Limits, LogFormat, ProbeKind, ProbeOutcome, RunId, SecretText, ServiceName,
+    ServicePlan, Settings, Time,
 };
-use mainstay_link::{Command, Log, Secret, Spawn};
+use mainstay_link::{Command, Log, LogPos, Secret, Spawn};
 
 use super::steps::{Step, StepDone};
 use super::{Answer, Question, in_words, no, yes};
 use crate::effects::log_of;
+use crate::files::{CHECK, CommandDone};
 use crate::secrets::{Missing, in_words as why};
 
 type Key = (ServiceName, Asker);
@@ -35,6 +36,10 @@ pub(crate) enum Asker {
     Stop,
     /// A hook. The next one is started when this one has been answered.
     Hook,
+    /// A change of files, whose check this is.
+    Check,
+    /// A change of files, of which this tells the program.
+    OnChange,
 }
 
 /// What the keeper says of a helper.
@@ -45,6 +50,8 @@ pub(crate) enum Helper {
     Exited(Exit, bool),
     /// Nothing of it is left.
     TreeEmpty,
+    /// All that it wrote is in its log.
+    Drained,
 }
 
 /// All commands that run for probes.
@@ -60,6 +67,8 @@ pub(crate) struct Exec {
     steps: Vec<StepDone>,
     /// Hooks that are over: their numbers.
     hooks: Vec<(ServiceName, u64, ProbeOutcome)>,
+    /// Commands of changes of files that are over.
+    files: Vec<CommandDone>,
 }
 
 /// One probe.
@@ -69,6 +78,10 @@ struct Slot {
     helper: Option<RunId>,
     /// The question without an answer yet.
     question: Option<Pending>,
+    /// Where the output of the process begins.
+    output: LogPos,
+    /// How it ended, and whether nothing is left of it, while its output is waited for.
+    held: Option<(Exit, bool)>,
 }
 
 struct Pending {
@@ -118,13 +131,68 @@ impl Exec {
         self.run(deadline, key, about, container, &launch, &hook.command, Some(log), hook.timeout);
     }
 
+    /// Runs the check of a new file. What it writes goes into a log of its own.
+    pub fn run_check(
+        &mut self,
+        now: Time,
+        (service, plan): (&ServiceName, &ServicePlan),
+        seq: u64,
+        command: &[String],
+        timeout: Duration,
+    ) {
+        let key = (service.clone(), Asker::Check);
+        let container = format!("{service}{CHECK}");
+        let log = Log {
+            name: container.clone(),
+            stderr: None,
+            keep_files: 1,
+            format: LogFormat::Raw,
+            most: Some(MAX_OUTPUT),
+            ..log_of(service, plan)
+        };
+        let about = (RunId(0), seq);
+        self.run(now.after(timeout), key, about, container, &plan.launch, command, Some(log), timeout);
+    }
+
+    /// Runs the command that tells a program of its new files.
+    pub fn run_on_change(
+        &mut self,
+        now: Time,
+        (service, plan): (&ServiceName, &ServicePlan),
+        seq: u64,
+        command: &[String],
+        timeout: Duration,
+    ) {
+        let key = (service.clone(), Asker::OnChange);
+        let container = format!("{service}.on-change");
+        let log = Log { most: Some(MAX_OUTPUT), ..log_of(service, plan) };
+        let about = (RunId(0), seq);
+        self.run(now.after(timeout), key, about, container, &plan.launch, command, Some(log), timeout);
+    }
+
     /// Nobody waits for the hook of a service that is running.
     pub fn cancel_hook(&mut self, service: &ServiceName) {
-        if let Some(slot) = self.slots.get_mut(&(service.clone(), Asker::Hook)) {
+        self.cancel_one(service, Asker::Hook);
+    }
+
+    /// Nobody waits for the check of a service's files.
+    pub fn cancel_check(&mut self, service: &ServiceName) {
+        self.cancel_one(service, Asker::Check);
+    }
+
+    fn cancel_one(&mut self, service: &ServiceName, asker: Asker) {
+        if let Some(slot) = self.slots.get_mut(&(service.clone(), asker)) {
             slot.question = None;
             self.commands.extend(slot.helper.map(|run| Command::Kill { run }));
         }
         self.tidy();
+    }
+
+    /// The output of a helper begins here.
+    pub fn begins(&mut self, helper: RunId, output: LogPos) {
+        if let Some(slot) = self.keys.get(&helper).and_then(|key| self.slots.get_mut(key)) {
+            slot.output = output;
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "what both kinds of question are made of")]
@@ -176,13 +244,26 @@ impl Exec {
     /// Takes in what the keeper says.
     pub fn heard(&mut self, helper: RunId, what: Helper) {
         let Some(key) = self.keys.get(&helper).cloned() else { return };
-        let (outcome, over) = match what {
-            Helper::SpawnFailed(error) => (Some(no(error)), true),
-            Helper::Exited(exit, empty) => {
-                let words = exit.to_string();
-                (Some(if exit.is_success() { yes(words) } else { no(words) }), empty)
+        let slot = self.slots.entry(key.clone()).or_default();
+        let ended = |exit: Exit| {
+            let words = exit.to_string();
+            if exit.is_success() { yes(words) } else { no(words) }
+        };
+        let (outcome, over) = match (what, slot.held.take()) {
+            (Helper::SpawnFailed(error), _) => (Some(no(error)), true),
+            // What it wrote is a part of its answer.
+            (Helper::Exited(exit, empty), _) if key.1 == Asker::Check && slot.question.is_some() => {
+                slot.held = Some((exit, empty));
+                return;
             }
-            Helper::TreeEmpty => (None, true),
+            (Helper::TreeEmpty, Some((exit, _))) => {
+                slot.held = Some((exit, true));
+                return;
+            }
+            (Helper::Drained, Some((exit, empty))) => (Some(ended(exit)), empty),
+            (Helper::Drained, None) => return,
+            (Helper::Exited(exit, empty), _) => (Some(ended(exit)), empty),
+            (Helper::TreeEmpty, None) => (None, true),
         };
         if let Some(outcome) = outcome {
             self.answer(&key, helper, outcome);
@@ -223,10 +304,20 @@ impl Exec {
                 match asker {
                     Asker::Probe(probe) => self.answers.push(Answer { run, probe: *probe, seq, outcome }),
                     Asker::Hook => self.hooks.push((service.clone(), seq, outcome)),
+                    Asker::Check | Asker::OnChange => {
+                        let (service, output) = (service.clone(), slot.output);
+                        self.files.push(CommandDone { service, seq, outcome, output });
+                    }
                     Asker::Stop => {}
                 }
             }
             self.commands.extend(slot.helper.map(|run| Command::Kill { run }));
+            if let (Some((_, true)), Some(helper)) = (slot.held.take(), slot.helper) {
+                // Its output was waited for in vain.
+                self.commands.push(Command::Forget { run: helper });
+                self.keys.remove(&helper);
+                slot.helper = None;
+            }
         }
         self.tidy();
     }
@@ -234,7 +325,8 @@ impl Exec {
     /// Nobody waits for the answers of probes about this run any more, or for its stop.
     pub fn cancel(&mut self, run: RunId, stop: bool) {
         for ((_, asker), slot) in &mut self.slots {
-            if *asker == Asker::Hook || (*asker == Asker::Stop) != stop {
+            let of_a_run = matches!(asker, Asker::Probe(_) | Asker::Stop);
+            if !of_a_run || (*asker == Asker::Stop) != stop {
                 continue;
             }
             if slot.question.take_if(|question| question.run == run).is_some() {
@@ -298,6 +390,11 @@ impl Exec {
         std::mem::take(&mut self.hooks)
     }
 
+    /// Commands of changes of files that are over.
+    pub fn take_files(&mut self) -> Vec<CommandDone> {
+        std::mem::take(&mut self.files)
+    }
+
     fn answer(&mut self, key: &Key, helper: RunId, outcome: ProbeOutcome) {
         let Some(slot) = self.slots.get_mut(key) else { return };
         if let Some(question) = slot.question.take_if(|question| question.by == Some(helper)) {
@@ -306,6 +403,10 @@ impl Exec {
                     self.answers.push(Answer { run: question.run, probe, seq: question.seq, outcome });
                 }
                 Asker::Hook => self.hooks.push((key.0.clone(), question.seq, outcome)),
+                Asker::Check | Asker::OnChange => {
+                    let (service, seq, output) = (key.0.clone(), question.seq, slot.output);
+                    self.files.push(CommandDone { service, seq, outcome, output });
+                }
                 Asker::Stop => self.steps.push(StepDone::new(question.run, question.seq, outcome)),
             }
         }

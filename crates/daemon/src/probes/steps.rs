@@ -73,6 +73,14 @@ impl Probes {
         }
     }
 
+    /// Makes a request that has to be answered in time.
+    pub async fn request(check: &HttpCheck, timeout: Duration) -> ProbeOutcome {
+        match tokio::time::timeout(timeout, http::ask(check)).await {
+            Ok(outcome) => outcome,
+            Err(_) => super::no(format!("no answer in {}", super::in_words(timeout))),
+        }
+    }
+
     /// The run is over, or killed: no step of its stop is of any use.
     pub fn end_steps(&mut self, run: RunId) {
         if let Some(task) = self.steps.remove(&run) {

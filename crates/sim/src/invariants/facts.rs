@@ -201,7 +201,12 @@ impl Facts {
     /// Takes in an input; whether it can matter.
     fn changes(&mut self, at: Time, input: &Input) -> bool {
         let run = match input {
-            Input::Request { .. } | Input::Apply { .. } | Input::Tick | Input::HookDone { .. } => {
+            Input::Request { .. }
+            | Input::Apply { .. }
+            | Input::Tick
+            | Input::FilesWritten { .. }
+            | Input::Configured { .. }
+            | Input::HookDone { .. } => {
                 return true;
             }
             Input::Prepared { run, error } => {
@@ -317,7 +322,7 @@ impl Facts {
                 self.preparing.insert(service.clone(), *run);
             }
             Effect::CancelPrepare { run } => self.preparing.retain(|_, preparing| preparing != run),
-            Effect::Hook { .. } | Effect::Control { .. } => {}
+            Effect::Hook { .. } | Effect::Control { .. } | Effect::Configure { .. } => {}
             Effect::Spawn { service, run } => {
                 self.prepared.remove(service);
                 self.last_run = self.last_run.max(Some(*run));
@@ -386,6 +391,7 @@ impl Run {
                 self.probes.insert(*probe, (at, *seq));
             }
             Effect::Prepare { .. }
+            | Effect::Configure { .. }
             | Effect::CancelPrepare { .. }
             | Effect::Hook { .. }
             | Effect::Control { .. }

@@ -45,7 +45,7 @@ impl Rule for OneInstance {
                     return Err(format!("preparation {run} is cancelled, but is not under way"));
                 }
             }
-            Effect::Control { .. } => {}
+            Effect::Control { .. } | Effect::Configure { .. } => {}
             Effect::Hook { service, moment, .. } => {
                 if facts.service(service).is_none_or(|plan| plan.hooks.at(*moment).is_none()) {
                     return Err(format!("{service} has no {moment} hook"));

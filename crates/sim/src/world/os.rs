@@ -58,6 +58,8 @@ struct Process {
     early: Vec<Asked>,
     /// What would have come about but for the frost.
     held: Vec<Later>,
+    /// What it has read of its files last.
+    read: String,
 }
 
 /// The operating system with the keeper.
@@ -65,6 +67,8 @@ struct Process {
 pub struct Os {
     processes: BTreeMap<RunId, Process>,
     conduct: BTreeMap<ServiceName, Conduct>,
+    /// The files of each service.
+    files: BTreeMap<ServiceName, String>,
     agenda: BTreeMap<(Time, u64), (RunId, Later)>,
     scheduled: u64,
     last_run: u64,
@@ -92,6 +96,20 @@ impl Os {
     /// The same, to change it.
     pub fn conduct_mut(&mut self, service: &ServiceName) -> &mut Conduct {
         self.conduct.entry(service.clone()).or_insert_with(Conduct::perfect)
+    }
+
+    /// The files of a service are these now; a run that is told reads them.
+    pub fn write_files(&mut self, service: &ServiceName, files: String, tell: Option<RunId>) {
+        if let Some(process) = tell.and_then(|run| self.processes.get_mut(&run)) {
+            process.read.clone_from(&files);
+        }
+        self.files.insert(service.clone(), files);
+    }
+
+    /// The files of a service, and what its process has read of them.
+    pub fn files(&self, service: &ServiceName) -> (String, Option<String>) {
+        let read = self.run_of(service).and_then(|run| self.processes.get(&run)).map(|it| it.read.clone());
+        (self.files.get(service).cloned().unwrap_or_default(), read)
     }
 
     /// The newest run of a service that is not forgotten.
@@ -169,6 +187,7 @@ impl Os {
             asked_to_end: false,
             early: Vec::new(),
             held: Vec::new(),
+            read: String::new(),
         };
         self.processes.insert(run, process);
     }
@@ -310,6 +329,7 @@ impl Os {
             return;
         }
         process.main = Main::Alive;
+        process.read = self.files.get(&process.service).cloned().unwrap_or_default();
         let early = std::mem::take(&mut process.early);
         let pid = u32::try_from(run.0 % 30_000).unwrap_or(0) + 2;
         self.events.push_back(Input::Spawned { run, pid });

@@ -13,8 +13,8 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::Storage::FileSystem::{
     CREATE_NEW, CreateFileW, DELETE, FILE_ATTRIBUTE_NORMAL, FILE_RENAME_INFO, FILE_SHARE_DELETE,
-    FILE_SHARE_READ, FileRenameInfoEx, MOVEFILE_REPLACE_EXISTING, MOVEFILE_WRITE_THROUGH, MoveFileExW,
-    ReplaceFileW, SetFileInformationByHandle,
+    FILE_SHARE_READ, FILE_SHARE_WRITE, FileRenameInfoEx, MOVEFILE_REPLACE_EXISTING, MOVEFILE_WRITE_THROUGH,
+    MoveFileExW, OPEN_EXISTING, ReplaceFileW, SetFileInformationByHandle,
 };
 
 use crate::win::security::{Account, Object};
@@ -55,6 +55,23 @@ pub(super) fn rewrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = std::fs::remove_file(&beside);
     }
     result.map_err(told)
+}
+
+pub(super) fn put(from: &Path, to: &Path) -> io::Result<()> {
+    let name = long_path(from)?;
+    // SAFETY: the name ends with a NUL and outlives the call.
+    let handle = owned(unsafe {
+        CreateFileW(
+            name.as_ptr(),
+            GENERIC_WRITE | DELETE,
+            FILE_SHARE_READ | FILE_SHARE_DELETE | FILE_SHARE_WRITE,
+            std::ptr::null(),
+            OPEN_EXISTING,
+            FILE_ATTRIBUTE_NORMAL,
+            std::ptr::null_mut(),
+        )
+    })?;
+    replace(&File::from(handle), from, to)
 }
 
 /// A name that no other write uses, in the same directory.

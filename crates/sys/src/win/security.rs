@@ -160,7 +160,7 @@ fn is_administrator(token: &OwnedHandle) -> io::Result<bool> {
 
 /// # Safety
 /// `sid` points at a valid SID.
-unsafe fn sid_text(sid: PSID) -> io::Result<String> {
+pub(crate) unsafe fn sid_text(sid: PSID) -> io::Result<String> {
     let mut text: *mut u16 = std::ptr::null_mut();
     // SAFETY: the caller promises the SID; the text that comes back is ours to free, and read before.
     unsafe {

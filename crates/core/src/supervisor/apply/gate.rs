@@ -2,20 +2,24 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::service::Phase;
+use super::configure::Files;
+use crate::service::{Phase, Service};
 use crate::supervisor::Supervisor;
 use crate::words::span;
-use crate::{Condition, ServiceName, StateName, Time};
+use crate::{Check, Condition, ProbeKind, RunId, ServiceName, ServicePlan, StateName, Time};
 
 /// A service that is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::supervisor) struct Gate {
     /// Whether it is to come up; else it is to go down.
     up: bool,
     /// Its run is a later one than this.
     after: u64,
-    began: Time,
-    until: Time,
+    pub(super) began: Time,
+    pub(super) until: Time,
+    /// How far it is with its files, if these change while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) files: Option<Files>,
 }
 
 /// Whether a service is through.
@@ -34,7 +38,7 @@ impl Supervisor {
         let until = self.now.after(stop).after(self.plan.reload.timeout);
         // A run that is being made already is made with the old plan, or will be ended: only later ones count, but
         // for one that is started from rest.
-        let gate = Gate { up, after: self.last_run, began: self.now, until };
+        let gate = Gate { up, after: self.last_run, began: self.now, until, files: None };
         self.progress.gates.insert(name.clone(), gate);
         self.dirty_apply = true;
     }
@@ -57,7 +61,12 @@ impl Supervisor {
                 () => Passed::NotBefore(gate.until),
             };
         }
-        let later = service.phase.run_id().is_some_and(|run| run.0 > gate.after);
+        if let Some(Files::Refused(why)) = &gate.files {
+            return Passed::Never(format!("could not be given its files: {why}"));
+        }
+        if let Some(Files::NotTold(why)) = &gate.files {
+            return Passed::Never(format!("could not be told of its new files: {why}"));
+        }
         let job = node.links.dependents.values().any(|condition| *condition == Condition::Completed);
         match &service.phase {
             Phase::Failed => return Passed::Never(format!("failed: {}", service.reason)),
@@ -69,17 +78,44 @@ impl Supervisor {
             }
             _ => {}
         }
-        let settled = match state {
-            StateName::Ready if later && !job => return Passed::Yes,
-            StateName::Running if later && !job && plan.ready.is_none() => {
-                Some(service.since.after(self.plan.reload.settle))
+        let run = service.phase.run_id();
+        let (through, what) = match &gate.files {
+            Some(Files::Changing { .. }) => (None, "did not get its files"),
+            Some(Files::Told { of, at, asked }) if run == Some(*of) => (
+                self.healthy_since(service, plan, (*at, *asked)),
+                "was told of its new files, but was not healthy",
+            ),
+            // One that has ended meanwhile has read them at its start.
+            _ => {
+                let later = run.is_some_and(|run: RunId| run.0 > gate.after) && !job;
+                (if later { self.up_since(service, plan) } else { None }, "did not come up")
             }
-            _ => None,
         };
-        match settled {
+        match through {
             Some(at) if at <= now => Passed::Yes,
-            _ if now >= gate.until => late("did not come up"),
-            settled => Passed::NotBefore(settled.unwrap_or(gate.until).min(gate.until)),
+            _ if now >= gate.until => late(what),
+            at => Passed::NotBefore(at.unwrap_or(gate.until).min(gate.until)),
         }
+    }
+
+    /// When a service that is as it is counts as up.
+    fn up_since(&self, service: &Service, plan: &ServicePlan) -> Option<Time> {
+        match service.state() {
+            StateName::Ready => Some(service.since),
+            StateName::Running if plan.ready.is_none() => Some(service.since.after(self.plan.reload.settle)),
+            _ => None,
+        }
+    }
+
+    /// When a service counts as healthy whose program was told something at that time. What its probe knew before
+    /// says nothing.
+    fn healthy_since(&self, service: &Service, plan: &ServicePlan, told: (Time, u64)) -> Option<Time> {
+        let (told, asked) = told;
+        let up = self.up_since(service, plan)?;
+        // Some are not asked, but say it themselves.
+        if plan.ready.as_ref().is_none_or(|ready| ready.check == Check::Notify) {
+            return Some(up.max(told.after(self.plan.reload.settle)));
+        }
+        service.phase.run()?.probes.succeeds_after(ProbeKind::Ready, asked).then_some(up.max(told))
     }
 }

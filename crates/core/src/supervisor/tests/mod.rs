@@ -1,4 +1,5 @@
 mod apply;
+mod configure;
 mod controls;
 mod dependencies;
 mod going_down;

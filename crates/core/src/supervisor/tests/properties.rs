@@ -220,6 +220,7 @@ impl Trace {
                 self.last_run = run.0;
                 self.preparing.insert(*run, service.clone());
             }
+            Effect::Configure { .. } => unreachable!("nothing is applied here"),
             Effect::CancelPrepare { run } => {
                 assert!(self.preparing.remove(run).is_some(), "{run} is cancelled but not under way");
             }

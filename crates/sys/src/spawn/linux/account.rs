@@ -86,6 +86,19 @@ pub(crate) fn wanted(user: Option<&str>, settings: Option<&Settings>) -> Result<
     Ok(Some(account))
 }
 
+/// Whose a file is to be; none if it is just ours. The error is in words.
+pub(crate) fn of_file(owner: Option<&str>, group: Option<&str>) -> Result<Option<(u32, u32)>, String> {
+    let account = match (owner, group) {
+        (None, None) => return Ok(None),
+        (Some(owner), None) => look_up(owner)?,
+        (Some(owner), Some(group)) => {
+            look_up(&format!("{}:{group}", owner.split(':').next().unwrap_or(owner)))?
+        }
+        (None, group) => own(group)?,
+    };
+    Ok(Some((account.uid, account.gid)))
+}
+
 /// Our own user, perhaps in another group.
 fn own(group: Option<&str>) -> Result<Account, String> {
     let gid = match group {

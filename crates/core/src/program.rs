@@ -1,0 +1,139 @@
+//! The configuration of the programs themselves: files that are made for them, and what they are told when these change.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::StopAction;
+
+/// The files that a service's program reads, and how it takes others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ProgramConfig {
+    /// By their absolute paths. They are there before its process is made.
+    pub files: BTreeMap<String, ConfigFile>,
+    /// What follows when they change while it runs.
+    pub on_change: OnChange,
+    /// The longest that a check takes, and that telling the program takes.
+    pub timeout: Duration,
+}
+
+/// One file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ConfigFile {
+    /// All that is in it.
+    pub content: String,
+    /// Who may do what, as bits of `chmod`. On Windows those of the owner and of others count.
+    pub mode: u32,
+    /// Whose it is; on Windows, who else than Mainstay's account may read it. The service's account if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Its group (Linux); the owner's own if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// This command has to accept a new one before it takes the place of the old one. `{file}` in it is where the
+    /// new one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<Vec<String>>,
+}
+
+/// What follows when a program's files change while it runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnChange {
+    /// It gets a new process.
+    #[default]
+    Restart,
+    /// Nothing: it looks at its files itself.
+    Nothing,
+    /// This is sent to its main process.
+    Signal(StopAction),
+    /// This command is run beside it.
+    Command(Vec<String>),
+    /// A request is made; an answer other than 200 to 399 is a failure.
+    Http {
+        /// Where to.
+        url: String,
+        /// GET, POST and the like.
+        method: String,
+        /// Connect here instead: the path of a Unix socket, or a named pipe's name on Windows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        socket: Option<String>,
+    },
+    /// This code is sent to a Windows service.
+    Control {
+        /// The service's name.
+        service: String,
+        /// 128 to 255.
+        code: u8,
+    },
+    /// The named event of Windows is set.
+    Event(String),
+}
+
+impl OnChange {
+    /// Whether the program is told of a change, and goes on.
+    pub const fn tells(&self) -> bool {
+        !matches!(self, OnChange::Restart | OnChange::Nothing)
+    }
+}
+
+impl fmt::Display for OnChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OnChange::Restart => f.write_str("restart"),
+            OnChange::Nothing => f.write_str("nothing"),
+            OnChange::Signal(action) => action.fmt(f),
+            // Arguments may hold what is not for everybody's eyes.
+            OnChange::Command(words) => write!(f, "command {}", words.first().map_or("", String::as_str)),
+            OnChange::Http { url, method, .. } => {
+                write!(f, "{method} {}", url.split(['?', '#']).next().unwrap_or(url))
+            }
+            OnChange::Control { service, code } => write!(f, "control {code} to {service}"),
+            OnChange::Event(name) => write!(f, "event {name}"),
+        }
+    }
+}
+
+impl Default for ProgramConfig {
+    fn default() -> Self {
+        ProgramConfig {
+            files: BTreeMap::new(),
+            on_change: OnChange::default(),
+            timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for ConfigFile {
+    fn default() -> Self {
+        ConfigFile { content: String::new(), mode: 0o600, owner: None, group: None, check: None }
+    }
+}
+
+impl ProgramConfig {
+    /// Whether nothing is asked for.
+    pub fn is_default(&self) -> bool {
+        *self == ProgramConfig::default()
+    }
+
+    /// Whether a file has to be written to get here from `before`.
+    pub fn writes_over(&self, before: &ProgramConfig) -> bool {
+        let same = |old: &ConfigFile, new: &ConfigFile| {
+            // A check says nothing of a file that is there.
+            old == &ConfigFile { check: old.check.clone(), ..new.clone() }
+        };
+        self.files.iter().any(|(path, new)| !before.files.get(path).is_some_and(|old| same(old, new)))
+    }
+
+    /// The longest that it takes to put all files in their places and to tell the program.
+    pub fn longest(&self) -> Duration {
+        let checks = self.files.values().filter(|file| file.check.is_some()).count();
+        let steps = u32::try_from(checks).unwrap_or(u32::MAX).saturating_add(2);
+        self.timeout.saturating_mul(steps)
+    }
+}

@@ -1,0 +1,159 @@
+//! What is done with files themselves, on threads where waiting harms nobody.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mainstay_core::{ConfigFile, ProbeOutcome, ProgramConfig, ServiceName};
+use mainstay_link::LogPos;
+use mainstay_logs::{Follower, Lines};
+use mainstay_sys::staged::{self, Access, Staged};
+use tokio::runtime::Handle;
+
+use super::{Moved, Report, Step};
+
+/// A report for which there is no room is made again after this.
+const AGAIN: Duration = Duration::from_millis(50);
+/// So many lines of a check that refused are told …
+const LAST_LINES: usize = 8;
+/// … of the first so many.
+const MAX_LINES: usize = 10_000;
+/// So much of them, in bytes.
+const MAX_WORDS: usize = 300;
+
+/// Works for one job.
+pub(super) struct Worker<'a> {
+    pub runtime: &'a Handle,
+    pub report: &'a Report,
+    pub service: &'a ServiceName,
+}
+
+impl Worker<'_> {
+    /// Writes those that are not as they should be beside their places.
+    pub fn write(&self, seq: u64, files: BTreeMap<String, ConfigFile>) {
+        self.work(seq, move || Step::Written(write(&files)));
+    }
+
+    /// Puts them into their places, all or none.
+    pub fn put(&self, seq: u64, files: Vec<Staged>) {
+        self.work(seq, move || Step::Put(put(files)));
+    }
+
+    /// Tells a program in a way that may take its time.
+    pub fn tell(&self, seq: u64, tell: impl FnOnce() -> std::io::Result<()> + Send + 'static) {
+        self.work(seq, move || {
+            let told = tell();
+            let (ok, detail) = (told.is_ok(), told.err().map(|error| error.to_string()).unwrap_or_default());
+            Step::Told(ProbeOutcome { ok, detail })
+        });
+    }
+
+    fn work(&self, seq: u64, work: impl FnOnce() -> Step + Send + 'static) {
+        let (report, service) = (self.report.clone(), self.service.clone());
+        self.runtime.spawn_blocking(move || {
+            let moved = Moved { service, seq, what: work() };
+            while !report(moved.clone()) {
+                std::thread::sleep(AGAIN);
+            }
+        });
+    }
+
+    /// Where a task says that the program was told.
+    pub fn told(&self, seq: u64) -> impl FnOnce(ProbeOutcome) -> Told + use<> {
+        let (report, service) = (self.report.clone(), self.service.clone());
+        move |outcome| Told { report, moved: Moved { service, seq, what: Step::Told(outcome) } }
+    }
+}
+
+/// Something to say from a task.
+pub(super) struct Told {
+    report: Report,
+    moved: Moved,
+}
+
+impl Told {
+    pub async fn say(self) {
+        while !(self.report)(self.moved.clone()) {
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+}
+
+fn access(file: &ConfigFile) -> Access<'_> {
+    Access { mode: file.mode, owner: file.owner.as_deref(), group: file.group.as_deref() }
+}
+
+fn write(files: &BTreeMap<String, ConfigFile>) -> Result<Vec<PathBuf>, String> {
+    let mut written = Vec::new();
+    for (path, file) in files {
+        let (path, bytes, access) = (Path::new(path), file.content.as_bytes(), access(file));
+        let there = staged::is_there(path, bytes, &access).map_err(|error| error.to_string())?;
+        if !there {
+            // Those before this one go if it fails.
+            written.push(staged::stage(path, bytes, &access).map_err(|error| error.to_string())?);
+        }
+    }
+    Ok(written.into_iter().map(Staged::leave).collect())
+}
+
+fn put(files: Vec<Staged>) -> Result<(), String> {
+    let mut done = Vec::new();
+    for file in files {
+        match file.put() {
+            Ok(put) => done.push(put),
+            Err(error) => {
+                let mut why = error.to_string();
+                for earlier in done.into_iter().rev() {
+                    if let Err(error) = earlier.take_back() {
+                        why.push_str(&format!("; and {error}"));
+                    }
+                }
+                return Err(why);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The command that checks a new file, with where it is.
+pub(super) fn check_of(staged: &Staged, config: &ProgramConfig) -> Option<Vec<String>> {
+    let file = config.files.iter().find(|(path, _)| Path::new(path) == staged.place())?.1;
+    let beside = staged.path().to_string_lossy();
+    Some(file.check.as_ref()?.iter().map(|word| word.replace("{file}", &beside)).collect())
+}
+
+/// What people call a file.
+pub(super) fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// "api.json and 2 more are new".
+pub(super) fn in_words(names: &[String]) -> String {
+    match names {
+        [] => "its files are as they were".to_owned(),
+        [one] => format!("{one} is new"),
+        [first, rest @ ..] => format!("{first} and {} more are new", rest.len()),
+    }
+}
+
+/// The last lines that a command wrote, on one line.
+pub(super) fn last_words(logs: &Path, log: &str, from: LogPos) -> String {
+    let pos = mainstay_logs::LogPos { segment: from.segment, offset: from.offset };
+    let mut lines = Lines::new(Follower::new(logs, log, pos));
+    let mut last: Vec<String> = Vec::new();
+    for _ in 0..MAX_LINES {
+        let Ok(Some(line)) = lines.next_line() else { break };
+        let text = String::from_utf8_lossy(line.text).trim().to_owned();
+        if !text.is_empty() {
+            last.push(text);
+        }
+        if last.len() > LAST_LINES {
+            last.remove(0);
+        }
+    }
+    let words = last.join(" / ");
+    match words.len().checked_sub(MAX_WORDS) {
+        Some(over @ 1..) => format!("…{}", &words[words.ceil_char_boundary(over)..]),
+        _ => words,
+    }
+}
