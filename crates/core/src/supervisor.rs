@@ -119,6 +119,7 @@ impl Supervisor {
     /// Time that goes backwards counts as standing still.
     pub fn handle(&mut self, now: Time, input: Input) {
         self.now = self.now.max(now);
+        self.way.up_to_date = matches!(input, Input::Tick);
         match input {
             Input::Prepared { run, error: None } => self.about(run, On::Prepared),
             Input::Prepared { run, error: Some(error) } => self.about(run, On::PrepareFailed(error)),

@@ -73,6 +73,9 @@ pub(super) struct Way {
     pub look: bool,
     /// When a gate wants to be looked at next.
     pub due: Option<Time>,
+    /// Whether all that happened until now is known, so that what has not happened by now counts. Of several news of one
+    /// moment the first ones say nothing of that: a daemon that was away hears all of its time at once.
+    pub up_to_date: bool,
 }
 
 /// A configuration that is being applied, as people see it.
@@ -236,7 +239,8 @@ impl Supervisor {
             self.plan = Plan { services, ..goal.top.clone() };
             self.plan_changes.stack = true;
         }
-        self.way = Way { todo, gone, gone_late, look: true, due: None };
+        let up_to_date = self.way.up_to_date;
+        self.way = Way { todo, gone, gone_late, look: true, due: None, up_to_date };
     }
 
     /// Looks when a gate wants to be looked at, and lets none through. After a restore, which changes nothing by itself.

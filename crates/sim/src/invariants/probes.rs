@@ -23,7 +23,10 @@ struct Asked {
     last: BTreeMap<ProbeKind, (Time, u64)>,
     /// When the startup probe had succeeded.
     started: Option<Time>,
+    /// Its successes in a row.
     successes: u32,
+    /// Its question without an answer. Another one after it says that the answer is lost, which is a failure.
+    open: Option<u64>,
 }
 
 /// The plan of a probe.
@@ -47,10 +50,11 @@ impl Rule for Probes {
             return Ok(());
         }
         match &step.cause {
-            Cause::Input(Input::ProbeResult { run, probe: ProbeKind::Startup, outcome, .. }) => {
+            Cause::Input(Input::ProbeResult { run, probe: ProbeKind::Startup, outcome, seq }) => {
                 let known = facts.runs.get(run).and_then(|known| facts.service(&known.service));
                 let needs = known.and_then(|plan| plan.startup.as_ref()).map_or(1, |probe| probe.successes);
                 let asked = self.runs.entry(*run).or_default();
+                asked.open.take_if(|open| open == seq);
                 asked.successes = if outcome.ok { asked.successes + 1 } else { 0 };
                 if asked.successes >= needs {
                     asked.started.get_or_insert(step.at);
@@ -72,7 +76,11 @@ impl Rule for Probes {
         let Effect::Probe { service, run, probe, seq } = effect else { return Ok(()) };
         self.may_ask(facts, at, (service, *run, *probe, *seq))
             .map_err(|what| format!("the {probe} probe of {service} is asked {what}"))?;
-        let last = self.runs.entry(*run).or_default().last.entry(*probe).or_insert((at, *seq));
+        let asked = self.runs.entry(*run).or_default();
+        if *probe == ProbeKind::Startup && asked.open.replace(*seq).is_some_and(|open| open != *seq) {
+            asked.successes = 0;
+        }
+        let last = asked.last.entry(*probe).or_insert((at, *seq));
         // A question put again after a takeover does not put off the next one.
         if last.1 != *seq {
             *last = (at, *seq);

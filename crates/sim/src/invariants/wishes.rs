@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use mainstay_core::{Effect, EventKind, Input, Request, ServiceName, StartMode, StateName, Time};
+use mainstay_core::{Effect, Event, EventKind, Input, Request, ServiceName, StartMode, StateName, Time};
 
 use super::{Facts, Rule, Verdict};
 use crate::trace::{Cause, Step};
@@ -79,6 +79,10 @@ impl Rule for Wishes {
             }
             Effect::Spawn { service, .. } if !self.wanted.contains(service) => {
                 return Err(format!("{service} is started, but nobody wants it up"));
+            }
+            // It was left up, and is kept up again.
+            Effect::Tell(Event { service: Some(name), kind: EventKind::TakenOver, .. }) => {
+                self.wanted.insert(name.clone());
             }
             Effect::Tell(event) => {
                 if let (Some(name), EventKind::State { to: StateName::Failed | StateName::Completed, .. }) =

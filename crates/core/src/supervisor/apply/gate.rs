@@ -31,6 +31,14 @@ pub(super) enum Passed {
     NotBefore(Time),
 }
 
+/// When a service counts as up.
+enum Up {
+    /// It says so.
+    Now,
+    /// If it is as it is until then.
+    From(Time),
+}
+
 impl Supervisor {
     /// From now on a service is waited for.
     pub(super) fn wait_for(&mut self, name: &ServiceName, up: bool) {
@@ -57,7 +65,7 @@ impl Supervisor {
         if !gate.up {
             return match () {
                 () if state.is_down() && !service.removing => Passed::Yes,
-                () if now >= gate.until => late("did not stop"),
+                () if self.way.up_to_date && now >= gate.until => late("did not stop"),
                 () => Passed::NotBefore(gate.until),
             };
         }
@@ -81,41 +89,47 @@ impl Supervisor {
         let run = service.phase.run_id();
         let (through, what) = match &gate.files {
             Some(Files::Changing { .. }) => (None, "did not get its files"),
-            Some(Files::Told { of, at, asked }) if run == Some(*of) => (
-                self.healthy_since(service, plan, (*at, *asked)),
-                "was told of its new files, but was not healthy",
-            ),
+            Some(Files::Told { of, at, asked }) if run == Some(*of) => {
+                (self.healthy(service, plan, (*at, *asked)), "was told of its new files, but was not healthy")
+            }
             // One that has ended meanwhile has read them at its start.
             _ => {
                 let later = run.is_some_and(|run: RunId| run.0 > gate.after) && !job;
-                (if later { self.up_since(service, plan) } else { None }, "did not come up")
+                (if later { self.comes_up(service, plan) } else { None }, "did not come up")
             }
         };
         match through {
-            Some(at) if at <= now => Passed::Yes,
-            _ if now >= gate.until => late(what),
-            at => Passed::NotBefore(at.unwrap_or(gate.until).min(gate.until)),
+            Some(Up::Now) => Passed::Yes,
+            Some(Up::From(at)) if self.way.up_to_date && at <= now => Passed::Yes,
+            _ if self.way.up_to_date && now >= gate.until => late(what),
+            Some(Up::From(at)) => Passed::NotBefore(at.min(gate.until)),
+            None => Passed::NotBefore(gate.until),
         }
     }
 
     /// When a service that is as it is counts as up.
-    fn up_since(&self, service: &Service, plan: &ServicePlan) -> Option<Time> {
+    fn comes_up(&self, service: &Service, plan: &ServicePlan) -> Option<Up> {
         match service.state() {
-            StateName::Ready => Some(service.since),
-            StateName::Running if plan.ready.is_none() => Some(service.since.after(self.plan.reload.settle)),
+            StateName::Ready => Some(Up::Now),
+            StateName::Running if plan.ready.is_none() => {
+                Some(Up::From(service.since.after(self.plan.reload.settle)))
+            }
             _ => None,
         }
     }
 
     /// When a service counts as healthy whose program was told something at that time. What its probe knew before
     /// says nothing.
-    fn healthy_since(&self, service: &Service, plan: &ServicePlan, told: (Time, u64)) -> Option<Time> {
-        let (told, asked) = told;
-        let up = self.up_since(service, plan)?;
+    fn healthy(&self, service: &Service, plan: &ServicePlan, (told, asked): (Time, u64)) -> Option<Up> {
+        let up = self.comes_up(service, plan)?;
         // Some are not asked, but say it themselves.
         if plan.ready.as_ref().is_none_or(|ready| ready.check == Check::Notify) {
-            return Some(up.max(told.after(self.plan.reload.settle)));
+            let settled = told.after(self.plan.reload.settle);
+            return Some(match up {
+                Up::Now => Up::From(settled),
+                Up::From(at) => Up::From(at.max(settled)),
+            });
         }
-        service.phase.run()?.probes.succeeds_after(ProbeKind::Ready, asked).then_some(up.max(told))
+        service.phase.run()?.probes.succeeds_after(ProbeKind::Ready, asked).then_some(up)
     }
 }

@@ -260,3 +260,18 @@ fn one_at_a_time() {
     bench.ask(Request::Down);
     assert_eq!(last_stage(&mut bench).0, ReloadStage::Abandoned);
 }
+
+#[test]
+fn a_daemon_that_was_away_hears_all_before_anything_counts_as_settled() {
+    let mut bench = up([("a", version(1, service()))]);
+    bench.apply(2, [("a", version(2, service()))]);
+    bench.exits("a", 0);
+    bench.made("a");
+    bench.now = bench.now.after(secs(5));
+    // The first news of a time in which it has ended long ago.
+    bench.says("a", "STATUS=going");
+    assert!(bench.supervisor.applying().is_some());
+    bench.exits("a", 1);
+    bench.tick();
+    assert!(bench.supervisor.applying().is_some(), "it has to settle");
+}
