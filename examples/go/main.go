@@ -15,6 +15,8 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -28,13 +30,25 @@ type config struct {
 	Greeting string `json:"greeting"`
 	// Delay is how long /work takes, as a Go duration.
 	Delay string `json:"delay"`
+	// Limit is how many /work may be under way at a time; more of them wait.
+	Limit int `json:"limit"`
+}
+
+// settings is what a configuration comes to.
+type settings struct {
+	config
+	delay time.Duration
 }
 
 // server is the program's state.
 type server struct {
-	config config
-	// work is what /work does, until it is done or nobody waits for it any longer.
-	work func(context.Context)
+	// file is where the configuration comes from, if anywhere.
+	file     string
+	settings atomic.Pointer[settings]
+	// slots lets so many /work through at a time as the configuration says.
+	slots slots
+	// work is what /work does, for so long or until nobody waits for it any longer.
+	work func(context.Context, time.Duration)
 	// etcd and redis are addresses that have to answer before the server is ready; empty ones are not asked.
 	etcd, redis string
 }
@@ -45,6 +59,8 @@ func main() {
 	etcd := flag.String("etcd", "", "etcd's address, such as 127.0.0.1:2379")
 	redis := flag.String("redis", "", "Redis' address, such as 127.0.0.1:6379")
 	drain := flag.Duration("drain", 5*time.Second, "longest wait for requests in flight at the end")
+	event := flag.String("reload-event", "", "Windows: the named event that has the configuration file read anew")
+	check := flag.Bool("check", false, "look whether the configuration file is right, and end")
 	flag.Parse()
 
 	// One line a message on standard output: Mainstay keeps it.
@@ -54,6 +70,20 @@ func main() {
 		logger.Printf("bad configuration: %v", err)
 		os.Exit(badConfiguration)
 	}
+	if *check {
+		return
+	}
+	// Before anybody can think that it is up and send it a signal.
+	reloads, err := whenToReload(*event)
+	if err != nil {
+		logger.Printf("fatal: %v", err)
+		os.Exit(1)
+	}
+	go func() {
+		for range reloads {
+			s.reload(logger)
+		}
+	}()
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", *port))
 	if err != nil {
 		logger.Printf("fatal: %v", err)
@@ -96,38 +126,96 @@ func serve(ctx context.Context, logger *log.Logger, listener net.Listener, s *se
 }
 
 func newServer(file, etcd, redis string) (*server, error) {
-	s := &server{config: config{Greeting: "hello", Delay: "10ms"}, etcd: etcd, redis: redis}
-	if file != "" {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		decoder := json.NewDecoder(bytes.NewReader(text))
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&s.config); err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-	}
-	delay, err := time.ParseDuration(s.config.Delay)
-	if err != nil {
-		return nil, fmt.Errorf("%s: delay: %w", file, err)
-	}
-	s.work = func(ctx context.Context) {
+	s := &server{file: file, etcd: etcd, redis: redis}
+	s.slots.free.L = &s.slots.mutex
+	s.work = func(ctx context.Context, delay time.Duration) {
 		select {
 		case <-time.After(delay):
 		case <-ctx.Done():
 		}
 	}
+	if err := s.load(); err != nil {
+		return nil, err
+	}
 	return s, nil
+}
+
+// load reads the configuration file; if something is wrong with it everything stays as it is.
+func (s *server) load() error {
+	next := settings{config: config{Greeting: "hello", Delay: "10ms", Limit: 100}}
+	if s.file != "" {
+		text, err := os.ReadFile(s.file)
+		if err != nil {
+			return err
+		}
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&next.config); err != nil {
+			return fmt.Errorf("%s: %w", s.file, err)
+		}
+	}
+	delay, err := time.ParseDuration(next.Delay)
+	if err != nil {
+		return fmt.Errorf("%s: delay: %w", s.file, err)
+	}
+	if next.Limit < 1 {
+		return fmt.Errorf("%s: limit: %d is less than 1", s.file, next.Limit)
+	}
+	next.delay = delay
+	s.settings.Store(&next)
+	s.slots.set(next.Limit)
+	return nil
+}
+
+// reload takes over what the file says by now, while requests are served.
+func (s *server) reload(logger *log.Logger) {
+	if err := s.load(); err != nil {
+		logger.Printf("bad configuration, the one before counts: %v", err)
+		return
+	}
+	logger.Printf("new configuration: limit %d", s.settings.Load().Limit)
+}
+
+// slots lets a number of visitors in at a time; the number can change meanwhile.
+type slots struct {
+	mutex       sync.Mutex
+	free        sync.Cond
+	limit, busy int
+}
+
+func (s *slots) set(limit int) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.limit = limit
+	s.free.Broadcast()
+}
+
+func (s *slots) enter() {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	for s.busy >= s.limit {
+		s.free.Wait()
+	}
+	s.busy++
+}
+
+func (s *slots) leave() {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.busy--
+	s.free.Signal()
 }
 
 func (s *server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("/readyz", s.ready)
-	mux.HandleFunc("/hello", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, s.config.Greeting) })
+	mux.HandleFunc("/hello", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, s.settings.Load().Greeting) })
+	mux.HandleFunc("/limit", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, s.settings.Load().Limit) })
 	mux.HandleFunc("/work", func(w http.ResponseWriter, r *http.Request) {
-		s.work(r.Context())
+		s.slots.enter()
+		defer s.slots.leave()
+		s.work(r.Context(), s.settings.Load().delay)
 		fmt.Fprintln(w, "done")
 	})
 	return mux

@@ -86,10 +86,55 @@ func TestConfiguration(t *testing.T) {
 	if body := get(t, s, "/hello").Body.String(); body != "good day\n" {
 		t.Errorf("greeting: %q", body)
 	}
-	for _, wrong := range []string{`{`, `{"delay": "soon"}`, `{"greting": "x"}`} {
+	for _, wrong := range []string{`{`, `{"delay": "soon"}`, `{"greting": "x"}`, `{"limit": 0}`} {
 		write(wrong)
 		if _, err := newServer(file, "", ""); err == nil || !strings.Contains(err.Error(), "config.json") {
 			t.Errorf("%s: %v", wrong, err)
+		}
+	}
+}
+
+// A new limit counts for those that wait already, and a wrong file changes nothing.
+func TestNewConfigurationWhileServing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.json")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`{"limit": 1}`)
+	s, err := newServer(file, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside, goOn := make(chan struct{}), make(chan struct{})
+	s.work = func(context.Context, time.Duration) {
+		inside <- struct{}{}
+		<-goOn
+	}
+	codes := make(chan int, 2)
+	for i := 0; i < 2; i++ {
+		go func() { codes <- get(t, s, "/work").Code }()
+	}
+	<-inside
+	var output bytes.Buffer
+	write(`{"limit": "many"}`)
+	s.reload(log.New(&output, "", 0))
+	if !strings.Contains(output.String(), "the one before counts") || get(t, s, "/limit").Body.String() != "1\n" {
+		t.Errorf("a wrong one: %s", output.String())
+	}
+	select {
+	case <-inside:
+		t.Fatal("two are inside, and the limit is 1")
+	default:
+	}
+	write(`{"limit": 2}`)
+	s.reload(log.New(&output, "", 0))
+	<-inside
+	close(goOn)
+	for i := 0; i < 2; i++ {
+		if code := <-codes; code != http.StatusOK {
+			t.Errorf("code %d", code)
 		}
 	}
 }
@@ -104,10 +149,14 @@ func TestRequestsInFlightFinish(t *testing.T) {
 	ctx, end := context.WithCancel(context.Background())
 	// The request says itself when it is under way, and ends when the test lets it.
 	underWay, goOn := make(chan struct{}), make(chan struct{})
-	s := &server{work: func(context.Context) {
+	s, err := newServer("", "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.work = func(context.Context, time.Duration) {
 		close(underWay)
 		<-goOn
-	}}
+	}
 	served := make(chan error, 1)
 	go func() { served <- serve(ctx, log.New(&output, "", 0), listener, s, time.Minute) }()
 

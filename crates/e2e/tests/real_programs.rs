@@ -1,5 +1,7 @@
 //! Real programs: a Go server that needs etcd and Redis; the same server on Windows.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
 use mainstay_core::StateName::{Ready, Running, Stopped};
 use mainstay_core::{Exit, StateName};
 use mainstay_e2e::{Stack, eventually, free_port, get, go_example, kill, repository};
@@ -11,6 +13,7 @@ fn go_stack(file: &str) -> (Stack, u16) {
     let set = |name: &str, value: String| (name.to_owned(), value);
     let variables = vec![
         set("API", go_example().to_string_lossy().into_owned()),
+        set("CONFIG", data.join("api.json").to_string_lossy().into_owned()),
         set("DATA", data.to_string_lossy().into_owned()),
         set("PORT", port.to_string()),
         set("ETCD_PORT", free_port().to_string()),
@@ -60,6 +63,73 @@ fn go_alone_as_on_windows() {
     stack.wait_for("api", &[Ready]);
     assert!(get(port, "/hello").contains("hello from the Go server"));
     stops_gracefully(&stack, port);
+    stack.down();
+}
+
+/// Says that it is over, also when a test fails: others wait for that.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The program reads its new file while clients are at it: no request fails, and the process stays.
+#[test]
+fn go_takes_a_new_limit_under_load() {
+    let file = if cfg!(windows) { "mainstay.windows.toml" } else { "mainstay.toml" };
+    let (mut stack, port) = go_stack(file);
+    stack.up();
+    let before = stack.wait_for("api", &[Ready]).pid;
+    let limit = || get(port, "/limit").lines().last().map(str::to_owned);
+    assert_eq!(limit().as_deref(), Some("50"));
+    let (stop, answers) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let _end = Ends(&stop);
+        let clients: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Relaxed) {
+                        let answer = get(port, "/work");
+                        assert!(
+                            answer.starts_with("HTTP/1.1 200") && answer.ends_with("done\n"),
+                            "{answer:?}"
+                        );
+                        answers.fetch_add(1, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        let busy = |more: usize| {
+            let from = answers.load(Ordering::Relaxed);
+            eventually("clients are answered", || {
+                assert!(!clients.iter().any(|client| client.is_finished()), "a request failed");
+                (answers.load(Ordering::Relaxed) >= from + more).then_some(())
+            });
+        };
+        busy(8);
+        for new in ["2", "7"] {
+            stack.set("LIMIT", new);
+            stack.run(&["apply"]).expect_success();
+            eventually("the program has it", || (limit().as_deref() == Some(new)).then_some(()));
+            busy(8);
+        }
+        // One that the program does not want changes nothing.
+        stack.set("LIMIT", "0");
+        let refused = stack.run(&["apply"]).stderr;
+        assert!(refused.contains("limit: 0 is less than 1"), "{refused}");
+        assert_eq!(limit().as_deref(), Some("7"));
+        busy(8);
+        stop.store(true, Ordering::Relaxed);
+        for client in clients {
+            client.join().expect("no request failed");
+        }
+    });
+    assert_eq!(stack.service("api").pid, before, "the process goes on");
+    let events = stack.run(&["events"]).expect_success().stdout;
+    let how = if cfg!(windows) { "told by event" } else { "told by SIGHUP" };
+    assert!(events.contains(how) && events.contains(", which took "), "{events}");
     stack.down();
 }
 
