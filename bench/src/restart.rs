@@ -70,7 +70,6 @@ fn bare_spawn(file: &Path, round: usize) -> Result<f64, String> {
 }
 
 fn kill(pid: u32) -> Result<(), String> {
-    let raw = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).ok_or("not a pid")?;
-    rustix::process::kill_process(raw, rustix::process::Signal::KILL)
-        .map_err(|error| format!("cannot kill {pid}: {error}"))
+    let id = mainstay_sys::process::identity(pid).ok_or("it is gone")?;
+    mainstay_sys::process::kill(&id).map(drop).map_err(|error| format!("cannot kill {pid}: {error}"))
 }

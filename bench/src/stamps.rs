@@ -11,8 +11,7 @@ use crate::stack::program;
 
 /// The monotonic clock, in nanoseconds.
 pub fn now() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+    mainstay_sys::clock::monotonic_nanos()
 }
 
 /// The floor of all figures: std's spawn (posix_spawn) of the program that stamps, with its output into a pipe.

@@ -17,6 +17,9 @@ use mainstay_service::{Definition, Recovery, Start};
 
 pub use process::run;
 
+/// Before the name of a service, its virtual account.
+pub const VIRTUAL: &str = r"NT SERVICE\";
+
 /// The argument of an entry that only shows a service that starts already.
 const MIRROR: &str = "mirror";
 
@@ -39,6 +42,11 @@ fn definition(stack: &Definition, service: &ServiceName, description: Option<&st
         description.map_or_else(|| format!("{service} of the stack {}", stack.name), str::to_owned);
     entry.arguments =
         ["entry", "--stack", &stack.name, "--service", service.as_str()].map(str::to_owned).into();
+    // A virtual account is that of one service alone.
+    let own = stack.account.as_deref().and_then(|account| account.strip_suffix(stack.name.as_str()));
+    if let Some(prefix) = own.filter(|prefix| prefix.eq_ignore_ascii_case(VIRTUAL)) {
+        entry.account = Some(format!("{prefix}{}", entry.name));
+    }
     // The stack decides when its services start, and what is done when they fail.
     entry.start = Start::Manual;
     entry.depends_on.clear();
@@ -90,8 +98,10 @@ mod tests {
         assert_eq!(entry.arguments, ["entry", "--stack", "shop", "--service", "web"]);
         assert_eq!(
             (entry.start, entry.depends_on, entry.account),
-            (Start::Manual, Vec::new(), stack.account)
+            (Start::Manual, Vec::new(), stack.account.clone())
         );
+        stack.account = Some(r"NT SERVICE\shop".to_owned());
+        assert_eq!(definition(&stack, &web, None).account.as_deref(), Some(r"NT SERVICE\shop@web"));
         assert!(entry.recovery.actions.is_empty(), "Mainstay restarts it, not Windows");
     }
 }

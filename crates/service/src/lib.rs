@@ -66,6 +66,8 @@
 //! Each control is answered at once, whatever the service is busy with. `PRESHUTDOWN` is taken in place of `SHUTDOWN`: it
 //! comes earlier and leaves more time.
 
+#[cfg(windows)]
+mod account;
 mod asynchronous;
 pub mod command_line;
 mod definition;

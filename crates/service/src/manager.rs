@@ -214,6 +214,15 @@ impl Manager {
         self.0.control(name, code)
     }
 
+    /// The SID of an account by its name, for access lists; none where accounts have none. That of a virtual account,
+    /// `NT SERVICE\\name`, is known before there is such a service.
+    ///
+    /// # Errors
+    /// There is no such account.
+    pub fn sid_of(&self, account: &str) -> Result<Option<String>, Error> {
+        self.0.sid_of(account)
+    }
+
     /// Both, one after the other.
     ///
     /// # Errors

@@ -5,8 +5,9 @@ use std::io;
 
 use windows_sys::Win32::Foundation::{ERROR_FILE_NOT_FOUND, ERROR_SUCCESS};
 use windows_sys::Win32::System::Registry::{
-    HKEY, KEY_QUERY_VALUE, KEY_SET_VALUE, REG_OPTION_NON_VOLATILE, RegCloseKey, RegCreateKeyExW,
-    RegDeleteTreeW, RegDeleteValueW, RegOpenKeyExW, RegQueryValueExW, RegSetValueExW,
+    HKEY, KEY_ENUMERATE_SUB_KEYS, KEY_QUERY_VALUE, KEY_SET_VALUE, REG_OPTION_NON_VOLATILE, RegCloseKey,
+    RegCreateKeyExW, RegDeleteTreeW, RegDeleteValueW, RegEnumKeyExW, RegOpenKeyExW, RegQueryValueExW,
+    RegSetValueExW,
 };
 
 /// With the NUL at its end; one inside ends it.
@@ -51,7 +52,10 @@ pub(crate) fn open(root: HKEY, path: &str) -> io::Result<Key> {
     let path = wide(path);
     let mut key = std::ptr::null_mut();
     // SAFETY: the path ends with a NUL; it and the result outlive the call.
-    check(unsafe { RegOpenKeyExW(root, path.as_ptr(), 0, KEY_QUERY_VALUE, &mut key) }).map(|()| Key(key))
+    check(unsafe {
+        RegOpenKeyExW(root, path.as_ptr(), 0, KEY_QUERY_VALUE | KEY_ENUMERATE_SUB_KEYS, &mut key)
+    })
+    .map(|()| Key(key))
 }
 
 /// A value is at most so long.
@@ -88,6 +92,35 @@ impl Key {
             bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
         let texts = units.split(|unit| *unit == 0).filter(|text| !text.is_empty());
         Some(texts.map(String::from_utf16_lossy).collect())
+    }
+
+    /// The names of the keys below it; at most a hundred thousand.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        const MOST_KEYS: u32 = 100_000;
+        let mut names = Vec::new();
+        for index in 0..MOST_KEYS {
+            // A key's name has at most 255 characters.
+            let (mut name, mut length) = ([0_u16; 256], 256);
+            let none = std::ptr::null_mut();
+            // SAFETY: the key is open; the place is as long as said; the rest is not asked for.
+            let status = unsafe {
+                RegEnumKeyExW(
+                    self.0,
+                    index,
+                    name.as_mut_ptr(),
+                    &mut length,
+                    std::ptr::null(),
+                    none,
+                    none.cast(),
+                    none.cast(),
+                )
+            };
+            if status != ERROR_SUCCESS {
+                break;
+            }
+            names.push(String::from_utf16_lossy(&name[..(length as usize).min(name.len())]));
+        }
+        names
     }
 
     /// Sets a value.

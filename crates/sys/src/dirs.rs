@@ -8,7 +8,7 @@ mod linux;
 #[cfg(target_os = "linux")]
 use linux as platform;
 #[cfg(windows)]
-mod windows;
+pub(crate) mod windows;
 #[cfg(windows)]
 use windows as platform;
 
@@ -55,6 +55,16 @@ pub fn stacks() -> Vec<String> {
     names.sort();
     names.dedup();
     names
+}
+
+/// Gives a stack's directories, and all that is in them, to the accounts with these SIDs as well, and takes them from all
+/// that had them before: the service of the stack runs under an account that did not make them. They are made if they
+/// are not there. Windows; elsewhere nothing is done, and `accounts` is empty.
+///
+/// # Errors
+/// The directories are not ours to give.
+pub fn give_to(dirs: &Dirs, accounts: &[String]) -> io::Result<()> {
+    platform::give_to(dirs, accounts)
 }
 
 /// Makes a directory, and those above it that are missing, for the owner only. One that is there already is made

@@ -108,6 +108,9 @@ pub fn run(args: &Install, output: &mut Output) -> Outcome {
     }
     manager.check_rights().map_err(installed::failure)?;
     let earlier = Installed::read(&place);
+    let accounts = services.accounts()?;
+    mainstay_sys::dirs::give_to(&place.dirs, &accounts)
+        .map_err(|error| Failure::io("give to its account", place.dirs.state.display(), &error))?;
     let done = written
         .as_ref()
         .map_or(Ok(()), Written::write)
@@ -153,7 +156,14 @@ fn take_back(place: &Place, written: Option<(&Written, Option<Vec<u8>>)>, earlie
     }
     let _ = match earlier {
         Some(earlier) => earlier.write(place),
-        None => Installed::remove(place),
+        None => {
+            let _ = mainstay_sys::dirs::give_to(&place.dirs, &[]);
+            let removed = Installed::remove(place);
+            for dir in [&place.dirs.run, &place.dirs.log] {
+                remove_empty(Some(dir));
+            }
+            removed
+        }
     };
 }
 

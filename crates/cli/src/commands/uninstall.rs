@@ -67,6 +67,10 @@ pub fn run(args: &Uninstall, output: &mut Output) -> Outcome {
             remove_empty(path.parent());
         }
         Installed::remove(&place)?;
+        if installed.is_some() && place.dirs.state.exists() {
+            mainstay_sys::dirs::give_to(&place.dirs, &[])
+                .map_err(|error| Failure::io("take back", place.dirs.state.display(), &error))?;
+        }
         for path in dirs.iter().filter(|path| there(path)) {
             std::fs::remove_dir_all(path).map_err(|error| Failure::io("remove", path.display(), &error))?;
             remove_empty(path.parent());

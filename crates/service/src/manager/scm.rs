@@ -1,6 +1,7 @@
 //! The service control manager of Windows.
 
 mod holders;
+mod logon;
 mod make;
 mod raw;
 mod settings;
@@ -14,6 +15,7 @@ use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 use windows_sys::Win32::System::Services::SERVICE_CONTROL_PARAMCHANGE;
 
 use super::{Done, Error, ErrorKind, NativeState, Scope, Status};
+use crate::account;
 use crate::definition::Definition;
 use crate::log;
 use make::{change, create};
@@ -122,6 +124,7 @@ impl Native {
         // The right to delete first: a service that was stopped and cannot be removed helps nobody.
         let service = there(&what, name, access | ServiceAccess::DELETE | ServiceAccess::STOP)?;
         self.stop(name, wait)?;
+        logon::settle(name, None).map_err(told_io(&what))?;
         match service.delete() {
             Ok(()) => {}
             Err(error) if code(&error) == MARKED_FOR_DELETE => {}
@@ -148,6 +151,13 @@ impl Native {
             std::thread::sleep(LOOK);
         }
         Ok(lines)
+    }
+
+    #[expect(clippy::unused_self, reason = "there are two on Unix")]
+    pub(super) fn sid_of(&self, account: &str) -> Done<Option<String>> {
+        account::sid(account).map(Some).map_err(|error| {
+            Error::new(ErrorKind::Invalid, format!("the account {account} is not known here: {error}"))
+        })
     }
 
     pub(super) fn start(&self, name: &str, arguments: &[&str], wait: Duration) -> Done {

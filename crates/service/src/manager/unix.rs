@@ -208,6 +208,11 @@ impl Native {
         Ok(texts)
     }
 
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "accounts of Windows have SIDs")]
+    pub(super) fn sid_of(&self, _account: &str) -> Done<Option<String>> {
+        Ok(None)
+    }
+
     #[expect(clippy::unused_self, reason = "the SCM has controls")]
     pub(super) fn control(&self, name: &str, code: u32) -> Done {
         let text = format!("there is no control {code} for {name} here: controls are the SCM's, of Windows");

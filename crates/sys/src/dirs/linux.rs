@@ -42,6 +42,11 @@ pub(super) fn stacks() -> Vec<String> {
     base.map(|base| names_in(&base, None)).unwrap_or_default()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "Windows has something to do here")]
+pub(super) fn give_to(_dirs: &super::Dirs, _accounts: &[String]) -> io::Result<()> {
+    Ok(())
+}
+
 pub(super) fn create_private(path: &Path) -> io::Result<()> {
     let told =
         |error: io::Error| io::Error::new(error.kind(), format!("cannot make {}: {error}", path.display()));

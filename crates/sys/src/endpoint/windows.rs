@@ -18,6 +18,7 @@ use windows_sys::Win32::Security::Authorization::SE_KERNEL_OBJECT;
 use windows_sys::Win32::System::Pipes::{GetNamedPipeClientProcessId, GetNamedPipeServerProcessId};
 
 use crate::dirs::Dirs;
+use crate::dirs::windows::given;
 use crate::process::windows as process;
 use crate::win::security::{self, Account, Object};
 use crate::win::{check, explain};
@@ -30,21 +31,32 @@ const PAUSE: Duration = Duration::from_millis(5);
 const BUFFER: u32 = 64 << 10;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Address(String);
+pub(crate) struct Address {
+    name: String,
+    /// Accounts beside the owner that the stack was given to.
+    given: Vec<String>,
+}
+
+impl Address {
+    /// Whether this account is the owner's own, or one that the stack was given to.
+    fn lets_in(&self, own: &Account, other: &str) -> bool {
+        own.trusts(other) || self.given.iter().any(|given| given == other)
+    }
+}
 
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.name)
     }
 }
 
 pub(super) fn address(dirs: &Dirs, stack: &str) -> Address {
     let machine = std::env::var_os("ProgramData").map(|dir| Path::new(&dir).join("Mainstay").join(stack));
     if machine.is_some_and(|machine| dirs.run.parent() == Some(&machine)) {
-        return Address(format!(r"\\.\pipe\mainstay\{stack}"));
+        return Address { name: format!(r"\\.\pipe\mainstay\{stack}"), given: given(&dirs.state) };
     }
     // Two people can have a stack of the same name, and one person two, in two places.
-    Address(format!(r"\\.\pipe\mainstay\{stack}-{:016x}", hash(&dirs.run)))
+    Address { name: format!(r"\\.\pipe\mainstay\{stack}-{:016x}", hash(&dirs.run)), given: Vec::new() }
 }
 
 /// FNV-1a of the path as Windows compares paths: without regard to case.
@@ -105,7 +117,7 @@ impl Listener {
         // SAFETY: the handle is open, and `pid` outlives the call.
         check(unsafe { GetNamedPipeClientProcessId(connected.as_raw_handle(), &mut pid) }).ok()?;
         match Account::of_pid(pid) {
-            Ok(peer) => (self.account.trusts(&peer.sid) || peer.administrator)
+            Ok(peer) => (self.address.lets_in(&self.account, &peer.sid) || peer.administrator)
                 .then(|| super::who(&peer.name(), pid, process::program(pid))),
             // One that we may not look at has more rights than we, and passed the descriptor.
             Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
@@ -118,7 +130,7 @@ impl Listener {
 }
 
 fn instance(address: &Address, account: &Account, first: bool) -> io::Result<NamedPipeServer> {
-    let descriptor = account.private(Object::Kernel)?;
+    let descriptor = account.shared(Object::Kernel, &address.given)?;
     let mut attributes = descriptor.attributes(false);
     let mut options = ServerOptions::new();
     options
@@ -128,7 +140,7 @@ fn instance(address: &Address, account: &Account, first: bool) -> io::Result<Nam
         .out_buffer_size(BUFFER);
     // SAFETY: the attributes are valid, and outlive the call with the descriptor that they point at.
     unsafe {
-        options.create_with_security_attributes_raw(&address.0, std::ptr::from_mut(&mut attributes).cast())
+        options.create_with_security_attributes_raw(&address.name, std::ptr::from_mut(&mut attributes).cast())
     }
 }
 
@@ -137,7 +149,7 @@ fn check_owner(pipe: HANDLE, address: &Address, account: &Account) -> io::Result
     let owner = security::owner(pipe, SE_KERNEL_OBJECT)
         .map_err(|e| explain(format_args!("cannot find out who owns {address}"), &e))?;
     let name = security::name_of(&owner).unwrap_or_else(|_| owner.clone());
-    if account.trusts(&owner) {
+    if address.lets_in(account, &owner) {
         return Ok(name);
     }
     Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("{address} belongs to {name}")))
@@ -148,7 +160,7 @@ pub(super) async fn connect(address: &Address) -> io::Result<(Stream, String)> {
     let start = Instant::now();
     loop {
         // By default a server may only find out who we are, not act as us.
-        match ClientOptions::new().open(&address.0) {
+        match ClientOptions::new().open(&address.name) {
             Ok(client) => {
                 let owner = check_owner(client.as_raw_handle(), address, &account)?;
                 // The owner may be a group; the process tells the person.

@@ -17,6 +17,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     MoveFileExW, OPEN_EXISTING, ReplaceFileW, SetFileInformationByHandle,
 };
 
+use crate::dirs::windows::given;
 use crate::win::security::{Account, Object};
 use crate::win::{check, explain, long_path, owned};
 
@@ -102,7 +103,8 @@ fn write_new(path: &Path, bytes: &[u8], private: bool) -> io::Result<File> {
 
 fn create(path: &Path, private: bool) -> io::Result<OwnedHandle> {
     let name = long_path(path)?;
-    let descriptor = if private { Some(Account::own()?.private(Object::File)?) } else { None };
+    let given = || path.parent().map(given).unwrap_or_default();
+    let descriptor = if private { Some(Account::own()?.shared(Object::File, &given())?) } else { None };
     let attributes = descriptor.as_ref().map(|descriptor| descriptor.attributes(false));
     // SAFETY: the name ends with a NUL; it and the descriptor outlive the call.
     owned(unsafe {

@@ -93,8 +93,8 @@ impl Account {
         owner == self.sid || owner == SYSTEM || owner == ADMINISTRATORS
     }
 
-    /// The descriptor, as text, that keeps an object of this account private.
-    pub(crate) fn private_sddl(&self, object: Object) -> String {
+    /// The descriptor, as text, that keeps an object of this account private, but for other accounts that it is given to.
+    pub(crate) fn sddl(&self, object: Object, others: &[String]) -> String {
         let (right, inherit) = match object {
             Object::Kernel => ("GA", ""),
             Object::File => ("FA", ""),
@@ -106,12 +106,20 @@ impl Account {
         if !self.administrator && self.sid != SYSTEM {
             entries += &entry(&self.sid);
         }
+        for other in others.iter().filter(|other| !self.trusts(other)) {
+            entries += &entry(other);
+        }
         format!("O:{owner}D:P{entries}")
     }
 
     /// The same, ready for use.
     pub(crate) fn private(&self, object: Object) -> io::Result<Descriptor> {
-        Descriptor::parse(&self.private_sddl(object))
+        self.shared(object, &[])
+    }
+
+    /// The same, given to other accounts too.
+    pub(crate) fn shared(&self, object: Object, others: &[String]) -> io::Result<Descriptor> {
+        Descriptor::parse(&self.sddl(object, others))
     }
 }
 
@@ -356,7 +364,7 @@ mod tests {
     #[test]
     fn an_ordinary_account_lets_in_itself_the_system_and_administrators() {
         assert_eq!(
-            account("S-1-5-21-1-2-3-1000", false).private_sddl(Object::Kernel),
+            account("S-1-5-21-1-2-3-1000", false).sddl(Object::Kernel, &[]),
             "O:S-1-5-21-1-2-3-1000D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;S-1-5-21-1-2-3-1000)"
         );
     }
@@ -364,8 +372,23 @@ mod tests {
     #[test]
     fn an_administrator_keeps_its_own_ordinary_programs_out() {
         assert_eq!(
-            account("S-1-5-21-1-2-3-1000", true).private_sddl(Object::Directory),
+            account("S-1-5-21-1-2-3-1000", true).sddl(Object::Directory, &[]),
             "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
+        );
+    }
+
+    #[test]
+    fn an_object_is_given_to_accounts_by_name_of_each() {
+        let service = "S-1-5-80-1-2-3-4-5".to_owned();
+        let installer = account("S-1-5-21-1-2-3-1000", true);
+        assert_eq!(
+            installer.sddl(Object::Directory, std::slice::from_ref(&service)),
+            "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;S-1-5-80-1-2-3-4-5)"
+        );
+        // The service itself does not name itself twice.
+        assert_eq!(
+            account(&service, false).sddl(Object::File, &[service.clone(), SYSTEM.to_owned()]),
+            "O:S-1-5-80-1-2-3-4-5D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;S-1-5-80-1-2-3-4-5)"
         );
     }
 
@@ -373,7 +396,7 @@ mod tests {
     fn the_text_is_one_that_windows_takes() {
         for (sid, administrator) in [("S-1-5-21-1-2-3-1000", false), (SYSTEM, true), ("S-1-5-19", false)] {
             for object in [Object::Kernel, Object::File, Object::Directory] {
-                Descriptor::parse(&account(sid, administrator).private_sddl(object))
+                Descriptor::parse(&account(sid, administrator).sddl(object, &[]))
                     .expect("a valid descriptor");
             }
         }

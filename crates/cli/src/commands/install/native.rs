@@ -7,6 +7,7 @@ use mainstay_service::{Action, Definition, Dependency, ErrorControl, KillMode, R
 
 use super::password;
 use crate::args::duration;
+use crate::entries::VIRTUAL;
 use crate::failure::Failure;
 use crate::wait::longest_stop;
 
@@ -29,9 +30,9 @@ pub struct Native {
     #[arg(long = "depends-on", value_name = "SERVICE")]
     depends_on: Vec<String>,
 
-    /// The account that Mainstay runs under [default: LocalSystem, root]
+    /// The account that Mainstay runs under [default: its own, 'NT SERVICE\NAME'; Linux: root]
     ///
-    /// Windows: LocalService, NetworkService, 'NT SERVICE\NAME', a managed account with its $, or 'DOMAIN\user', whose
+    /// Windows: LocalSystem, LocalService, NetworkService, 'NT SERVICE\NAME', a managed account with its $, or 'DOMAIN\user', whose
     /// password is asked for; or it is in MAINSTAY_PASSWORD, or comes by --password-stdin.
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
@@ -185,6 +186,9 @@ impl Native {
                 definition.password = Some(password::ask(&canonical, self.password_stdin)?);
             }
             definition.account = Some(canonical);
+        } else if manager.wants_passwords() && std::env::var_os(mainstay_sys::dirs::HOME_VARIABLE).is_none() {
+            // Nobody else's, and with no rights but its own. A home elsewhere is somebody's who looks after it.
+            definition.account = Some(format!("{VIRTUAL}{name}"));
         }
         // A portable installation is one for its service, too.
         for variable in [mainstay_sys::dirs::HOME_VARIABLE, mainstay_keeper::CONTAINMENT_VARIABLE] {

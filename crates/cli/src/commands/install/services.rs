@@ -53,6 +53,20 @@ impl<'a> Services<'a> {
         Ok(names)
     }
 
+    /// The accounts that the stack's directories have to be given to, by their SIDs.
+    ///
+    /// # Errors
+    /// There is no such account.
+    pub fn accounts(&self) -> Result<Vec<String>, Failure> {
+        let named = self.wanted.iter().filter_map(|definition| definition.account.as_deref());
+        let mut sids = Vec::new();
+        for account in named {
+            sids.extend(self.manager.sid_of(account).map_err(installed::failure)?);
+        }
+        sids.dedup();
+        Ok(sids)
+    }
+
     /// Makes and changes what has to be, and says so, or with `dry_run` would. What was made is taken back if something
     /// else cannot be.
     ///

@@ -5,15 +5,22 @@ use windows_sys::Win32::System::Registry::{HKEY_LOCAL_MACHINE, REG_MULTI_SZ};
 
 use super::settings::parameters;
 use super::told::{INVALID_LEVEL, code, told, told_io};
-use super::{Done, raw, settings, there};
+use super::{Done, logon, raw, settings, there};
+use crate::account::Kind;
 use crate::definition::{Definition, Start};
 use crate::manager::{Error, ErrorKind};
 use crate::{log, registry};
 
+/// What Windows wants as a password: an empty one for its own accounts, and none for virtual and managed ones, which have
+/// none that anybody knows.
+fn password(definition: &Definition) -> Option<&str> {
+    let own = || matches!(Kind::of(definition.account.as_deref()?), Kind::Own(_)).then_some("");
+    definition.password.as_ref().map(|password| password.reveal()).or_else(own)
+}
+
 /// Makes a service, or nothing.
 pub(super) fn create(what: &str, definition: &Definition) -> Done {
-    let password = definition.password.as_ref().map(|password| password.reveal());
-    raw::create(&settings::settings(definition), password).map_err(told_io(what))?;
+    raw::create(&settings::settings(definition), password(definition)).map_err(told_io(what))?;
     let rest = there(what, &definition.name, ServiceAccess::ALL_ACCESS).and_then(|service| {
         finish(what, &service, definition).map_err(|error| (service, error)).or_else(undo)
     });
@@ -32,8 +39,7 @@ fn undo((service, error): (Service, Error)) -> Done {
 /// Changes a service, or leaves it as it was.
 pub(super) fn change(what: &str, definition: &Definition, before: &ServiceConfig) -> Done {
     let service = there(what, &definition.name, ServiceAccess::ALL_ACCESS)?;
-    let password = definition.password.as_ref().map(|password| password.reveal());
-    raw::change(&service, &settings::settings(definition), password).map_err(told_io(what))?;
+    raw::change(&service, &settings::settings(definition), password(definition)).map_err(told_io(what))?;
     finish(what, &service, definition).map_err(|error| {
         let back = raw::change(&service, &settings::settings_before(&definition.name, before), None);
         let how = if back.is_ok() {
@@ -50,7 +56,9 @@ fn finish(what: &str, service: &Service, definition: &Definition) -> Done {
     set(service, definition).map_err(told(what))?;
     set_environment(definition)
         .and_then(|()| log::register(&definition.name, definition.event_messages.as_deref()))
-        .map_err(|error| Error::new(ErrorKind::Failed, format!("{what} failed in the registry: {error}")))
+        .map_err(|error| Error::new(ErrorKind::Failed, format!("{what} failed in the registry: {error}")))?;
+    // Last: what fails after it would leave a right behind.
+    logon::settle(&definition.name, definition.account.as_deref()).map_err(told_io(what))
 }
 
 /// The settings that are no part of creating a service.
@@ -84,4 +92,28 @@ fn set_environment(definition: &Definition) -> std::io::Result<()> {
         strings.flat_map(|text| registry::wide(&text)).flat_map(u16::to_le_bytes).collect();
     bytes.extend([0, 0]);
     key.set("Environment", REG_MULTI_SZ, &bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::Secret;
+
+    #[test]
+    fn each_kind_of_account_has_its_kind_of_password() {
+        let mut definition = Definition::new("x", r"C:\x.exe");
+        assert_eq!(password(&definition), None);
+        for (account, expected) in [
+            (r"NT AUTHORITY\LocalService", Some("")),
+            ("LocalSystem", Some("")),
+            (r"NT SERVICE\x", None),
+            (r"CORP\web$", None),
+        ] {
+            definition.account = Some(account.to_owned());
+            assert_eq!(password(&definition), expected, "{account}");
+        }
+        definition.account = Some(r".\bob".to_owned());
+        definition.password = Some(Secret::new("words"));
+        assert_eq!(password(&definition), Some("words"));
+    }
 }
