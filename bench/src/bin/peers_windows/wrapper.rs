@@ -117,7 +117,7 @@ impl Installed {
             format!("name = \"{0}\"\n[service.{0}]\ncommand = [{1}]\n", self.name, command.join(", "));
         if let Some((size, _)) = &wanted.rotated {
             file.push_str(&format!(
-                "log = {{ rotate = {{ size = {size} }}, keep = {{ files = 100000 }}, compress = \"none\" }}\n"
+                "log = {{ rotate = {{ size = \"{size}B\" }}, keep = {{ files = 100000 }}, compress = \"none\" }}\n"
             ));
         }
         let variables: Vec<String> = wanted
