@@ -33,9 +33,10 @@ fn path(place: &Place) -> PathBuf {
 }
 
 impl Installed {
-    /// What is remembered of a stack; none if it is not installed.
+    /// What is remembered of a stack; none if it is not installed. The account of a stack may write where this is, and
+    /// an administrator's commands do what it says: it has to be an administrator's.
     pub fn read(place: &Place) -> Option<Installed> {
-        serde_json::from_slice(&std::fs::read(path(place)).ok()?).ok()
+        serde_json::from_slice(&mainstay_sys::file::read_own(&path(place)).ok()?).ok()
     }
 
     /// Reads the configuration in the present environment, with other texts for some files, and remembers what it asked of

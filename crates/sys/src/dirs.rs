@@ -57,13 +57,32 @@ pub fn stacks() -> Vec<String> {
     names
 }
 
-/// Gives a stack's directories, and all that is in them, to the accounts with these SIDs as well, and takes them from all
-/// that had them before: the service of the stack runs under an account that did not make them. They are made if they
-/// are not there. Windows; elsewhere nothing is done, and `accounts` is empty.
+/// What an account may do with a stack's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Right {
+    /// Only look at them, and ask its daemon: the account of an entry.
+    Read,
+    /// Everything: the account that the stack runs under.
+    All,
+}
+
+/// An account that a stack was given to by an administrator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// The account's SID as text.
+    pub sid: String,
+    /// What it may do.
+    pub right: Right,
+}
+
+/// Gives a stack's directories, and all that is in them, to these accounts as well, and takes them from all that had
+/// them before: the service of the stack runs under an account that did not make them. They are made if they are not
+/// there. The directory above them, with the configuration that `install` writes, these accounts may only read.
+/// Windows; elsewhere nothing is done, and `accounts` is empty.
 ///
 /// # Errors
 /// The directories are not ours to give.
-pub fn give_to(dirs: &Dirs, accounts: &[String]) -> io::Result<()> {
+pub fn give_to(dirs: &Dirs, accounts: &[Given]) -> io::Result<()> {
     platform::give_to(dirs, accounts)
 }
 

@@ -18,6 +18,19 @@ pub fn write_atomic(path: &Path, bytes: &[u8], private: bool) -> io::Result<()> 
     platform::write_atomic(path, bytes, private)
 }
 
+/// Reads a file that says what is to be done: refused, if somebody else could have put it there. Its owner has to be
+/// this account, the system or its administrators.
+pub fn read_own(path: &Path) -> io::Result<Vec<u8>> {
+    use io::Read;
+    let mut file = std::fs::File::open(path)?;
+    platform::check_owner(&file).map_err(|error| {
+        io::Error::new(error.kind(), format!("{} is not to be trusted: {error}", path.display()))
+    })?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Gives a file that is there another content, as [`write_atomic`] does, and leaves it to its owner with the rights that it
 /// has. A link stays one: the file that it leads to is changed.
 pub fn rewrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -39,6 +52,16 @@ pub(crate) fn put(from: &Path, to: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_own_file_is_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("installed.json");
+        write_atomic(&path, b"{}", true).expect("written");
+        assert_eq!(read_own(&path).expect("ours"), b"{}");
+        let none = read_own(&dir.path().join("none")).expect_err("not there");
+        assert_eq!(none.kind(), io::ErrorKind::NotFound);
+    }
 
     #[test]
     fn a_rewritten_file_stays_as_it_was_but_for_its_content() {

@@ -43,7 +43,7 @@ pub(super) fn stacks() -> Vec<String> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "Windows has something to do here")]
-pub(super) fn give_to(_dirs: &super::Dirs, _accounts: &[String]) -> io::Result<()> {
+pub(super) fn give_to(_dirs: &super::Dirs, _accounts: &[super::Given]) -> io::Result<()> {
     Ok(())
 }
 

@@ -1,23 +1,22 @@
 //! `%ProgramData%` for administrators, `%LOCALAPPDATA%` for everybody else; and `%ProgramData%` for the account that an
 //! administrator has given a stack there to.
 
+mod given;
+
 use std::io;
-use std::os::windows::io::OwnedHandle;
 use std::path::{Path, PathBuf};
 
 use windows_sys::Win32::Foundation::ERROR_ALREADY_EXISTS;
-use windows_sys::Win32::Security::Authorization::{SE_FILE_OBJECT, SetNamedSecurityInfoW};
-use windows_sys::Win32::Security::{
-    ACL, DACL_SECURITY_INFORMATION, GetSecurityDescriptorDacl, PROTECTED_DACL_SECURITY_INFORMATION,
-};
-use windows_sys::Win32::Storage::FileSystem::{
-    CreateDirectoryW, CreateFileW, FILE_ALL_ACCESS, FILE_FLAG_BACKUP_SEMANTICS, FILE_SHARE_DELETE,
-    FILE_SHARE_READ, FILE_SHARE_WRITE, OPEN_EXISTING, READ_CONTROL,
-};
+use windows_sys::Win32::Security::Authorization::SE_FILE_OBJECT;
+use windows_sys::Win32::Storage::FileSystem::{CreateDirectoryW, READ_CONTROL, WRITE_DAC};
 
-use super::Dirs;
+use super::{Dirs, Given, Right};
 use crate::win::security::{self, Account, Descriptor, Object};
-use crate::win::{check, code, explain, long_path, owned, raw};
+use crate::win::{check, explain, long_path, raw};
+
+pub(super) use given::give_to;
+pub(crate) use given::given;
+use given::{Opened, of_machine};
 
 pub(super) fn stack(name: &str) -> io::Result<Dirs> {
     Ok(super::below(&base_of(name)?, name))
@@ -31,93 +30,19 @@ pub(super) fn stacks() -> Vec<String> {
     base().map(|base| super::names_in(&base, Some("state"))).unwrap_or_default()
 }
 
-/// Where the stacks of administrators are.
-pub(crate) fn of_machine() -> Option<PathBuf> {
-    let base = std::env::var_os("ProgramData").filter(|value| !value.is_empty())?;
-    Some(PathBuf::from(base).join("Mainstay"))
-}
-
 /// Below what the directories of this stack are.
 fn base_of(name: &str) -> io::Result<PathBuf> {
     let account = Account::own()?;
-    if let Some(machine) = of_machine().filter(|_| !account.administrator)
-        && given(&machine.join(name).join("state")).contains(&account.sid)
-    {
-        return Ok(machine);
+    let given = |machine: &Path| given(&machine.join(name).join("state"));
+    match of_machine().filter(|machine| belongs_to_machine(&account, &given(machine))) {
+        Some(machine) => Ok(machine),
+        None => base(),
     }
-    base()
 }
 
-/// To which accounts an administrator has given what is in this directory, beside those who have it anyway. Anybody may make
-/// directories in `%ProgramData%`: only what belongs to the system or to administrators says something.
-pub(crate) fn given(dir: &Path) -> Vec<String> {
-    let Some(machine) = of_machine() else { return Vec::new() };
-    let inside = dir.strip_prefix(&machine).is_ok_and(|rest| rest.components().next().is_some());
-    let known = |sid: &str| sid == security::SYSTEM || sid == security::ADMINISTRATORS;
-    let granted = || -> io::Result<Vec<(String, u32)>> {
-        let handle = open(dir)?;
-        match known(&security::owner(raw(&handle), SE_FILE_OBJECT)?) {
-            true => security::granted(raw(&handle), SE_FILE_OBJECT),
-            false => Ok(Vec::new()),
-        }
-    };
-    let granted = if inside { granted().unwrap_or_default() } else { Vec::new() };
-    let all = granted.into_iter().filter(|(_, rights)| rights & FILE_ALL_ACCESS == FILE_ALL_ACCESS);
-    all.map(|(sid, _)| sid).filter(|sid| !known(sid) && is_of_one(sid)).collect()
-}
-
-/// Whether a SID is an account's, and not that of a group of all sorts of people.
-fn is_of_one(sid: &str) -> bool {
-    let one = ["S-1-5-19", "S-1-5-20"].contains(&sid);
-    one || ["S-1-5-21-", "S-1-5-80-"].iter().any(|prefix| sid.starts_with(prefix))
-}
-
-/// So deep is looked below a stack's directories, and at so many files.
-const DEEPEST: usize = 4;
-const MOST_FILES: usize = 100_000;
-
-pub(super) fn give_to(dirs: &Dirs, accounts: &[String]) -> io::Result<()> {
-    let account = Account::own()?;
-    let above = dirs.state.parent();
-    let mut left = MOST_FILES;
-    for dir in above.into_iter().chain([dirs.run.as_path(), &dirs.state, &dirs.log]) {
-        create_private(dir)?;
-        give(dir, &account, accounts)?;
-    }
-    for dir in above.into_iter() {
-        give_below(dir, &account, accounts, DEEPEST, &mut left)?;
-    }
-    Ok(())
-}
-
-fn give(path: &Path, account: &Account, accounts: &[String]) -> io::Result<()> {
-    let object = if path.is_dir() { Object::Directory } else { Object::File };
-    secure(path, &account.shared(object, accounts)?)
-        .map_err(|e| explain(format_args!("cannot give {} to another account", path.display()), &e))
-}
-
-/// What is there already has access lists of its own.
-fn give_below(
-    dir: &Path,
-    account: &Account,
-    accounts: &[String],
-    deep: usize,
-    left: &mut usize,
-) -> io::Result<()> {
-    for entry in std::fs::read_dir(dir)?.flatten() {
-        let Some(fewer) = left.checked_sub(1) else { return Ok(()) };
-        *left = fewer;
-        // What a link leads to is not ours to give.
-        let kind = entry.file_type()?;
-        if kind.is_symlink() {
-            continue;
-        }
-        give(&entry.path(), account, accounts)?;
-        if kind.is_dir() && deep > 0 {
-            give_below(&entry.path(), account, accounts, deep - 1, left)?;
-        }
-    }
-    Ok(())
+/// Whether a stack that is in the machine's place, and given to these, is what an account means by its name.
+fn belongs_to_machine(account: &Account, given: &[Given]) -> bool {
+    account.administrator || given.iter().any(|given| given.sid == account.sid)
 }
 
 fn base() -> io::Result<PathBuf> {
@@ -138,6 +63,11 @@ fn base() -> io::Result<PathBuf> {
 pub(super) fn create_private(path: &Path) -> io::Result<()> {
     let path = std::path::absolute(path)?;
     let account = Account::own()?;
+    let all = |given: &Given| given.sid == account.sid && given.right == Right::All;
+    if !account.administrator && given(&path).iter().any(all) {
+        // An administrator has made it, and its list.
+        return Ok(());
+    }
     let there = path.ancestors().find(|dir| dir.is_dir());
     let descriptor = account.shared(Object::Directory, &there.map(given).unwrap_or_default())?;
     let missing: Vec<&Path> = path.ancestors().take_while(|dir| !dir.is_dir()).collect();
@@ -149,8 +79,7 @@ pub(super) fn create_private(path: &Path) -> io::Result<()> {
         make(dir, &descriptor).map_err(|e| explain(format_args!("cannot make {}", dir.display()), &e))?;
     }
     if missing.is_empty() {
-        check_owner(&path, &account)
-            .and_then(|()| secure(&path, &descriptor))
+        secure(&path, &account, &descriptor)
             .map_err(|e| explain(format_args!("{} is not private", path.display()), &e))?;
     }
     Ok(())
@@ -177,34 +106,24 @@ fn check_parent(parent: &Path, account: &Account) -> io::Result<()> {
     Err(belongs_to(owner))
 }
 
-/// Anybody may make directories in `%ProgramData%`: one that is there already is ours only if we own it.
-fn check_owner(dir: &Path, account: &Account) -> io::Result<()> {
-    let owner = owner_of(dir)?;
-    if account.trusts(&owner) { Ok(()) } else { Err(belongs_to(owner)) }
-}
-
-/// Gives it this access list, and no other from above.
-fn secure(dir: &Path, descriptor: &Descriptor) -> io::Result<()> {
-    let name = long_path(dir)?;
-    let (mut present, mut defaulted) = (0, 0);
-    let mut acl: *mut ACL = std::ptr::null_mut();
-    // SAFETY: the descriptor is valid, and the results outlive the call.
-    check(unsafe {
-        GetSecurityDescriptorDacl(descriptor.pointer(), &mut present, &mut acl, &mut defaulted)
-    })?;
-    // SAFETY: the name ends with a NUL; the list lies in the descriptor; both outlive the call.
-    let status = unsafe {
-        SetNamedSecurityInfoW(
-            name.as_ptr(),
-            SE_FILE_OBJECT,
-            DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION,
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-            acl,
-            std::ptr::null(),
-        )
-    };
-    if status == 0 { Ok(()) } else { Err(code(status)) }
+/// Anybody may make directories in `%ProgramData%`: one that is there already is ours only if we own it. A link may be an
+/// administrator's, but not where an account may write that a stack was given to.
+fn secure(dir: &Path, account: &Account, descriptor: &Descriptor) -> io::Result<()> {
+    let object = Opened::at(dir, READ_CONTROL | WRITE_DAC)?;
+    let owner = security::owner(raw(&object.0), SE_FILE_OBJECT)?;
+    if !account.trusts(&owner) {
+        return Err(belongs_to(owner));
+    }
+    if !object.is_link()? {
+        return object.secure(descriptor);
+    }
+    if account.administrator && dir.parent().is_some_and(|parent| !given(parent).is_empty()) {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "it is a link, which the account of the stack could have made; remove it, or run the stack as LocalSystem",
+        ));
+    }
+    secure(&std::fs::canonicalize(dir)?, account, descriptor)
 }
 
 fn belongs_to(owner: String) -> io::Error {
@@ -215,24 +134,9 @@ fn belongs_to(owner: String) -> io::Error {
     )
 }
 
+/// Of what a link leads to, if it is one.
 fn owner_of(dir: &Path) -> io::Result<String> {
-    security::owner(raw(&open(dir)?), SE_FILE_OBJECT)
-}
-
-fn open(dir: &Path) -> io::Result<OwnedHandle> {
-    let name = long_path(dir)?;
-    // SAFETY: the name ends with a NUL and outlives the call.
-    owned(unsafe {
-        CreateFileW(
-            name.as_ptr(),
-            READ_CONTROL,
-            FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
-            std::ptr::null(),
-            OPEN_EXISTING,
-            FILE_FLAG_BACKUP_SEMANTICS,
-            std::ptr::null_mut(),
-        )
-    })
+    security::owner(raw(&Opened::at(&std::fs::canonicalize(dir)?, READ_CONTROL)?.0), SE_FILE_OBJECT)
 }
 
 #[cfg(test)]
@@ -251,45 +155,15 @@ mod tests {
     }
 
     #[test]
-    fn only_single_accounts_are_given_a_stack() {
-        for sid in ["S-1-5-19", "S-1-5-20", "S-1-5-21-1-2-3-1000", "S-1-5-80-1-2-3-4-5"] {
-            assert!(is_of_one(sid), "{sid}");
-        }
-        // Everybody, all who are signed in, Users, and the one that made it.
-        for sid in ["S-1-1-0", "S-1-5-11", "S-1-5-32-545", "S-1-3-0"] {
-            assert!(!is_of_one(sid), "{sid}");
-        }
-        let dir = tempfile::tempdir().expect("a directory");
-        assert_eq!(given(dir.path()), Vec::<String>::new(), "not among the machine's stacks");
-    }
-
-    #[test]
-    fn a_stack_is_given_to_an_account_with_all_that_is_in_it() {
-        let Some(machine) = of_machine().filter(|_| Account::own().is_ok_and(|own| own.administrator)) else {
-            return; // Only an administrator gives.
-        };
-        let name = format!("given-{}", std::process::id());
-        let dirs = super::super::below(&machine, &name);
-        create_private(&dirs.state).expect("made");
-        crate::file::write_atomic(&dirs.state.join("plan.json"), b"{}", true).expect("written");
-        let service = "S-1-5-80-1-2-3-4-5".to_owned();
-        give_to(&dirs, std::slice::from_ref(&service)).expect("given");
-        let has = |path: &Path| {
-            let granted =
-                security::granted(raw(&open(path).expect("opened")), SE_FILE_OBJECT).expect("a list");
-            granted.iter().any(|(sid, rights)| *sid == service && rights & FILE_ALL_ACCESS == FILE_ALL_ACCESS)
-        };
-        let (all, kept) = (has(&dirs.state), given(&dirs.state) == [service.clone()]);
-        let file = has(&dirs.state.join("plan.json"));
-        // What an administrator writes there later is given, too, and a look at the directory takes nothing away.
-        create_private(&dirs.state).expect("private still");
-        crate::file::write_atomic(&dirs.state.join("later.json"), b"{}", true).expect("written");
-        let later = has(&dirs.state.join("later.json"));
-        give_to(&dirs, &[]).expect("taken back");
-        let left = has(&dirs.state) || has(&dirs.state.join("later.json"));
-        std::fs::remove_dir_all(machine.join(&name)).expect("removed");
-        assert!(all && kept && file && later, "{all} {kept} {file} {later}");
-        assert!(!left, "nothing of it is left");
+    fn a_stack_that_was_given_to_an_account_is_what_it_means_by_that_name() {
+        let account = |sid: &str, administrator| Account { sid: sid.to_owned(), administrator };
+        let given = [("S-1-5-80-1", Right::All), ("S-1-5-80-2", Right::Read)]
+            .map(|(sid, right)| Given { sid: sid.to_owned(), right });
+        assert!(belongs_to_machine(&account("S-1-5-80-1", false), &given), "the stack's");
+        assert!(belongs_to_machine(&account("S-1-5-80-2", false), &given), "an entry's");
+        assert!(!belongs_to_machine(&account("S-1-5-21-1-2-3-1000", false), &given), "somebody else's");
+        assert!(!belongs_to_machine(&account("S-1-5-80-1", false), &[]), "nothing was given");
+        assert!(belongs_to_machine(&account("S-1-5-21-1-2-3-1000", true), &[]), "an administrator");
     }
 
     #[test]

@@ -17,8 +17,8 @@ use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_NO_DATA, ERROR_P
 use windows_sys::Win32::Security::Authorization::SE_KERNEL_OBJECT;
 use windows_sys::Win32::System::Pipes::{GetNamedPipeClientProcessId, GetNamedPipeServerProcessId};
 
-use crate::dirs::Dirs;
 use crate::dirs::windows::given;
+use crate::dirs::{Dirs, Given, Right};
 use crate::process::windows as process;
 use crate::win::security::{self, Account, Object};
 use crate::win::{check, explain};
@@ -34,13 +34,18 @@ const BUFFER: u32 = 64 << 10;
 pub(crate) struct Address {
     name: String,
     /// Accounts beside the owner that the stack was given to.
-    given: Vec<String>,
+    given: Vec<Given>,
 }
 
 impl Address {
-    /// Whether this account is the owner's own, or one that the stack was given to.
+    /// Whether this account may ask the daemon.
     fn lets_in(&self, own: &Account, other: &str) -> bool {
-        own.trusts(other) || self.given.iter().any(|given| given == other)
+        own.trusts(other) || self.given.iter().any(|given| given.sid == other)
+    }
+
+    /// Whether this account may be the daemon's: one that may only look at the stack may not answer for it.
+    fn may_serve(&self, own: &Account, other: &str) -> bool {
+        own.trusts(other) || self.given.iter().any(|given| given.sid == other && given.right == Right::All)
     }
 }
 
@@ -149,7 +154,7 @@ fn check_owner(pipe: HANDLE, address: &Address, account: &Account) -> io::Result
     let owner = security::owner(pipe, SE_KERNEL_OBJECT)
         .map_err(|e| explain(format_args!("cannot find out who owns {address}"), &e))?;
     let name = security::name_of(&owner).unwrap_or_else(|_| owner.clone());
-    if address.lets_in(account, &owner) {
+    if address.may_serve(account, &owner) {
         return Ok(name);
     }
     Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("{address} belongs to {name}")))

@@ -15,6 +15,18 @@ pub(super) fn write_atomic(path: &Path, bytes: &[u8], private: bool) -> io::Resu
     })
 }
 
+pub(super) fn check_owner(file: &File) -> io::Result<()> {
+    trusts(rustix::process::geteuid().as_raw(), file.metadata()?.uid())
+}
+
+fn trusts(own: u32, owner: u32) -> io::Result<()> {
+    if owner == own || owner == 0 {
+        return Ok(());
+    }
+    let text = format!("it belongs to the user with the number {owner}");
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+}
+
 pub(super) fn rewrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let told =
         |error: io::Error| io::Error::new(error.kind(), format!("cannot change {}: {error}", path.display()));

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_FILE_EXISTS, ERROR_SHARING_VIOLATION, ERROR_USER_MAPPED_FILE, GENERIC_WRITE,
 };
+use windows_sys::Win32::Security::Authorization::SE_FILE_OBJECT;
 use windows_sys::Win32::Storage::FileSystem::{
     CREATE_NEW, CreateFileW, DELETE, FILE_ATTRIBUTE_NORMAL, FILE_RENAME_INFO, FILE_SHARE_DELETE,
     FILE_SHARE_READ, FILE_SHARE_WRITE, FileRenameInfoEx, MOVEFILE_REPLACE_EXISTING, MOVEFILE_WRITE_THROUGH,
@@ -18,7 +19,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 
 use crate::dirs::windows::given;
-use crate::win::security::{Account, Object};
+use crate::win::security::{self, Account, Object};
 use crate::win::{check, explain, long_path, owned};
 
 /// Flags of `FILE_RENAME_INFO` (ntifs.h).
@@ -99,6 +100,15 @@ fn write_new(path: &Path, bytes: &[u8], private: bool) -> io::Result<File> {
     file.write_all(bytes)?;
     file.sync_all()?;
     Ok(file)
+}
+
+pub(super) fn check_owner(file: &File) -> io::Result<()> {
+    let owner = security::owner(file.as_raw_handle(), SE_FILE_OBJECT)?;
+    if Account::own()?.trusts(&owner) {
+        return Ok(());
+    }
+    let name = security::name_of(&owner).unwrap_or(owner);
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("it belongs to {name}")))
 }
 
 fn create(path: &Path, private: bool) -> io::Result<OwnedHandle> {

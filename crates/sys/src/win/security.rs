@@ -25,6 +25,8 @@ use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, OpenProcess, OpenProcessToken, PROCESS_QUERY_LIMITED_INFORMATION,
 };
 
+use crate::dirs::{Given, Right};
+
 use super::{check, code, owned, raw, size_of, text_at, text_until_nul, wide};
 
 /// The SID of LocalSystem.
@@ -94,20 +96,21 @@ impl Account {
     }
 
     /// The descriptor, as text, that keeps an object of this account private, but for other accounts that it is given to.
-    pub(crate) fn sddl(&self, object: Object, others: &[String]) -> String {
-        let (right, inherit) = match object {
-            Object::Kernel => ("GA", ""),
-            Object::File => ("FA", ""),
-            Object::Directory => ("FA", "OICI"),
+    pub(crate) fn sddl(&self, object: Object, others: &[Given]) -> String {
+        let (all, read, inherit) = match object {
+            // Who may look at a stack's files may ask its daemon, too.
+            Object::Kernel => ("GA", "GRGW", ""),
+            Object::File => ("FA", "FR", ""),
+            Object::Directory => ("FA", "FRFX", "OICI"),
         };
-        let entry = |account: &str| format!("(A;{inherit};{right};;;{account})");
-        let mut entries = entry("SY") + &entry("BA");
+        let entry = |account: &str, right: &str| format!("(A;{inherit};{right};;;{account})");
+        let mut entries = entry("SY", all) + &entry("BA", all);
         let owner = if self.administrator { "BA" } else { &self.sid };
         if !self.administrator && self.sid != SYSTEM {
-            entries += &entry(&self.sid);
+            entries += &entry(&self.sid, all);
         }
-        for other in others.iter().filter(|other| !self.trusts(other)) {
-            entries += &entry(other);
+        for other in others.iter().filter(|other| !self.trusts(&other.sid)) {
+            entries += &entry(&other.sid, if other.right == Right::All { all } else { read });
         }
         format!("O:{owner}D:P{entries}")
     }
@@ -118,7 +121,7 @@ impl Account {
     }
 
     /// The same, given to other accounts too.
-    pub(crate) fn shared(&self, object: Object, others: &[String]) -> io::Result<Descriptor> {
+    pub(crate) fn shared(&self, object: Object, others: &[Given]) -> io::Result<Descriptor> {
         Descriptor::parse(&self.sddl(object, others))
     }
 }
@@ -379,16 +382,21 @@ mod tests {
 
     #[test]
     fn an_object_is_given_to_accounts_by_name_of_each() {
-        let service = "S-1-5-80-1-2-3-4-5".to_owned();
+        let service = Given { sid: "S-1-5-80-1-2-3-4-5".to_owned(), right: Right::All };
+        let entry = Given { sid: "S-1-5-80-6-7-8-9-10".to_owned(), right: Right::Read };
         let installer = account("S-1-5-21-1-2-3-1000", true);
+        let both = [service.clone(), entry.clone()];
         assert_eq!(
-            installer.sddl(Object::Directory, std::slice::from_ref(&service)),
-            "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;S-1-5-80-1-2-3-4-5)"
+            installer.sddl(Object::Directory, &both),
+            "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;S-1-5-80-1-2-3-4-5)\
+             (A;OICI;FRFX;;;S-1-5-80-6-7-8-9-10)"
         );
-        // The service itself does not name itself twice.
+        // The service itself does not name itself twice, nor the system.
+        let system = Given { sid: SYSTEM.to_owned(), right: Right::All };
         assert_eq!(
-            account(&service, false).sddl(Object::File, &[service.clone(), SYSTEM.to_owned()]),
-            "O:S-1-5-80-1-2-3-4-5D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;S-1-5-80-1-2-3-4-5)"
+            account(&service.sid, false).sddl(Object::File, &[service.clone(), entry, system]),
+            "O:S-1-5-80-1-2-3-4-5D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;S-1-5-80-1-2-3-4-5)\
+             (A;;FR;;;S-1-5-80-6-7-8-9-10)"
         );
     }
 

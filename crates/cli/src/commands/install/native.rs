@@ -155,6 +155,14 @@ const START_TIME: Duration = Duration::from_secs(300);
 /// The keeper's loop turns once a second.
 const WATCHDOG: Duration = Duration::from_secs(60);
 
+/// The account with all rights, by its full name.
+const SYSTEM: &str = "LocalSystem";
+
+/// A home elsewhere is somebody's who looks after it.
+fn has_home() -> bool {
+    std::env::var_os(mainstay_sys::dirs::HOME_VARIABLE).is_some_and(|home| !home.is_empty())
+}
+
 impl Native {
     /// The service of a stack.
     ///
@@ -182,12 +190,17 @@ impl Native {
         definition.recovery = self.recovery(manager)?;
         if let Some(account) = &self.account {
             let canonical = password::canonical(account);
+            if manager.wants_passwords() && has_home() && canonical != SYSTEM {
+                let home = mainstay_sys::dirs::HOME_VARIABLE;
+                return Err(Failure::usage(format!("with {home} set a stack runs under {SYSTEM}"))
+                    .hint(format!("only %ProgramData%\\Mainstay is known to belong to administrators; unset {home} for --account")));
+            }
             if manager.wants_passwords() && password::needs_one(&canonical) && !dry_run {
                 definition.password = Some(password::ask(&canonical, self.password_stdin)?);
             }
             definition.account = Some(canonical);
-        } else if manager.wants_passwords() && std::env::var_os(mainstay_sys::dirs::HOME_VARIABLE).is_none() {
-            // Nobody else's, and with no rights but its own. A home elsewhere is somebody's who looks after it.
+        } else if manager.wants_passwords() && !has_home() && !self.entries {
+            // Nobody else's, and with no rights but its own. It could not start its entries.
             definition.account = Some(format!("{VIRTUAL}{name}"));
         }
         // A portable installation is one for its service, too.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mainstay_core::Plan;
 use mainstay_service::Definition;
 use mainstay_service::manager::{Manager, NativeState};
+use mainstay_sys::dirs::{Given, Right};
 
 use crate::entries;
 use crate::failure::Failure;
@@ -53,18 +54,20 @@ impl<'a> Services<'a> {
         Ok(names)
     }
 
-    /// The accounts that the stack's directories have to be given to, by their SIDs.
+    /// The accounts that the stack's directories have to be given to: its own, and to look those of its entries.
     ///
     /// # Errors
     /// There is no such account.
-    pub fn accounts(&self) -> Result<Vec<String>, Failure> {
-        let named = self.wanted.iter().filter_map(|definition| definition.account.as_deref());
-        let mut sids = Vec::new();
-        for account in named {
-            sids.extend(self.manager.sid_of(account).map_err(installed::failure)?);
+    pub fn accounts(&self) -> Result<Vec<Given>, Failure> {
+        let mut accounts: Vec<Given> = Vec::new();
+        for (number, definition) in self.wanted.iter().enumerate() {
+            let Some(account) = &definition.account else { continue };
+            let right = if number == 0 { Right::All } else { Right::Read };
+            let sid = self.manager.sid_of(account).map_err(installed::failure)?;
+            let new = sid.filter(|sid| accounts.iter().all(|known| known.sid != *sid));
+            accounts.extend(new.map(|sid| Given { sid, right }));
         }
-        sids.dedup();
-        Ok(sids)
+        Ok(accounts)
     }
 
     /// Makes and changes what has to be, and says so, or with `dry_run` would. What was made is taken back if something
