@@ -47,7 +47,7 @@ pub(super) fn set_access(path: &Path, access: &Access<'_>) -> io::Result<()> {
 /// The system, administrators and we may do everything with it; the owner reads it, and writes it if it may; others read
 /// it if they may.
 fn descriptor(access: &Access<'_>) -> io::Result<Descriptor> {
-    let mut text = Account::own()?.private_sddl(Object::File);
+    let mut text = Account::own()?.sddl(Object::File, &[]);
     if let Some(owner) = access.owner {
         let rights = if access.mode & 0o200 != 0 { "FRFW" } else { "FR" };
         text += &format!("(A;;{rights};;;{})", sid_of(owner)?);
