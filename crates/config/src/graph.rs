@@ -135,7 +135,7 @@ fn can_come_about(cx: &mut Context<'_>, on: &ServiceName, condition: Condition, 
                 .related(other.name_span, "this service")
                 .hint("give it restart = \"on-failure\" or \"never\"");
         }
-        Condition::Ready if other.plan.ready.is_none() => {
+        Condition::Ready if !other.has_ready => {
             cx.warning(span, format!("`{on}` has no `ready` probe: it counts as ready when it has started"))
                 .related(other.name_span, "this service")
                 .hint("give it a probe such as ready = { tcp = \"127.0.0.1:5432\" }, or write \"started\"");

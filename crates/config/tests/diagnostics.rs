@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{parse_for, parse_in};
+use common::{World, parse_for, parse_in};
 use mainstay_config::System;
 
 /// What is wrong with `text`; there has to be something.
@@ -404,6 +404,25 @@ fn more_problems_than_anybody_reads() {
 }
 
 /// The form for programs.
+#[test]
+fn json_with_mistakes_that_do_not_matter_for_the_rest() {
+    let text = r#"{ "name": "shop", // the shop
+  "service": {
+    "api": { "command": ["./api",], "start": "sometimes" }
+    "db": { "comand": ["./db"] "depends_on": { "api": "ready" }, "ready": { "tcp": "nowhere" } },
+    /* as long
+       as this */
+    "web": { "command": "./web", "restart": 'never' }
+  }
+}"#;
+    let world = World { name: "mainstay.json", ..World::new(&[], &[]) };
+    let loaded = world.parse(text);
+    assert!(loaded.plan.is_none());
+    insta::assert_snapshot!(loaded.diagnostics.to_string());
+    let healed = world.parse(text.replace("'never'", "\"nevr\""));
+    insta::assert_snapshot!(healed.diagnostics.to_string());
+}
+
 #[test]
 fn as_json() {
     let text = "[service.a]\ncommand = [\"a\"]\nrestart = \"nevr\"\nrestart = \"never\"\nlimits = { memory = \"1MB\" }\n";

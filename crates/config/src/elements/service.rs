@@ -253,6 +253,8 @@ pub(crate) struct Draft {
     pub entry: String,
     /// Where its name is written.
     pub name_span: Span,
+    /// Whether it has a `ready` probe, be it a wrong one.
+    pub has_ready: bool,
     /// Its `start`, for messages.
     pub start_span: Option<Span>,
 }
@@ -266,6 +268,7 @@ impl Draft {
             instances: None,
             profiles: Vec::new(),
             entry: String::new(),
+            has_ready: false,
             name_span,
             start_span: None,
         }
@@ -325,6 +328,7 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, name_span: Span) -> D
         plan.stop = stop::read(cx, steps);
     }
     plan.startup = reader.get("startup").and_then(|asked| probe::read(cx, asked, ProbeKind::Startup));
+    draft.has_ready = reader.get("ready").is_some();
     plan.ready = reader.get("ready").and_then(|asked| probe::read(cx, asked, ProbeKind::Ready));
     plan.live = reader.get("live").and_then(|asked| probe::read(cx, asked, ProbeKind::Live));
     if let Some(commands) = reader.get("hooks") {

@@ -26,25 +26,52 @@ const OPTIONS: ParseOptions = ParseOptions {
     allow_extended_string_escapes: false,
 };
 
+/// So many mistakes that do not matter for what follows are told at once.
+const MOST_REPAIRS: usize = 100;
+
 /// Reads a source as JSON.
 pub(crate) fn read(cx: &mut Context<'_>, source: usize) -> Node {
-    let text = cx.source(source).text.clone();
+    let mut text = cx.source(source).text.to_string();
     let whole = Span { source, start: 0, end: text.len() };
-    let value = match parse_to_ast(&text, &CollectOptions::default(), &OPTIONS) {
-        // A file without anything in it is one without a key, as in TOML and YAML.
-        Ok(result) => result.value.map_or(Value::Table(Vec::new()), |value| node(cx, source, value).value),
-        Err(error) => {
-            let range = error.range();
-            let (message, hint) = explain(error.kind());
-            let span = Span { source, start: range.start, end: range.end };
-            let problem = cx.error(span, message);
-            if let Some(hint) = hint {
-                problem.hint(hint);
+    for _ in 0..MOST_REPAIRS {
+        let error = match parse_to_ast(&text, &CollectOptions::default(), &OPTIONS) {
+            // A file without anything in it is one without a key, as in TOML and YAML.
+            Ok(result) => {
+                let value =
+                    result.value.map_or(Value::Table(Vec::new()), |value| node(cx, source, value).value);
+                return Node { span: whole, value };
             }
-            Value::Broken
+            Err(error) => error,
+        };
+        let (message, hint) = explain(error.kind());
+        let problem = cx.error(at(source, error.range()), message);
+        if let Some(hint) = hint {
+            problem.hint(hint);
         }
+        let Some(repaired) = repair(&text, error.range().start, error.kind()) else { break };
+        text = repaired;
+    }
+    Node { span: whole, value: Value::Broken }
+}
+
+/// The text without a mistake that is told already and whose repair is beyond doubt, so that what is behind it is told as
+/// well. All else stays where it is.
+fn repair(text: &str, at: usize, kind: &ParseErrorKind) -> Option<String> {
+    let rest = text.get(at..)?;
+    let (length, instead) = match kind {
+        ParseErrorKind::ExpectedComma if rest.starts_with([' ', '\t', '\r', '\n']) => (1, ",".to_owned()),
+        ParseErrorKind::TrailingCommasNotAllowed if rest.starts_with(',') => (1, " ".to_owned()),
+        ParseErrorKind::CommentsNotAllowed => {
+            let length = match rest.get(..2)? {
+                "//" => rest.find('\n').unwrap_or(rest.len()),
+                "/*" => rest.find("*/")? + 2,
+                _ => return None,
+            };
+            (length, " ".repeat(length))
+        }
+        _ => return None,
     };
-    Node { span: whole, value }
+    Some([&text[..at], &instead, &rest[length..]].concat())
 }
 
 /// The parser's words in ours.
