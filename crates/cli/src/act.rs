@@ -72,8 +72,22 @@ fn act_in(output: &mut Output, meant: &Meant, deed: &Deed, waiting: Waiting) -> 
         }
         let limit = waiting.timeout.unwrap_or_else(|| time_for(deed.action, place, &goals));
         let seen = watch(&client, place, &goals, limit, output).await?;
+        if deed.action == Action::Stop {
+            let after = client.stack().await.map_err(|e| Failure::api(e, &place.name))?;
+            tell_dependents(output, &before, &after, &goals);
+        }
         report(output, place, deed, &seen, limit)
     })
+}
+
+/// Says which services were stopped with those that are asked for: they depend on them.
+fn tell_dependents(output: &Output, before: &Stack, after: &Stack, goals: &BTreeMap<ServiceName, Goal>) {
+    let ran = |name: &ServiceName| before.services.iter().any(|s| s.name == *name && s.pid.is_some());
+    for service in &after.services {
+        if service.state == StateName::Stopped && ran(&service.name) && !goals.contains_key(&service.name) {
+            output.note(&format!("{}: stopped first, since it depends on what is to stop", service.name));
+        }
+    }
 }
 
 fn goal(action: Action, run: Option<u64>) -> Goal {

@@ -16,7 +16,7 @@ pub use exits::{Meaning, in_words, meaning};
 pub use symptoms::{Finding, find as find_symptoms};
 
 use crate::words::{count, span};
-use crate::{Exit, LimitHits, NotEnforced, ProbeKind, StateName};
+use crate::{Exit, LimitHits, NotEnforced, ProbeKind, StateName, bytes};
 
 /// The most ends that are told.
 pub const MAX_ENDS: usize = 10;
@@ -402,7 +402,7 @@ fn because(facts: &Facts) -> Vec<String> {
     all.extend(facts.leaks.iter().map(|leak| format!("It seems to leak: {leak}.")));
     all.extend(facts.not_enforced.iter().map(|limit| capital(&format!("{}.", limit.words()))));
     if facts.log_lost > 0 {
-        all.push(format!("{} bytes of its output could not be written to its log.", facts.log_lost));
+        all.push(format!("{} of its output could not be written to its log.", bytes(facts.log_lost, false)));
     }
     if facts.going_down && !facts.left {
         all.push("The stack is going down.".to_owned());
@@ -503,6 +503,11 @@ fn to_do(facts: &Facts, findings: &[Finding], trouble: bool) -> Vec<ToDo> {
         && let Some(hint) = last.and_then(|exit| meaning(exit, facts.windows)).and_then(|known| known.hint)
     {
         say(&hint, None);
+    }
+    if facts.log_lost > 0 {
+        let text = "make space on the disk of the logs, or have Mainstay keep some: `log.keep`, `log.min_free`; it \
+                    writes again by itself";
+        say(text, None);
     }
     if let Some(end) = facts.ends.first() {
         match &end.hits.memory {

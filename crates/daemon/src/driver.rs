@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use mainstay_api::types::About;
 use mainstay_core::leak::{Change, Growth};
@@ -35,6 +36,9 @@ use crate::revisions::Revisions;
 use crate::secrets::Vault;
 use crate::sending::{Knows, Sending};
 use crate::shelf::Shelf;
+
+/// Losses of a log are told as an event at most so often.
+const LOSS_EVERY: Duration = Duration::from_secs(60);
 
 /// The present moment.
 pub(crate) fn now() -> Time {
@@ -69,6 +73,8 @@ pub(crate) struct Driver {
     pub log_starts: BTreeMap<RunId, LogPos>,
     /// Bytes of output lost, by log.
     pub dropped: BTreeMap<String, u64>,
+    /// When the losses of each log were told last.
+    losses_told: BTreeMap<String, Time>,
     /// How much output came since the keeper's start, by log.
     pub tallies: BTreeMap<String, Tally>,
     /// What waits in the keeper.
@@ -184,6 +190,7 @@ impl Driver {
             revisions,
             log_starts: BTreeMap::new(),
             dropped: BTreeMap::new(),
+            losses_told: BTreeMap::new(),
             tallies: BTreeMap::new(),
             queues: Queues::default(),
             limits: AllKnown::new(),
@@ -323,8 +330,7 @@ impl Driver {
             }
             Event::Notify { run, text } => self.input(Input::Notify { run, text }),
             Event::LogDropped { name, bytes, error } => {
-                let text = format!("{bytes} bytes of {name}'s output are lost so far: {error}");
-                self.events.stage_about(About::OutputLost, text);
+                self.tell_loss(&name, bytes, &error);
                 self.dropped.insert(name, bytes);
                 self.out.put_json(DROPPED_KEY, &self.dropped);
                 self.changed = true;
@@ -350,6 +356,18 @@ impl Driver {
                 self.events.stage_about(About::UpgradeFailed, text);
             }
         }
+    }
+
+    /// A disk may be full for days, and the events are to have something else in them, too.
+    fn tell_loss(&mut self, log: &str, bytes: u64, error: &str) {
+        let now = now();
+        if self.losses_told.get(log).is_some_and(|told| now.since(*told) < LOSS_EVERY) {
+            return;
+        }
+        self.losses_told.insert(log.to_owned(), now);
+        let text =
+            format!("{} of {log}'s output are lost so far: {error}", mainstay_core::bytes(bytes, false));
+        self.events.stage_about(About::OutputLost, text);
     }
 
     fn probed(&mut self, answer: Answer) {
@@ -473,6 +491,7 @@ impl Driver {
             if plan.is_none() {
                 for log in logs_of(&name) {
                     self.dropped.remove(&log);
+                    self.losses_told.remove(&log);
                     self.tallies.remove(&log);
                 }
                 self.leaks.remove(&name);

@@ -102,6 +102,8 @@ pub fn run(mut args: Args) -> Result<(), DaemonError> {
         .with_ansi(false)
         .with_target(false)
         .with_max_level(LevelFilter::INFO)
+        // It would tell on stderr that stderr cannot be written, and panic because that cannot be written: a full disk.
+        .log_internal_errors(false)
         .init();
     let guard = Guard::from_argument(&args.guard).map_err(system("the guard"))?;
     let mut mux = Mux::new().map_err(system("the driver's queue"))?;

@@ -1,4 +1,4 @@
-//! A state directory that cannot be written, from the beginning or from a moment on. Linux, with rights to mount.
+//! A state directory that cannot be written, from the beginning or from a moment on, or whose disk is full. Linux, with rights to mount.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::io::{BufRead, BufReader};
@@ -54,6 +54,20 @@ impl Mounts {
     fn make_writable(&self) {
         let done = self.inside("umount").arg(self.stack.state_dir()).status();
         assert!(done.unwrap().success(), "cannot make it writable");
+    }
+
+    /// Nothing more can be written there, not even what would fit into the last pages of files.
+    fn fill(&self) {
+        let script = "dd if=/dev/zero of=\"$0/fill\" bs=4096 2>/dev/null
+            for file in daemon.log events.jsonl metrics/totals.jsonl; do yes >> \"$0/$file\" 2>/dev/null; done
+            df --output=avail \"$0\" | tail -1";
+        let done = self.inside("sh").args(["-c", script]).arg(self.stack.state_dir()).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), "0");
+    }
+
+    fn make_space(&self) {
+        let done = self.inside("rm").arg(self.stack.state_dir().join("fill")).status();
+        assert!(done.unwrap().success());
     }
 
     fn run(&self, args: &[&str]) -> Outcome {
@@ -126,4 +140,35 @@ fn a_start_is_refused_in_words_and_a_running_stack_goes_on() {
     assert_eq!(a(&after), a(&before), "a was restarted; waited up to {PATIENCE:?}");
     mounts.run(&["down", "-s", "t"]).expect_success();
     assert_eq!(mainstay_e2e::running(mounts.stack.fixture()), Vec::<u32>::new());
+}
+
+#[test]
+fn a_full_disk_costs_no_daemon_and_events_go_on_when_there_is_space() {
+    if cfg!(windows) {
+        skip!("it needs Linux's mounts");
+    }
+    let Some(mounts) = Mounts::new(CONFIG) else { skip!("mounting is not allowed here") };
+    mounts.up().expect_success();
+    let restarts =
+        |status: &Status| status.services.iter().find(|s| s.name.as_str() == "b").unwrap().restarts;
+    let events = || mounts.run(&["events", "-s", "t", "-n", "100000"]).stdout.lines().count();
+    eventually("b is restarted", || mounts.status().filter(|now| restarts(now) > 0));
+    // Now there is a file of counters.
+    mounts.run(&["metrics", "-s", "t"]).expect_success();
+
+    mounts.fill();
+    // The daemon has something to write, and then to say that it cannot.
+    let before = mounts.status().unwrap();
+    eventually("b is restarted on", || {
+        mounts.run(&["metrics", "-s", "t"]);
+        mounts.status().filter(|now| restarts(now) > restarts(&before) + 2)
+    });
+    let full = mounts.status().unwrap();
+    assert_eq!(full.daemons_before, 0, "{}", full.daemon_reason);
+    let told = events();
+
+    mounts.make_space();
+    eventually("events are written again", || (events() > told).then_some(()));
+    assert_eq!(mounts.status().unwrap().daemons_before, 0);
+    mounts.run(&["down", "-s", "t"]).expect_success();
 }
