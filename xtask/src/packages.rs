@@ -27,6 +27,7 @@ pub const REAL: &[Need] = &[
     need("redis-server", "redis-server"),
     need("faketime", "faketime"),
     need("prometheus", "prometheus"),
+    need("age-keygen", "age"),
 ];
 /// To boot a root folder in a container.
 pub const MACHINE: &[Need] = &[need("systemd-nspawn", "systemd-container"), need("nsenter", "util-linux")];

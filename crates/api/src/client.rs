@@ -23,6 +23,8 @@ use crate::{ClientError, Events, Logs, routes};
 /// How long a request may take that does not wait for anything. Longer than a keeper needs to notice that its
 /// daemon hangs, so that the daemon that follows can answer.
 const ANSWER_TIME: Duration = Duration::from_secs(15);
+/// How long a request may take for which secrets are read: a command that says one has up to five minutes.
+const SECRETS_TIME: Duration = Duration::from_secs(330);
 /// How long a forecast may take, which reads the history of all services.
 const FORECAST_TIME: Duration = Duration::from_secs(60);
 /// How long a daemon that is being replaced is waited for.
@@ -247,7 +249,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`]; [`ClientError::Refused`] with status 409 while another one is being applied.
     pub async fn apply(&self, apply: &Apply) -> Result<Reloading, ClientError> {
-        self.post(routes::APPLY.to_owned(), apply, apply.dry_run).await
+        self.post_in(SECRETS_TIME, routes::APPLY.to_owned(), apply, apply.dry_run).await
     }
 
     /// Goes back to an earlier configuration.
@@ -255,7 +257,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`]; [`ClientError::Refused`] with status 404 if it is not kept.
     pub async fn rollback(&self, rollback: Rollback) -> Result<Reloading, ClientError> {
-        self.post(routes::ROLLBACK.to_owned(), &rollback, false).await
+        self.post_in(SECRETS_TIME, routes::ROLLBACK.to_owned(), &rollback, false).await
     }
 
     /// Has the services restarted whose secrets have other values by now, or tells which these are.
@@ -263,7 +265,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn secrets_changed(&self, changed: &SecretsChanged) -> Result<Reloading, ClientError> {
-        self.post(routes::SECRETS.to_owned(), changed, false).await
+        self.post_in(SECRETS_TIME, routes::SECRETS.to_owned(), changed, false).await
     }
 
     /// The last ten configurations, oldest first.
@@ -293,9 +295,19 @@ impl Client {
         body: &B,
         repeatable: bool,
     ) -> Result<T, ClientError> {
+        self.post_in(ANSWER_TIME, path, body, repeatable).await
+    }
+
+    async fn post_in<B: Serialize + ?Sized, T: DeserializeOwned>(
+        &self,
+        time: Duration,
+        path: String,
+        body: &B,
+        repeatable: bool,
+    ) -> Result<T, ClientError> {
         let body = serde_json::to_vec(body).map_err(|error| ClientError::Garbled(error.to_string()))?;
         let request = Outgoing { method: Method::POST, path, body: body.into(), repeatable };
-        self.ask(&request, ANSWER_TIME).await
+        self.ask(&request, time).await
     }
 
     async fn ask<T: DeserializeOwned>(&self, request: &Outgoing, time: Duration) -> Result<T, ClientError> {

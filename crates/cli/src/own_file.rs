@@ -170,8 +170,9 @@ impl OwnFile {
         let asked = Apply { plan: change.loaded.plan.clone(), how: verb.to_owned(), dry_run: how.dry_run };
         block_on(async {
             let client = self.place.client();
-            let reloading =
-                client.apply(&asked).await.map_err(|error| Failure::api(error, &self.place.name))?;
+            let reloading = reload::answer(client.apply(&asked), output)
+                .await
+                .map_err(|error| Failure::api(error, &self.place.name))?;
             reload::follow(&client, &self.place, reloading, how.waiting, output).await
         })
     }

@@ -16,6 +16,8 @@ use crate::stack::Place;
 
 /// The daemon is asked again at least so often.
 const LOOK: Duration = Duration::from_secs(1);
+/// Whoever waits for an answer sees so often for how long.
+const TURN: Duration = Duration::from_millis(300);
 
 /// What applying it does: a line for each service, and one for each field of it that changed.
 pub fn text(reload: &ReloadPlan, paint: Paint) -> String {
@@ -72,6 +74,18 @@ pub fn first_error(diagnostics: &Diagnostics) -> Option<String> {
         Some(place) => format!("{}:{}:{}: {}", place.file, place.line, place.column, error.message),
         None => error.message.clone(),
     })
+}
+
+/// Waits for the answer to a request for which secrets are read: a command that says one may take its time.
+pub async fn answer<T>(request: impl Future<Output = T>, output: &Output) -> T {
+    let mut progress = Progress::new(output.json);
+    let mut request = std::pin::pin!(request);
+    loop {
+        match tokio::time::timeout(TURN, &mut request).await {
+            Ok(answer) => return answer,
+            Err(_) => progress.show("reading secrets, comparing"),
+        }
+    }
 }
 
 /// Waits until it is applied, and says what was done.

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::io::{Read, Write};
+
 use common::{Home, kill, pid, until};
 
 /// A service that reads `app.conf`. `check` and `on_change` are TOML.
@@ -129,20 +131,130 @@ fn a_daemon_that_is_killed_in_the_middle_finishes_it() {
     home.config(&quiet("1", GOOD, TELL));
     home.ok(&["up", "-d", "--wait"]);
     let first = process(&home);
-    let slow = r#"[@fixture@, "sleep", "--for", "1500"]"#;
+    let slow = r#"[@fixture@, "sleep", "--for", "3000"]"#;
     home.config(&quiet("2", slow, TELL));
+    let daemon = pid(&home.stack("app").expect("it is up")["daemon"]["pid"]);
     let mut apply = home.start(&["apply"]);
-    let daemon = until("it is being checked", || {
-        let there = home.file(".new.app.conf").is_file();
-        there.then(|| pid(&home.stack("app").expect("it is up")["daemon"]["pid"]))
-    });
-    assert_eq!(conf(&home, "app.conf"), rendered(1), "not before it is checked");
+    until("it is being checked", || home.file(".new.app.conf").is_file().then_some(()));
     kill(daemon);
+    assert_eq!(conf(&home, "app.conf"), rendered(1), "not before it is checked");
     until("the next one puts it in its place", || (conf(&home, "app.conf") == rendered(2)).then_some(()));
     until("it is told", || home.log("app", "a").contains("\"told\"").then_some(()));
     until("it is applied", || (home.stack("app")?["configuration"]["revision"] == 2).then_some(()));
     apply.until_end();
     assert_eq!(process(&home), first);
     assert!(!home.file(".new.app.conf").exists());
+    home.ok(&["down"]);
+}
+
+/// A service whose file has a secret, and one that has nothing to do with it.
+const SECRET: &str = r#"
+name = "app"
+reload = { timeout = "60s", settle = "100ms" }
+
+[service.a]
+command = [@fixture@, "sleep"]
+config = { on_change = @tell@, files = [
+    { path = "app.json", text = '{"password": {{ secret.db | tojson }}}', check = @check@ },
+] }
+
+[service.b]
+command = [@fixture@, "sleep"]
+"#;
+
+#[test]
+fn a_secret_that_changes_is_told_to_the_program_that_reads_it() {
+    let home = Home::new();
+    // The program's own words go into its own log; nobody else repeats them.
+    let says = if cfg!(windows) {
+        r#"["cmd", "/c", "type {file} & exit 4"]"#
+    } else {
+        r#"["sh", "-c", "cat {file}; exit 4"]"#
+    };
+    let config = |check: &str| home.config(&SECRET.replace("@tell@", TELL).replace("@check@", check));
+    let set = |value: &str| {
+        let set = ["secret", "set", "db", "--from-env", "VALUE"];
+        let done = home.command(&set).env("VALUE", value).output().expect("it runs");
+        assert!(done.status.success(), "{done:?}");
+    };
+    let json = |name: &str| serde_json::from_str::<serde_json::Value>(&conf(&home, name)).unwrap_or_default();
+    config(GOOD);
+    set("fi\"rst\\");
+    home.ok(&["up", "-d", "--wait"]);
+    assert_eq!(json("app.json")["password"], "fi\"rst\\");
+    let (a, b) = (process(&home), pid(&home.service("app", "b")["pid"]));
+    assert!(home.ok(&["secret", "rotate"]).contains("nothing is different"));
+
+    set("second-7f3a9c");
+    let shown = home.ok(&["plan"]);
+    assert!(shown.contains("~ a  signal\n") && shown.contains("config.secrets.db changed"), "{shown}");
+    home.ok(&["secret", "rotate", "db"]);
+    assert_eq!(json("app.json")["password"], "second-7f3a9c");
+    assert_eq!(json("app.json.previous")["password"], "fi\"rst\\");
+    assert!(home.log("app", "a").contains("\"told\""), "{}", home.log("app", "a"));
+    assert_eq!((process(&home), pid(&home.service("app", "b")["pid"])), (a, b), "both go on");
+    assert!(home.ok(&["secret", "rotate"]).contains("nothing is different"));
+    for name in ["app.json", "app.json.previous"] {
+        mainstay_sys::private::read(&home.file(name), 100)
+            .unwrap_or_else(|error| panic!("{name}: {error:?}"));
+    }
+
+    config(says);
+    home.ok(&["apply"]);
+    set("third-7f3a9c");
+    let error = home.fails(1, &["secret", "rotate"]);
+    assert!(error.contains("refused by its check") && error.contains("***"), "{error}");
+    assert!(!error.contains("third-7f3a9c") && !home.ok(&["events"]).contains("7f3a9c"), "{error}");
+    assert_eq!(json("app.json")["password"], "second-7f3a9c");
+    home.ok(&["down"]);
+}
+
+/// A program as a probe and a request see it: healthy unless its file says 13. How often it was told.
+fn program(home: &Home) -> (u16, std::sync::Arc<std::sync::atomic::AtomicU32>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    let (file, told) = (home.file("app.conf"), std::sync::Arc::default());
+    let count: std::sync::Arc<std::sync::atomic::AtomicU32> = std::sync::Arc::clone(&told);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut bytes = [0; 1024];
+            let length = stream.read(&mut bytes).unwrap_or(0);
+            let told = bytes[..length].starts_with(b"PUT /reload ");
+            count.fetch_add(u32::from(told), std::sync::atomic::Ordering::Relaxed);
+            let sick = std::fs::read_to_string(&file).is_ok_and(|text| text.contains("limit 13\n"));
+            let status = if sick && !told { "503 Unavailable" } else { "200 OK" };
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    (port, told)
+}
+
+#[test]
+fn what_is_not_healthy_with_its_new_file_gets_the_old_one_back_and_is_told_again() {
+    let home = Home::new();
+    std::fs::write(home.file("app.j2"), TEMPLATE).expect("written");
+    let (port, told) = program(&home);
+    let told = || told.load(std::sync::atomic::Ordering::Relaxed);
+    let http = format!(r#"{{ http = "http://127.0.0.1:{port}/reload", method = "PUT" }}"#);
+    let ready =
+        format!("[service.a]\nready = {{ http = \"http://127.0.0.1:{port}/\", interval = \"100ms\" }}");
+    let config = |limit: &str| {
+        let text = quiet(limit, GOOD, &http).replace("\"60s\"", "\"6s\"");
+        home.config(&text.replace("[service.a]", &ready));
+    };
+    config("1");
+    home.ok(&["up", "-d", "--wait"]);
+    let first = process(&home);
+    config("12");
+    home.ok(&["apply"]);
+    assert_eq!((conf(&home, "app.conf"), told()), (rendered(12), 1));
+    config("13");
+    let error = home.fails(1, &["apply"]);
+    assert!(error.contains("was told of its new files, but was not healthy within"), "{error}");
+    assert_eq!((conf(&home, "app.conf"), told()), (rendered(12), 3), "the old one, of which it was told");
+    assert_eq!(process(&home), first, "the process goes on");
+    home.until_state("app", "a", "ready");
+    assert_eq!(home.stack("app").expect("it is up")["configuration"]["revision"], 2);
     home.ok(&["down"]);
 }

@@ -59,7 +59,7 @@ pub(crate) fn has_secret(value: &str) -> bool {
 pub(crate) fn secret_text(value: &str) -> SecretText {
     let piece = |(number, text): (usize, _)| match number % 2 {
         0 => Piece::Text(Cow::Borrowed(text)),
-        _ => Piece::Secret(text),
+        _ => Piece::Secret(text, Vec::new()),
     };
     let pieces = value.split(REFERENCE).enumerate().map(piece);
     SecretText::of(pieces.filter(|piece| *piece != Piece::Text("".into())))

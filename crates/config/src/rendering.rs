@@ -1,12 +1,16 @@
 //! Templates of the files of programs: minijinja, with what a service knows of itself.
 //!
 //! Nothing is taken for granted: a name that is not there is an error with its place in the template, never an empty
-//! string. A template can reach nothing but what it is given, and its work and its length are bounded.
+//! string. A template can reach nothing but what it is given, and its work and its length are bounded. The values of
+//! secrets it is not given: what it makes refers to them.
+
+pub(crate) mod hidden;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use mainstay_core::SecretText;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Object, Value};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
@@ -22,7 +26,7 @@ pub(crate) struct Known {
     /// `values`.
     pub values: Value,
     /// `env`: the variables that the service sees.
-    pub env: BTreeMap<String, String>,
+    pub env: BTreeMap<String, SecretText>,
     /// `service`: its name.
     pub service: String,
     /// `instance`: its number, if it has one.
@@ -40,11 +44,11 @@ pub(crate) struct Mistake {
 
 /// A table in which a name that is not there is an error that says which names are.
 #[derive(Debug)]
-struct Variables(BTreeMap<String, String>);
+struct Variables(BTreeMap<String, SecretText>);
 
 impl Object for Variables {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        self.0.get(key.as_str()?).map(|value| Value::from(value.as_str()))
+        self.0.get(key.as_str()?).map(hidden::value)
     }
 }
 
@@ -52,7 +56,7 @@ impl Object for Variables {
 ///
 /// # Errors
 /// What is wrong with it, and where.
-pub(crate) fn render(template: &str, known: &Known) -> Result<String, Mistake> {
+pub(crate) fn render(template: &str, known: &Known) -> Result<SecretText, Mistake> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
@@ -60,12 +64,14 @@ pub(crate) fn render(template: &str, known: &Known) -> Result<String, Mistake> {
     if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
         environment.set_syntax(syntax);
     }
+    hidden::add_filters(&mut environment);
     environment.set_fuel(Some(FUEL));
     environment.set_debug(true);
     let mut context = BTreeMap::from([
         ("values", known.values.clone()),
         ("env", Value::from_object(Variables(known.env.clone()))),
         ("service", Value::from(known.service.as_str())),
+        ("secret", Value::from_object(hidden::Names)),
     ]);
     context.extend(known.instance.map(|number| ("instance", Value::from(number))));
     let names: Vec<&str> = context.keys().copied().collect();
@@ -80,7 +86,7 @@ pub(crate) fn render(template: &str, known: &Known) -> Result<String, Mistake> {
             range: 0..0,
         });
     }
-    Ok(rendered)
+    hidden::references(&rendered)
 }
 
 /// The variables that a template asks for by name: `env.PORT`. Nothing of one that is wrong.
@@ -124,12 +130,18 @@ fn mistake(error: &minijinja::Error, template: &str, names: &[&str]) -> Mistake 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mainstay_core::Piece;
+
+    fn rendered(template: &str) -> String {
+        render(template, &known()).unwrap().to_string()
+    }
 
     fn known() -> Known {
         let values = BTreeMap::from([("limit", Value::from(7)), ("hosts", Value::from(vec!["a", "b"]))]);
+        let dsn = SecretText::of([Piece::Text("u\":".into()), Piece::Secret("db", vec![])]);
         Known {
             values: Value::from(values),
-            env: BTreeMap::from([("PORT".to_owned(), "80".to_owned())]),
+            env: BTreeMap::from([("PORT".to_owned(), "80".into()), ("DSN".to_owned(), dsn)]),
             service: "api".to_owned(),
             instance: None,
         }
@@ -138,9 +150,9 @@ mod tests {
     #[test]
     fn a_template_has_values_variables_and_names() {
         let text = "{{ service }} {{ env.PORT }} {{ values.limit * 2 }}\n{% for h in values.hosts %}{{ h }};{% endfor %}\n";
-        assert_eq!(render(text, &known()).unwrap(), "api 80 14\na;b;\n");
+        assert_eq!(rendered(text), "api 80 14\na;b;\n");
         let json = r#"{"limit": {{ values.limit|tojson }}, "hosts": {{ values.hosts|tojson }}, "q": "<&>"}"#;
-        let rendered: serde_json::Value = serde_json::from_str(&render(json, &known()).unwrap()).unwrap();
+        let rendered: serde_json::Value = serde_json::from_str(&rendered(json)).unwrap();
         assert_eq!(rendered, serde_json::json!({ "limit": 7, "hosts": ["a", "b"], "q": "<&>" }));
     }
 
@@ -160,7 +172,7 @@ mod tests {
             );
             assert!(!wrong.range.is_empty(), "{text}: {wrong:?}");
         }
-        assert_eq!(render("{{ values.limt | default(3) }}", &known()).unwrap(), "3");
+        assert_eq!(rendered("{{ values.limt | default(3) }}"), "3");
     }
 
     #[test]
@@ -169,5 +181,38 @@ mod tests {
         assert!(render(text, &known()).unwrap_err().message.contains("does not come to an end"));
         assert!(render("{% for x in y", &known()).is_err());
         assert!(render("{% include '/etc/passwd' %}", &known()).is_err());
+    }
+
+    #[test]
+    fn a_secret_becomes_a_reference_that_says_how_it_is_written() {
+        for (template, becomes) in [
+            ("$ {{ secret.db }}\n", "$$ ${secret:db}\n"),
+            ("{{ secret['db-2'] | tojson }}", "\"${secret:db-2|json}\""),
+            ("{{ {'p': [secret.db]} | tojson }}", "{\"p\": [\"${secret:db|json}\"]}"),
+            ("{{ ('u:' ~ secret.db) | urlencode }}", "u%3a${secret:db|url}"),
+            ("{{ secret.db | e }}<{{ '<' | escape }}", "${secret:db|html}<&lt;"),
+            ("{{ secret.db | urlencode | tojson }}", "\"${secret:db|url|json}\""),
+            ("{{ secret.db | tojson | e }}", "\"${secret:db|json}\""),
+            ("{{ env.DSN }} {{ env.DSN | tojson }}", "u\":${secret:db} \"u\\\":${secret:db|json}\""),
+            ("{% if secret.db %}{{ secret.db }}{% endif %}", "${secret:db}"),
+        ] {
+            assert_eq!(rendered(template), becomes, "{template}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_not_cut_changed_or_counted() {
+        for template in [
+            "{{ secret.db | upper }}",
+            "{{ secret.db | replace('7c', '') }}",
+            "{{ secret.db ~ '' | truncate(20) }}",
+            "{{ secret.db[:20] }}",
+            "{{ secret.db | length }}",
+            "{{ secret['a b'] }}",
+            "{% for n in range(101) %}{{ secret.db }}{% endfor %}",
+        ] {
+            let outcome = render(template, &known());
+            assert!(outcome.is_err(), "{template}: {outcome:?}");
+        }
     }
 }

@@ -43,7 +43,11 @@ fn launch(command: Vec<String>) -> Launch {
 }
 
 fn dsn() -> SecretText {
-    SecretText::of([Piece::Text("app:".into()), Piece::Secret("db"), Piece::Text("@9090$".into())])
+    SecretText::of([
+        Piece::Text("app:".into()),
+        Piece::Secret("db", Vec::new()),
+        Piece::Text("@9090$".into()),
+    ])
 }
 
 fn files_of_api() -> ProgramConfig {
@@ -52,7 +56,7 @@ fn files_of_api() -> ProgramConfig {
             (
                 below("srv/api.json"),
                 ConfigFile {
-                    content: "{\"limit\": 10, \"port\": 9090}\n".into(),
+                    content: SecretText::from("{\"limit\": 10, \"port\": 9090}\n"),
                     mode: 0o640,
                     owner: Some("root".into()),
                     group: Some("api".into()),
@@ -61,11 +65,16 @@ fn files_of_api() -> ProgramConfig {
             ),
             (
                 below("srv/hosts"),
-                ConfigFile { content: "a\nb\n".into(), owner: Some("api".into()), ..ConfigFile::default() },
+                ConfigFile {
+                    content: SecretText::from("a\nb\n"),
+                    owner: Some("api".into()),
+                    ..ConfigFile::default()
+                },
             ),
         ]),
         on_change: OnChange::Signal(StopAction::Signal(1)),
         timeout: secs(10),
+        secrets: BTreeMap::new(),
     }
 }
 

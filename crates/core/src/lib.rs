@@ -72,7 +72,7 @@ pub use plan::{
 };
 pub use program::{ConfigFile, OnChange, ProgramConfig};
 pub use refusal::{Refusal, RefusalKind};
-pub use secret::{Piece, SecretMarks, SecretSource, SecretText, is_secret_name, names_in};
+pub use secret::{Encoding, Piece, SecretMarks, SecretSource, SecretText, is_secret_name, names_in};
 pub use settings::{Rlimit, Sandbox, Settings};
 pub use status::{ProbeStatus, ServiceStatus, StateName};
 pub use supervisor::{Applying, PlanChanges, Supervisor, table};

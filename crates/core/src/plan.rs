@@ -128,9 +128,31 @@ impl Default for ServicePlan {
 }
 
 impl ServicePlan {
-    /// The secrets that its process is made with.
+    /// The secrets that its process is made with, and its files.
     pub fn secret_names(&self) -> BTreeSet<String> {
-        names_in(self.launch.secret_environment.values())
+        let mut names = names_in(self.launch.secret_environment.values());
+        names.extend(self.config.secret_names());
+        names
+    }
+
+    /// With which values of its secrets its process was made, and its files. Where these are not the same that of its
+    /// process counts.
+    pub fn marks(&self) -> SecretMarks {
+        let mut marks = self.config.secrets.clone();
+        marks.extend(self.launch.secrets.clone());
+        marks
+    }
+
+    /// Notes with which values its process and its files were made. Whether that is something new.
+    pub fn set_marks(&mut self, marks: &SecretMarks) -> bool {
+        let of = |names: BTreeSet<String>| {
+            names.into_iter().filter_map(|name| Some((name.clone(), marks.get(&name)?.clone()))).collect()
+        };
+        let launch: SecretMarks = of(names_in(self.launch.secret_environment.values()));
+        let files: SecretMarks = of(self.config.secret_names());
+        let new = self.launch.secrets != launch || self.config.secrets != files;
+        (self.launch.secrets, self.config.secrets) = (launch, files);
+        new
     }
 
     /// The secrets that its process and its probes use.

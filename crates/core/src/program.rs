@@ -1,13 +1,13 @@
 //! The configuration of the programs themselves: files that are made for them, and what they are told when these change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::StopAction;
+use crate::{SecretMarks, SecretText, StopAction, names_in};
 
 /// The files that a service's program reads, and how it takes others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,14 +19,17 @@ pub struct ProgramConfig {
     pub on_change: OnChange,
     /// The longest that a check takes, and that telling the program takes.
     pub timeout: Duration,
+    /// With which values of secrets the files were written.
+    #[serde(skip_serializing_if = "SecretMarks::is_empty")]
+    pub secrets: SecretMarks,
 }
 
 /// One file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ConfigFile {
-    /// All that is in it.
-    pub content: String,
+    /// All that is in it. The values of secrets are read when it is written, and are in no plan.
+    pub content: SecretText,
     /// Who may do what, as bits of `chmod`. On Windows those of the owner and of others count.
     pub mode: u32,
     /// Whose it is; on Windows, who else than Mainstay's account may read it. The service's account if absent.
@@ -105,13 +108,14 @@ impl Default for ProgramConfig {
             files: BTreeMap::new(),
             on_change: OnChange::default(),
             timeout: Duration::from_secs(30),
+            secrets: SecretMarks::new(),
         }
     }
 }
 
 impl Default for ConfigFile {
     fn default() -> Self {
-        ConfigFile { content: String::new(), mode: 0o600, owner: None, group: None, check: None }
+        ConfigFile { content: SecretText::default(), mode: 0o600, owner: None, group: None, check: None }
     }
 }
 
@@ -121,6 +125,11 @@ impl ProgramConfig {
         *self == ProgramConfig::default()
     }
 
+    /// The secrets that its files are written with.
+    pub fn secret_names(&self) -> BTreeSet<String> {
+        names_in(self.files.values().map(|file| &file.content))
+    }
+
     /// Whether a file has to be written to get here from `before`.
     pub fn writes_over(&self, before: &ProgramConfig) -> bool {
         let same = |old: &ConfigFile, new: &ConfigFile| {
@@ -128,6 +137,7 @@ impl ProgramConfig {
             old == &ConfigFile { check: old.check.clone(), ..new.clone() }
         };
         self.files.iter().any(|(path, new)| !before.files.get(path).is_some_and(|old| same(old, new)))
+            || self.secret_names().iter().any(|name| self.secrets.get(name) != before.secrets.get(name))
     }
 
     /// The longest that it takes to put all files in their places and to tell the program.

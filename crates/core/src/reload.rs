@@ -329,8 +329,14 @@ fn walk(at: &str, old: &Value, new: &Value, differs: &mut dyn FnMut(&str, &Value
     let nothing = serde_json::Map::new();
     let inside = |value: &'_ Value| value.as_object().is_some() || value.is_null();
     // Variables and files are told one by one.
-    let by_name =
-        ["launch.environment", "launch.secret_environment", "launch.secrets", "config.files"].contains(&at);
+    let by_name = [
+        "launch.environment",
+        "launch.secret_environment",
+        "launch.secrets",
+        "config.files",
+        "config.secrets",
+    ]
+    .contains(&at);
     let known = !by_name && fields::is_leaf(at);
     if known || !(inside(old) && inside(new)) || (old.is_null() && new.is_null()) {
         return differs(at, old, new);

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 /// How a reference begins: `${secret:NAME}`.
 const BEGIN: &str = "${secret:";
 
-/// A text with references to secrets, as a plan has it: `postgres://app:${secret:db}@localhost/`. A dollar sign that is
-/// none of a reference is doubled.
+/// A text with references to secrets, as a plan has it: `postgres://app:${secret:db}@localhost/`. A value that is to be
+/// written in the way of another language says so: `{"password": "${secret:db|json}"}`. A dollar sign that is none of a
+/// reference is doubled.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct SecretText(String);
@@ -22,8 +23,61 @@ pub struct SecretText(String);
 pub enum Piece<'a> {
     /// This, as it is.
     Text(Cow<'a, str>),
-    /// The value of the secret of this name.
-    Secret(&'a str),
+    /// The value of the secret of this name, encoded in these ways, one after the other.
+    Secret(&'a str, Vec<Encoding>),
+}
+
+/// How a value is written within a text of another language, so that nothing in it means something there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Within a string of JSON, and so of YAML; without its quotes.
+    Json,
+    /// Within an address: all but letters, digits and `-._~` as `%xx`.
+    Url,
+    /// Within HTML or XML.
+    Html,
+}
+
+impl Encoding {
+    /// All of them.
+    pub const ALL: [Encoding; 3] = [Encoding::Json, Encoding::Url, Encoding::Html];
+    /// No text is longer by more than this factor when it is encoded.
+    pub const LONGEST: usize = 6;
+
+    const fn word(self) -> &'static str {
+        match self {
+            Encoding::Json => "json",
+            Encoding::Url => "url",
+            Encoding::Html => "html",
+        }
+    }
+
+    /// Writes a text in this way behind another one, which has to have [room](Self::LONGEST) for it if nothing of it may
+    /// be left in memory.
+    pub fn write(self, text: &str, out: &mut String) {
+        for c in text.chars() {
+            match (self, c) {
+                (Encoding::Json, '"' | '\\') => out.extend(['\\', c]),
+                (Encoding::Json, '\0'..='\x1f') => digits(out, "\\u00", u32::from(c)),
+                (Encoding::Html, '&' | '<' | '>' | '"' | '\'') => {
+                    digits(out, "&#x", u32::from(c));
+                    out.push(';');
+                }
+                (Encoding::Url, c) if !c.is_ascii_alphanumeric() && !"-._~".contains(c) => {
+                    for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                        digits(out, "%", u32::from(byte));
+                    }
+                }
+                _ => out.push(c),
+            }
+        }
+    }
+}
+
+/// The last two hexadecimal digits of a number, behind something.
+fn digits(out: &mut String, before: &str, number: u32) {
+    out.push_str(before);
+    out.extend([number >> 4 & 15, number & 15].into_iter().filter_map(|digit| char::from_digit(digit, 16)));
 }
 
 impl SecretText {
@@ -33,9 +87,13 @@ impl SecretText {
         for piece in pieces {
             match piece {
                 Piece::Text(plain) => text += &plain.replace('$', "$$"),
-                Piece::Secret(name) => {
+                Piece::Secret(name, encodings) => {
                     text += BEGIN;
                     text += name;
+                    for encoding in encodings {
+                        text.push('|');
+                        text += encoding.word();
+                    }
                     text.push('}');
                 }
             }
@@ -49,13 +107,13 @@ impl SecretText {
         while let Some(at) = rest.find('$') {
             plain += &rest[..at];
             let from = &rest[at..];
-            let name = from.strip_prefix(BEGIN).and_then(|inside| inside.split_once('}'));
-            rest = match name {
-                Some((name, after)) => {
+            let inside = from.strip_prefix(BEGIN).and_then(|inside| inside.split_once('}'));
+            rest = match inside.and_then(|(inside, after)| Some((reference(inside)?, after))) {
+                Some((reference, after)) => {
                     if !plain.is_empty() {
                         pieces.push(Piece::Text(std::mem::take(&mut plain).into()));
                     }
-                    pieces.push(Piece::Secret(name));
+                    pieces.push(reference);
                     after
                 }
                 None => {
@@ -74,9 +132,33 @@ impl SecretText {
     /// The secrets that it refers to.
     pub fn names(&self) -> impl Iterator<Item = String> {
         self.pieces().into_iter().filter_map(|piece| match piece {
-            Piece::Secret(name) => Some(name.to_owned()),
+            Piece::Secret(name, _) => Some(name.to_owned()),
             Piece::Text(_) => None,
         })
+    }
+
+    /// The text itself, if it refers to no secret.
+    pub fn plain(&self) -> Option<String> {
+        let text = |piece| match piece {
+            Piece::Text(text) => Some(text.into_owned()),
+            Piece::Secret(..) => None,
+        };
+        self.pieces().into_iter().map(text).collect()
+    }
+}
+
+/// What stands between the parts that make a reference.
+fn reference(inside: &str) -> Option<Piece<'_>> {
+    let mut parts = inside.split('|');
+    let name = parts.next()?;
+    let known = |word| Encoding::ALL.into_iter().find(|encoding| encoding.word() == word);
+    Some(Piece::Secret(name, parts.map(known).collect::<Option<_>>()?))
+}
+
+/// A text without references.
+impl From<&str> for SecretText {
+    fn from(text: &str) -> SecretText {
+        SecretText::of([Piece::Text(text.into())])
     }
 }
 
@@ -183,11 +265,12 @@ mod tests {
         for pieces in [
             vec![],
             vec![Piece::Text("plain $ $$ ${secret:x} }".into())],
-            vec![Piece::Secret("a")],
+            vec![Piece::Secret("a", vec![])],
+            vec![Piece::Secret("a", vec![Encoding::Json, Encoding::Url])],
             vec![
                 Piece::Text("postgres://".into()),
-                Piece::Secret("a"),
-                Piece::Secret("b-2"),
+                Piece::Secret("a", vec![]),
+                Piece::Secret("b-2", vec![]),
                 Piece::Text("$".into()),
             ],
         ] {
@@ -196,16 +279,40 @@ mod tests {
             let json = serde_json::to_string(&text).unwrap();
             assert_eq!(serde_json::from_str::<SecretText>(&json).unwrap(), text);
         }
-        let names = names_in(&[SecretText::of([Piece::Secret("b"), Piece::Secret("a"), Piece::Secret("b")])]);
+        let names = names_in(&[SecretText::of(["b", "a", "b"].map(|name| Piece::Secret(name, vec![])))]);
         assert_eq!(names.into_iter().collect::<Vec<_>>(), ["a", "b"]);
     }
 
     #[test]
     fn a_damaged_text_stands_for_itself() {
-        for text in ["${secret:", "$", "a${secret:b", "${x}"] {
+        for text in ["${secret:", "$", "a${secret:b", "${x}", "${secret:a|rot13}"] {
             let read: SecretText = serde_json::from_value(text.into()).unwrap();
             assert_eq!(read.pieces(), [Piece::Text(text.into())]);
         }
+    }
+
+    #[test]
+    fn a_value_is_written_as_its_surroundings_want_it() {
+        let value = "a\"b\\c\n<&>'\u{e4} /~";
+        let written = |encoding: Encoding| {
+            let mut out = String::with_capacity(value.len() * Encoding::LONGEST);
+            let room = out.capacity();
+            encoding.write(value, &mut out);
+            assert_eq!(out.capacity(), room, "nothing is left behind elsewhere");
+            out
+        };
+        let json: String = serde_json::from_str(&format!("\"{}\"", written(Encoding::Json))).unwrap();
+        assert_eq!(json, value);
+        assert_eq!(written(Encoding::Url), "a%22b%5cc%0a%3c%26%3e%27%c3%a4%20%2f~");
+        assert_eq!(written(Encoding::Html), "a&#x22;b\\c\n&#x3c;&#x26;&#x3e;&#x27;\u{e4} /~");
+        for encoding in Encoding::ALL {
+            let worst = "\u{1}".repeat(100);
+            let mut out = String::new();
+            encoding.write(&worst, &mut out);
+            assert!(out.len() <= worst.len() * Encoding::LONGEST, "{encoding:?}");
+        }
+        assert_eq!(SecretText::from("a$b").plain().as_deref(), Some("a$b"));
+        assert_eq!(SecretText::of([Piece::Secret("a", vec![])]).plain(), None);
     }
 
     #[test]

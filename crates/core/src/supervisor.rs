@@ -186,12 +186,17 @@ impl Supervisor {
 
     /// Notes with which values of its secrets a service's process is about to be made.
     fn secrets_read(&mut self, run: RunId, marks: SecretMarks) {
-        let Some(name) = self.runs.get(&run) else { return };
-        if let Some(plan) = self.plan.services.get_mut(name)
-            && plan.launch.secrets != marks
-        {
-            plan.launch.secrets = marks;
-            self.plan_changes.services.insert(name.clone());
+        let starts = self.runs.get(&run);
+        let Some(name) = starts.or_else(|| self.changes_files(run)).cloned() else { return };
+        let starts = starts.is_some();
+        let Some(plan) = self.plan.services.get_mut(&name) else { return };
+        let new = match starts {
+            true => plan.set_marks(&marks),
+            // Its process goes on, with the values that it has.
+            false => std::mem::replace(&mut plan.config.secrets, marks.clone()) != marks,
+        };
+        if new {
+            self.plan_changes.services.insert(name);
         }
     }
 

@@ -13,13 +13,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mainstay_core::{
-    FilesOutcome, HookFacts, Input, Plan, ProbeOutcome, ProgramConfig, RunId, ServiceName, StopAction, Time,
+    FilesOutcome, HookFacts, Input, Plan, ProbeOutcome, ProgramConfig, RunId, SecretMarks, ServiceName,
+    StopAction, Time,
 };
 use mainstay_link::LogPos;
 use mainstay_sys::staged::Staged;
 use tokio::runtime::Handle;
 
 use crate::probes::Probes;
+use crate::secrets::{Reading, Vault};
 
 /// What follows the name of a service in the name of the log of its checks.
 pub(crate) const CHECK: &str = ".check";
@@ -36,11 +38,19 @@ pub(crate) struct Moved {
 #[derive(Clone, Debug)]
 enum Step {
     /// These files are beside their places; others are as they should be.
-    Written(Result<Vec<PathBuf>, String>),
+    Written(Result<Written, String>),
     /// They are in their places.
     Put(Result<(), String>),
     /// The program was told, or not.
     Told(ProbeOutcome),
+}
+
+#[derive(Clone, Debug)]
+struct Written {
+    /// The places of the files.
+    files: Vec<PathBuf>,
+    /// What tells of the secrets' values in them, if they were read for that.
+    marks: SecretMarks,
 }
 
 /// Where such steps go. False: no room now.
@@ -72,6 +82,7 @@ pub(crate) struct Files {
     runtime: Handle,
     report: Report,
     logs: PathBuf,
+    vault: Vault,
     queues: BTreeMap<ServiceName, VecDeque<Job>>,
     /// The last job's number. They rise over all daemons of one boot: a late answer is nobody's.
     seq: u64,
@@ -120,8 +131,9 @@ enum At {
 
 impl Files {
     /// `logs` is the directory of the services' output.
-    pub fn new(runtime: Handle, report: Report, logs: PathBuf, now: Time) -> Files {
-        Files { runtime, report, logs, queues: BTreeMap::new(), seq: now.as_nanos(), follows: Vec::new() }
+    pub fn new(runtime: Handle, report: Report, logs: PathBuf, vault: Vault, now: Time) -> Files {
+        let (queues, follows) = (BTreeMap::new(), Vec::new());
+        Files { runtime, report, logs, vault, queues, seq: now.as_nanos(), follows }
     }
 
     /// Files are to be there before a start; answered by `Prepared` if that fails.
@@ -162,16 +174,20 @@ impl Files {
     pub fn moved(&mut self, moved: Moved) {
         let Moved { service, seq, what } = moved;
         // What nobody waits for any more goes with it.
-        let written = match &what {
-            Step::Written(Ok(paths)) => paths.iter().map(|path| Staged::again(path)).collect(),
+        let staged: Vec<Staged> = match &what {
+            Step::Written(Ok(written)) => written.files.iter().map(|path| Staged::again(path)).collect(),
             _ => Vec::new(),
         };
         let Some(job) = self.front(&service, seq) else { return };
         match what {
             _ if job.at == At::Cancelled => drop(self.drop_front(&service)),
-            Step::Written(Ok(_)) => {
-                job.names = written.iter().map(|file| work::name(file.place())).collect();
-                (job.staged, job.at) = (written, At::Check(0));
+            Step::Written(Ok(Written { marks, .. })) => {
+                job.names = staged.iter().map(|file| work::name(file.place())).collect();
+                (job.staged, job.at) = (staged, At::Check(0));
+                if matches!(job.want, Want::Change(_)) {
+                    let run = job.run;
+                    self.follows.push(Follows::Input(Input::SecretsRead { run, marks }));
+                }
             }
             Step::Written(Err(why)) | Step::Put(Err(why)) => self.refuse(&service, why),
             Step::Put(Ok(())) => job.at = At::Tell,
@@ -182,13 +198,13 @@ impl Files {
     /// Takes in the end of a command.
     pub fn ended(&mut self, done: CommandDone) {
         let CommandDone { service, seq, outcome, output } = done;
-        let logs = self.logs.clone();
+        let (logs, vault) = (self.logs.clone(), self.vault.clone());
         let Some(job) = self.front(&service, seq) else { return };
         match job.at {
             At::Checking(file) if outcome.ok => job.at = At::Check(file + 1),
             At::Checking(file) => {
                 let name = job.names.get(file).cloned().unwrap_or_default();
-                let said = work::last_words(&logs, &format!("{service}{CHECK}"), output);
+                let said = work::last_words(&logs, &format!("{service}{CHECK}"), output, &vault);
                 let said = if said.is_empty() { said } else { format!(": {said}") };
                 self.refuse(&service, format!("{name} was refused by its check, {}{said}", outcome.detail));
             }
@@ -229,7 +245,7 @@ impl Files {
         let Some(job) = self.drop_front(service) else { return };
         let what = &job.config.on_change;
         let outcome = match outcome.ok {
-            true => FilesOutcome::Done(format!("{}; told by {what}", work::in_words(&job.names))),
+            true => FilesOutcome::Done(format!("{}; told by {what}", work::news_of(&job.names))),
             false => FilesOutcome::NotTold(format!("{what}: {}", outcome.detail)),
         };
         self.follows.push(Follows::Input(Input::Configured { run: job.run, outcome }));
@@ -238,7 +254,7 @@ impl Files {
     /// The files are in their places, and nobody is to be told.
     fn in_place(&mut self, service: &ServiceName) {
         let Some(Job { run, want, names, .. }) = self.drop_front(service) else { return };
-        let (service, detail) = (service.clone(), work::in_words(&names));
+        let (service, detail) = (service.clone(), work::news_of(&names));
         match want {
             Want::Start(facts) => {
                 if !names.is_empty() {
@@ -266,7 +282,8 @@ impl Files {
 
     /// Takes the next step of a service's first job. Whether there may be another one at once.
     fn one_step(&mut self, now: Time, service: &ServiceName, plan: &Plan, probes: &mut Probes) -> bool {
-        let worker = work::Worker { runtime: &self.runtime, report: &self.report, service };
+        let worker =
+            work::Worker { runtime: &self.runtime, report: &self.report, service, vault: &self.vault };
         let Some(job) = self.queues.get_mut(service).and_then(VecDeque::front_mut) else { return false };
         let Some(there) = plan.services.get(service) else {
             // It is gone, and nobody waits for it.
@@ -278,7 +295,12 @@ impl Files {
             At::Waiting => {
                 job.config = there.config.clone();
                 job.at = At::Working;
-                worker.write(job.seq, job.config.files.clone());
+                let reading = match job.want {
+                    // They were read just now, with those of its process.
+                    Want::Start(_) => Reading::Known,
+                    Want::Change(_) => Reading::Anew,
+                };
+                worker.write(job.seq, job.config.files.clone(), reading);
             }
             At::Check(file) => match job.staged.get(file) {
                 None => {

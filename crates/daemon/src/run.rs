@@ -171,6 +171,7 @@ impl Daemon {
             runtime.handle().clone(),
             Arc::new(move |moved| moves.send(ToDriver::Files(moved))),
             args.dirs.log.clone(),
+            vault.clone(),
             started,
         );
         let mut driver = Driver::new(Parts {

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mainstay_core::{
-    HookFacts, HttpCheck, Input, Plan, RunId, SecretMarks, SecretSource, SecretText, ServiceName, names_in,
+    ConfigFile, Encoding, HookFacts, HttpCheck, Input, Plan, RunId, SecretMarks, SecretSource, SecretText,
+    ServiceName, ServicePlan, names_in,
 };
 use mainstay_link::Secret;
 use mainstay_secrets::{Marker, SecretError, Secrets, Value, fill};
@@ -17,6 +18,10 @@ use tracing::warn;
 use crate::driver::Driver;
 use crate::message::ToDriver;
 
+/// So many sources are read at the same time.
+const AT_ONCE: usize = 8;
+/// A line of a value that is shorter tells nothing.
+const SHORTEST_LINE: usize = 4;
 /// The mark of a secret that has no value.
 const NONE: &str = "none";
 
@@ -56,6 +61,15 @@ pub(crate) struct Read {
     error: Option<SecretError>,
 }
 
+/// Where values come from that are known already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// They are taken as they were read last.
+    Known,
+    /// They are read again: they may be others by now.
+    Anew,
+}
+
 /// Why a text cannot be filled.
 #[derive(Debug)]
 pub(crate) enum Missing {
@@ -83,8 +97,7 @@ impl Vault {
 
     /// Takes in what a plan says of secrets. Values that nothing uses any more go.
     pub fn follow(&self, plan: &Plan) {
-        let used: BTreeSet<String> =
-            plan.services.values().flat_map(mainstay_core::ServicePlan::all_secret_names).collect();
+        let used: BTreeSet<String> = plan.services.values().flat_map(ServicePlan::all_secret_names).collect();
         let mut known = self.known();
         known.values.retain(|name, _| used.contains(name));
         (known.used, known.sources) = (used, plan.secrets.clone());
@@ -148,6 +161,54 @@ impl Vault {
         Err(Missing::NotYet)
     }
 
+    /// The files of a program with their values, and the marks of these. On a thread that may wait.
+    ///
+    /// # Errors
+    /// One of the secrets has no value.
+    pub fn fill_files(
+        &self,
+        files: &BTreeMap<String, ConfigFile>,
+        reading: Reading,
+    ) -> Result<(BTreeMap<String, Value>, SecretMarks), SecretError> {
+        let names = names_in(files.values().map(|file| &file.content));
+        let unknown = |name: &String| !self.known().values.contains_key(name);
+        let mut marks = SecretMarks::new();
+        if names.iter().any(|name| reading == Reading::Anew || unknown(name)) {
+            let read = self.read(&names);
+            if let Some(error) = read.error {
+                return Err(error);
+            }
+            marks = read.marks;
+        }
+        let value = |name: &str| {
+            let value = self.known().values.get(name).cloned();
+            value.ok_or_else(|| SecretError {
+                name: name.to_owned(),
+                why: "the configuration has changed meanwhile".to_owned(),
+                hint: None,
+            })
+        };
+        let filled = files.iter().map(|(path, file)| Ok((path.clone(), fill(&file.content, value)?)));
+        Ok((filled.collect::<Result<_, _>>()?, marks))
+    }
+
+    /// A text that somebody else has written, without the values that are known: as they are, as JSON has them, and line by
+    /// line.
+    pub fn mask(&self, text: String) -> String {
+        let known = self.known();
+        let mut forms: Vec<Value> = Vec::new();
+        for value in known.values.values() {
+            let mut json = Value::new(String::with_capacity(value.len() * Encoding::LONGEST));
+            Encoding::Json.write(value, &mut json);
+            forms.extend([value.clone(), json]);
+            let lines = value.lines().map(str::trim).filter(|line| line.len() >= SHORTEST_LINE);
+            forms.extend(lines.map(|line| Value::new(line.to_owned())));
+        }
+        // One that is a part of another one would leave the rest of that.
+        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        forms.iter().fold(text, |text, form| text.replace(form.as_str(), "***"))
+    }
+
     /// A check of a probe, its headers filled.
     pub async fn headers(&self, check: &HttpCheck) -> Result<HttpCheck, SecretError> {
         let mut check = check.clone();
@@ -179,7 +240,7 @@ impl Vault {
     /// and of others, it has none.
     pub async fn marked(&self, mut plan: Plan, only: Option<BTreeSet<String>>) -> Plan {
         let of_processes: BTreeSet<String> =
-            plan.services.values().flat_map(mainstay_core::ServicePlan::secret_names).collect();
+            plan.services.values().flat_map(ServicePlan::secret_names).collect();
         let names: BTreeSet<String> = of_processes
             .into_iter()
             .filter(|name| only.as_ref().is_none_or(|only| only.contains(name)))
@@ -193,7 +254,7 @@ impl Vault {
         for service in plan.services.values_mut() {
             let names = service.secret_names().into_iter();
             let fresh = names.filter_map(|name| Some((name.clone(), marks.get(&name)?.clone())));
-            service.launch.secrets = fresh.filter(|(_, mark)| mark != NONE).collect();
+            service.set_marks(&fresh.filter(|(_, mark)| mark != NONE).collect());
         }
         plan
     }
@@ -208,8 +269,7 @@ impl Vault {
         let mut read = Read { marks: SecretMarks::new(), error: None };
         let marker = self.marker();
         let secrets = Secrets::new(&self.0.state, sources);
-        for name in names {
-            let value = secrets.get(name);
+        for (name, value) in all_of(&secrets, names) {
             let mark = match (&value, &marker) {
                 (Ok(value), Some(marker)) => marker.mark(name, value),
                 _ => NONE.to_owned(),
@@ -254,6 +314,23 @@ impl Vault {
     }
 }
 
+/// Reads secrets from their sources, a few at a time: each may be a command that takes its time.
+fn all_of<'n>(
+    secrets: &Secrets,
+    names: &'n BTreeSet<String>,
+) -> Vec<(&'n String, Result<Value, SecretError>)> {
+    let names: Vec<&String> = names.iter().collect();
+    let mut all = Vec::with_capacity(names.len());
+    for some in names.chunks(AT_ONCE) {
+        std::thread::scope(|scope| {
+            let reading: Vec<_> =
+                some.iter().map(|name| (*name, scope.spawn(|| secrets.get(name)))).collect();
+            all.extend(reading.into_iter().filter_map(|(name, value)| Some((name, value.join().ok()?))));
+        });
+    }
+    all
+}
+
 /// What is wrong, and what to do about it, in one line.
 pub(crate) fn in_words(error: &SecretError) -> String {
     match &error.hint {
@@ -266,21 +343,21 @@ pub(crate) fn in_words(error: &SecretError) -> String {
 /// What was never prepared has none that could differ.
 pub(crate) fn keep_marks(plan: &mut Plan, running: &Plan) {
     for (name, service) in &mut plan.services {
-        let Some(before) = running.services.get(name).map(|before| &before.launch.secrets) else { continue };
-        let names = service.secret_names();
-        let fresh = std::mem::take(&mut service.launch.secrets);
-        let mark =
-            |name: &String| Some((name.clone(), fresh.get(name).or_else(|| before.get(name))?.clone()));
+        let Some(before) = running.services.get(name).map(ServicePlan::marks) else { continue };
+        let mut marks = before.clone();
         if !before.is_empty() {
-            service.launch.secrets = names.iter().filter_map(mark).collect();
+            marks.extend(service.marks());
         }
+        service.set_marks(&marks);
     }
 }
 
 /// The same plan with no marks: another time its secrets have other values.
 pub(crate) fn without_marks(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
-    plan.services.values_mut().for_each(|service| service.launch.secrets.clear());
+    plan.services.values_mut().for_each(|service| {
+        service.set_marks(&SecretMarks::new());
+    });
     plan
 }
 
@@ -288,7 +365,7 @@ impl Driver {
     /// Does what comes before a start: reads the secrets, then puts the files in their places, then lets the hooks run.
     pub(crate) fn prepare(&mut self, service: ServiceName, run: RunId, facts: HookFacts) {
         let plan = self.core.plan().services.get(&service);
-        let names = plan.map(mainstay_core::ServicePlan::secret_names).unwrap_or_default();
+        let names = plan.map(ServicePlan::secret_names).unwrap_or_default();
         if names.is_empty() {
             self.files.want_start(&service, run, facts);
             return;

@@ -13,7 +13,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-use mainstay_core::{Piece, SecretSource, SecretText, is_secret_name};
+use mainstay_core::{Encoding, Piece, SecretSource, SecretText, is_secret_name};
 use zeroize::Zeroizing;
 
 pub use mark::Marker;
@@ -142,13 +142,20 @@ pub fn fill<E>(text: &SecretText, mut value: impl FnMut(&str) -> Result<Value, E
     for piece in text.pieces() {
         parts.push(match piece {
             Piece::Text(plain) => Zeroizing::new(plain.into_owned()),
-            Piece::Secret(name) => value(name)?,
+            Piece::Secret(name, encodings) => encodings.into_iter().fold(value(name)?, encoded),
         });
     }
     // As long as it will be from the start, so that nothing is left behind where it was shorter.
     let mut whole = Zeroizing::new(String::with_capacity(parts.iter().map(|part| part.len()).sum()));
     parts.iter().for_each(|part| whole.push_str(part));
     Ok(whole)
+}
+
+/// A value, written in the way of another language.
+fn encoded(value: Value, encoding: Encoding) -> Value {
+    let mut written = Zeroizing::new(String::with_capacity(value.len() * Encoding::LONGEST));
+    encoding.write(&value, &mut written);
+    written
 }
 
 /// Names become names of files.

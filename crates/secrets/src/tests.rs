@@ -125,9 +125,11 @@ fn a_mark_changes_with_the_value_and_says_nothing_of_it() {
 
 #[test]
 fn a_text_is_filled() {
-    let text = SecretText::of([Piece::Text("a$".into()), Piece::Secret("x"), Piece::Text("b".into())]);
-    let value = fill(&text, |name| Ok::<_, ()>(Zeroizing::new(format!("<{name}>")))).expect("filled");
-    assert_eq!(value.as_str(), "a$<x>b");
+    let json = Piece::Secret("y", vec![Encoding::Json, Encoding::Url]);
+    let text =
+        SecretText::of([Piece::Text("a$".into()), Piece::Secret("x", vec![]), Piece::Text("b".into()), json]);
+    let value = fill(&text, |name| Ok::<_, ()>(Zeroizing::new(format!("<\"{name}>")))).expect("filled");
+    assert_eq!(value.as_str(), "a$<\"x>b%3c%5c%22y%3e");
     assert_eq!(fill(&text, |_| Err("none")), Err("none"));
 }
 

@@ -88,7 +88,7 @@ pub fn service(rng: &mut Rng, known: &[ServiceName]) -> ServicePlan {
 fn launch(rng: &mut Rng) -> Launch {
     let mut launch = Launch { command: vec!["program".to_owned()], ..Launch::default() };
     if rng.chance(15) {
-        let text = SecretText::of([Piece::Secret("key")]);
+        let text = SecretText::of([Piece::Secret("key", Vec::new())]);
         launch.secret_environment.insert("KEY".to_owned(), text);
     }
     launch

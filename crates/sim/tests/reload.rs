@@ -32,7 +32,7 @@ fn service(rng: &mut Rng, earlier: usize) -> ServicePlan {
         });
     }
     if rng.chance(50) {
-        let content = rng.below(3).to_string();
+        let content = rng.below(3).to_string().as_str().into();
         let file = ConfigFile { content, ..ConfigFile::default() };
         plan.config.files.insert("/etc/app.json".to_owned(), file);
         let how = [OnChange::Restart, OnChange::Nothing, OnChange::Signal(StopAction::Signal(1))];

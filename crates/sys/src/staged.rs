@@ -6,6 +6,8 @@ use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
@@ -59,11 +61,12 @@ fn has(path: &Path, bytes: &[u8]) -> bool {
     let plain = std::fs::symlink_metadata(path)
         .is_ok_and(|found| found.is_file() && found.len() == bytes.len() as u64);
     let read = || {
-        let mut found = Vec::with_capacity(bytes.len());
+        // Secrets may be in it. With room to find its end, so that nothing is moved and left behind.
+        let mut found = Zeroizing::new(Vec::with_capacity(bytes.len() + 64));
         std::fs::File::open(path)?.take(bytes.len() as u64 + 1).read_to_end(&mut found)?;
         Ok::<_, io::Error>(found)
     };
-    plain && read().is_ok_and(|found| found == bytes)
+    plain && read().is_ok_and(|found| found.as_slice() == bytes)
 }
 
 /// Writes a file beside its place, under a name that begins with a dot and ends as its own does. There is one writer of

@@ -142,6 +142,10 @@ async fn a_daemon_that_hangs_is_not_waited_for_for_ever() {
     let start = Instant::now();
     client.changes(1, Duration::from_secs(30)).await.unwrap_err();
     assert!(start.elapsed() >= Duration::from_secs(45));
+    // So has what needs secrets, which a command may take its time to say.
+    let start = Instant::now();
+    client.rollback(crate::types::Rollback { to: None }).await.unwrap_err();
+    assert!(start.elapsed() >= Duration::from_secs(300));
 }
 
 #[tokio::test(start_paused = true)]

@@ -41,7 +41,9 @@ pub fn run(args: &Apply, output: &mut Output) -> Outcome {
     let asked = Asked { plan: loaded.plan, how: args.reason.clone(), dry_run: false };
     block_on(async {
         let client = place.client();
-        let reloading = client.apply(&asked).await.map_err(|error| Failure::api(error, &place.name))?;
+        let reloading = reload::answer(client.apply(&asked), output)
+            .await
+            .map_err(|error| Failure::api(error, &place.name))?;
         reload::follow(&client, &place, reloading, args.waiting, output).await
     })
 }

@@ -33,7 +33,9 @@ pub fn run(args: &Plan, output: &mut Output) -> Outcome {
     plan_file::warn(output, &loaded.warnings);
     let asked = Apply { plan: loaded.plan, how: String::new(), dry_run: true };
     let reloading = block_on(async {
-        place.client().apply(&asked).await.map_err(|error| Failure::api(error, &place.name))
+        reload::answer(place.client().apply(&asked), output)
+            .await
+            .map_err(|error| Failure::api(error, &place.name))
     })?;
     if output.json {
         output.json(&reloading)?;

@@ -33,7 +33,9 @@ pub fn run(args: &Rollback, output: &mut Output) -> Outcome {
     block_on(async {
         let client = place.client();
         let asked = Asked { to: args.to };
-        let reloading = client.rollback(asked).await.map_err(|error| Failure::api(error, &place.name))?;
+        let reloading = reload::answer(client.rollback(asked), output)
+            .await
+            .map_err(|error| Failure::api(error, &place.name))?;
         reload::follow(&client, &place, reloading, args.waiting, output).await
     })
 }

@@ -89,8 +89,7 @@ pub fn run(args: &Secret, output: &mut Output) -> Outcome {
                 SecretsChanged { names: names.clone(), how: "secret rotate".to_owned(), dry_run: *dry_run };
             block_on(async {
                 let client = place.client();
-                let told = client
-                    .secrets_changed(&changed)
+                let told = reload::answer(client.secrets_changed(&changed), output)
                     .await
                     .map_err(|error| Failure::api(error, &place.name))?;
                 reload::follow(&client, &place, told, *waiting, output).await

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use common::{DEADLINE, Done, fixture, for_up_to, mainstay};
-use stack::{ANSWER, Stack};
+use stack::{ANSWER, INSTALL, Stack};
 use windows_service::service::{Service, ServiceExitCode, ServiceState, UserEventCode};
 
 const SLEEPER: &str = "[service.a]\ncommand = [@fixture@, \"graceful\", \"0\"]\n";
@@ -120,6 +120,37 @@ fn pause_continue_and_codes_reach_the_services() {
     assert_eq!(stack.query().current_state, ServiceState::Running);
     stack.stop();
     assert_eq!(stack.until(ServiceState::Stopped).exit_code, ServiceExitCode::NO_ERROR);
+}
+
+#[test]
+fn a_program_is_told_of_its_new_file_by_a_code() {
+    let stack = Stack::new("told");
+    // The service that is sent the code is the stack itself, which shows that it has it.
+    let config = |text: &str| {
+        stack.configured(&format!(
+            "[service.a]\ncommand = [@fixture@, \"sleep\"]\n\
+             controls = {{ 200 = {{ command = [@fixture@, \"env\", \"MAINSTAY_CONTROL\"] }} }}\n\
+             config = {{ on_change = {{ control = 200, service = \"{}\" }}, files = [\n\
+             {{ path = \"a.conf\", text = \"{text}\" }}] }}\n",
+            stack.name
+        ));
+    };
+    config("one");
+    stack.ok(&INSTALL);
+    stack.start();
+    let before = stack.until_service("a", "running", |a| a["state"] == "running");
+    let file = || std::fs::read_to_string(stack.home.file("a.conf")).expect("it is there");
+    assert_eq!(file(), "one");
+    config("two");
+    stack.ok(&["apply", "-s", &stack.name]);
+    assert_eq!(file(), "two");
+    let logs = || stack.ok(&["logs", "-s", &stack.name, "a"]);
+    assert!(for_up_to(DEADLINE, || logs().contains("200").then_some(())).is_some(), "{}", logs());
+    assert_eq!(stack.service("a").expect("it is there")["pid"], before["pid"], "its process goes on");
+    let events = stack.ok(&["events", "-s", &stack.name]);
+    assert!(events.contains(&format!("told by control 200 to {}", stack.name)), "{events}");
+    stack.stop();
+    stack.until(ServiceState::Stopped);
 }
 
 #[test]

@@ -9,13 +9,14 @@ mod values;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mainstay_core::ProgramConfig;
+use mainstay_core::{ProgramConfig, SecretText};
 use minijinja::value::Value as Rendered;
 
 pub(crate) use self::files::FILE;
 pub(crate) use self::on_change::ON_CHANGE;
 use super::{duration, environment as variables};
 use crate::context::{Context, Field};
+use crate::expand;
 use crate::keys::{Form, Key, MapKey, Section};
 use crate::reader::Reader;
 use crate::rendering::Known;
@@ -75,22 +76,24 @@ pub(crate) struct Of<'s> {
     pub user: Option<&'s str>,
     pub working_dir: Option<&'s str>,
     pub environment: &'s mut BTreeMap<String, String>,
+    pub secret_environment: &'s mut BTreeMap<String, SecretText>,
 }
 
 /// Reads a service's files and its templated variables; what is wrong is left out.
-pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, of: Of<'_>) -> ProgramConfig {
+pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, mut of: Of<'_>) -> ProgramConfig {
     let mut config = ProgramConfig::default();
     let Some(mut reader) = Reader::open(cx, field, &CONFIG) else { return config };
     let values = reader.get("values").and_then(|values| values::read(cx, values));
     let mut known = Known {
         values: values.unwrap_or_else(|| Rendered::from(BTreeMap::<String, Rendered>::new())),
-        env: cx.visible(),
+        env: cx.visible().iter().map(|(name, value)| (name.clone(), expand::secret_text(value))).collect(),
         service: of.name.clone(),
         instance: cx.instance,
     };
     if let Some(variables) = reader.get("environment") {
-        environment::read(cx, variables, &known, of.environment);
-        known.env.extend(of.environment.iter().map(|(name, value)| (name.clone(), value.clone())));
+        environment::read(cx, variables, &known, &mut of);
+        known.env.extend(of.environment.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
+        known.env.extend(of.secret_environment.clone());
     }
     if let Some(change) = reader.get("on_change") {
         config.on_change = on_change::read(cx, change).unwrap_or_default();

@@ -343,6 +343,7 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, name_span: Span) -> D
             user: plan.launch.user.as_deref(),
             working_dir: plan.launch.working_dir.as_deref(),
             environment: &mut plan.launch.environment,
+            secret_environment: &mut plan.launch.secret_environment,
         };
         plan.config = program::read(cx, files, of);
     }

@@ -91,6 +91,12 @@ pub const FIELDS: &[Field] = &[
         Class::Nothing,
         "counts for the next change of its files",
     ),
+    private(
+        "config.secrets",
+        "a secret's value in a file",
+        Class::File,
+        "the files that have it are written anew; told by a digest with a key",
+    ),
     field("config.timeout", "config.timeout", Class::Nothing, "counts for the next change of its files"),
     field("leak", "leak", Class::Nothing, "counts for what grows from now on"),
     field(

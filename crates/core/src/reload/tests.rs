@@ -31,7 +31,7 @@ fn full() -> ServicePlan {
             command: vec!["p".into()],
             working_dir: Some("/".into()),
             environment: BTreeMap::from([("A".into(), "1".into())]),
-            secret_environment: BTreeMap::from([("S".into(), SecretText::of([Piece::Secret("db")]))]),
+            secret_environment: BTreeMap::from([("S".into(), SecretText::of([Piece::Secret("db", vec![])]))]),
             secrets: BTreeMap::from([("db".into(), "0a".into())]),
             user: Some("u".into()),
             settings,
@@ -70,7 +70,7 @@ fn full() -> ServicePlan {
             files: BTreeMap::from([(
                 "/etc/p.json".into(),
                 ConfigFile {
-                    content: "c".into(),
+                    content: SecretText::of([Piece::Secret("f", vec![])]),
                     mode: 0o640,
                     owner: Some("o".into()),
                     group: Some("g".into()),
@@ -79,6 +79,7 @@ fn full() -> ServicePlan {
             )]),
             on_change: OnChange::Event("e".into()),
             timeout: secs(1),
+            secrets: BTreeMap::from([("f".into(), "0b".into())]),
         },
         leak: LeakAction::Restart,
         when_mainstay_stops: crate::WhenMainstayStops::Leave,

@@ -1,16 +1,18 @@
 //! What is done with files themselves, on threads where waiting harms nobody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mainstay_core::{ConfigFile, ProbeOutcome, ProgramConfig, ServiceName};
 use mainstay_link::LogPos;
 use mainstay_logs::{Follower, Lines};
+use mainstay_secrets::Value;
 use mainstay_sys::staged::{self, Access, Staged};
 use tokio::runtime::Handle;
 
-use super::{Moved, Report, Step};
+use super::{Moved, Report, Step, Written};
+use crate::secrets::{Reading, Vault, in_words};
 
 /// A report for which there is no room is made again after this.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -26,12 +28,20 @@ pub(super) struct Worker<'a> {
     pub runtime: &'a Handle,
     pub report: &'a Report,
     pub service: &'a ServiceName,
+    pub vault: &'a Vault,
 }
 
 impl Worker<'_> {
     /// Writes those that are not as they should be beside their places.
-    pub fn write(&self, seq: u64, files: BTreeMap<String, ConfigFile>) {
-        self.work(seq, move || Step::Written(write(&files)));
+    pub fn write(&self, seq: u64, files: BTreeMap<String, ConfigFile>, reading: Reading) {
+        let vault = self.vault.clone();
+        self.work(seq, move || {
+            let filled = vault.fill_files(&files, reading).map_err(|error| in_words(&error));
+            Step::Written(filled.and_then(|(contents, marks)| {
+                let files = write(&files, &contents)?;
+                Ok(Written { files, marks })
+            }))
+        });
     }
 
     /// Puts them into their places, all or none.
@@ -83,10 +93,13 @@ fn access(file: &ConfigFile) -> Access<'_> {
     Access { mode: file.mode, owner: file.owner.as_deref(), group: file.group.as_deref() }
 }
 
-fn write(files: &BTreeMap<String, ConfigFile>) -> Result<Vec<PathBuf>, String> {
+fn write(
+    files: &BTreeMap<String, ConfigFile>,
+    contents: &BTreeMap<String, Value>,
+) -> Result<Vec<PathBuf>, String> {
     let mut written = Vec::new();
-    for (path, file) in files {
-        let (path, bytes, access) = (Path::new(path), file.content.as_bytes(), access(file));
+    for ((path, file), content) in files.iter().zip(contents.values()) {
+        let (path, bytes, access) = (Path::new(path), content.as_bytes(), access(file));
         let there = staged::is_there(path, bytes, &access).map_err(|error| error.to_string())?;
         if !there {
             // Those before this one go if it fails.
@@ -128,7 +141,7 @@ pub(super) fn name(path: &Path) -> String {
 }
 
 /// "api.json and 2 more are new".
-pub(super) fn in_words(names: &[String]) -> String {
+pub(super) fn news_of(names: &[String]) -> String {
     match names {
         [] => "its files are as they were".to_owned(),
         [one] => format!("{one} is new"),
@@ -136,22 +149,31 @@ pub(super) fn in_words(names: &[String]) -> String {
     }
 }
 
-/// The last lines that a command wrote, on one line.
-pub(super) fn last_words(logs: &Path, log: &str, from: LogPos) -> String {
+/// The last lines that a command wrote, on one line, without the values of secrets: it has read the file, and may have
+/// said what is in it.
+pub(super) fn last_words(logs: &Path, log: &str, from: LogPos, vault: &Vault) -> String {
     let pos = mainstay_logs::LogPos { segment: from.segment, offset: from.offset };
     let mut lines = Lines::new(Follower::new(logs, log, pos));
-    let mut last: Vec<String> = Vec::new();
-    for _ in 0..MAX_LINES {
-        let Ok(Some(line)) = lines.next_line() else { break };
-        let text = String::from_utf8_lossy(line.text).trim().to_owned();
-        if !text.is_empty() {
-            last.push(text);
+    let mut last: VecDeque<String> = VecDeque::new();
+    let mut note = |line: &[u8]| {
+        let text = String::from_utf8_lossy(line);
+        if !text.trim().is_empty() {
+            last.push_back(text.trim().to_owned());
         }
         if last.len() > LAST_LINES {
-            last.remove(0);
+            last.pop_front();
         }
+    };
+    for _ in 0..MAX_LINES {
+        let Ok(Some(line)) = lines.next_line() else { break };
+        note(line.text);
     }
-    let words = last.join(" / ");
+    // Nothing more is expected: it has ended.
+    if let Some(rest) = lines.take_rest() {
+        note(rest.text);
+    }
+    // Before it is cut: a part of a value would not be known for one.
+    let words = vault.mask(last.make_contiguous().join(" / "));
     match words.len().checked_sub(MAX_WORDS) {
         Some(over @ 1..) => format!("…{}", &words[words.ceil_char_boundary(over)..]),
         _ => words,

@@ -190,6 +190,35 @@ fn an_installed_stack_passes_every_check() {
     check(&Container { machine, name: "checks" }, "checks");
 }
 
+/// Credentials of the stack's unit, one that systemd decrypts among them, in the file and the environment of a program.
+#[test]
+fn credentials_of_systemd_reach_the_programs() {
+    let machine = machine!("credentials");
+    machine.write(
+        "/srv/shop/mainstay.toml",
+        r#"name = "shop"
+[secrets]
+plain = { credential = "plain-key" }
+sealed = { credential = "sealed-key" }
+[service.web]
+command = ["/opt/mainstay/mainstay-fixture", "sleep"]
+environment = { KEY = "${secret:plain}" }
+config.files = [{ path = "keys", text = "{{ secret.plain }} {{ secret.sealed }}" }]
+"#,
+    );
+    machine.write("/etc/plain-key", "first");
+    machine.ok("printf second | systemd-creds encrypt --with-key=host --name=sealed-key - /etc/sealed-key");
+    let credentials =
+        "LoadCredential=plain-key:/etc/plain-key\nLoadCredentialEncrypted=sealed-key:/etc/sealed-key\n";
+    machine.write("/etc/systemd/system/shop.service.d/keys.conf", &format!("[Service]\n{credentials}"));
+    machine.ok("cd /srv/shop && mainstay install --now");
+    assert_eq!(machine.ok("cat /srv/shop/keys").trim(), "first second");
+    assert_eq!(machine.ok("stat -c %a /srv/shop/keys").trim(), "600");
+    let web = service(&status(&machine, ""), "web");
+    let environment = machine.ok(&format!("tr '\\0' '\\n' < /proc/{}/environ", web["pid"]));
+    assert!(environment.lines().any(|line| line == "KEY=first"), "{environment}");
+}
+
 #[test]
 fn it_comes_up_by_itself_after_a_reboot() {
     let machine = machine!("boot");

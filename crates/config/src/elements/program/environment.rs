@@ -1,19 +1,15 @@
 //! Variables of a program whose values are templates.
 
-use std::collections::BTreeMap;
+use mainstay_core::SecretText;
 
+use super::Of;
 use super::files::inline;
 use crate::context::{Context, Field};
 use crate::elements::env_file;
 use crate::rendering::Known;
 use crate::value::Value;
 
-pub(super) fn read(
-    cx: &mut Context<'_>,
-    field: Field<'_>,
-    known: &Known,
-    environment: &mut BTreeMap<String, String>,
-) {
+pub(super) fn read(cx: &mut Context<'_>, field: Field<'_>, known: &Known, of: &mut Of<'_>) {
     let Value::Table(entries) = &field.node.value else {
         cx.wrong_type(field, "a table").hint("write it like { LIMIT = \"{{ values.limit }}\" }");
         return;
@@ -24,18 +20,21 @@ pub(super) fn read(
             continue;
         }
         let value = match &entry.value.value {
-            Value::Integer(written, _) => Some(written.clone()),
-            Value::Bool(truth) => Some(truth.to_string()),
+            Value::Integer(written, _) => Some(SecretText::from(written.as_str())),
+            Value::Bool(truth) => Some(SecretText::from(if *truth { "true" } else { "false" })),
             _ => inline(cx, Field { key: &entry.key, node: &entry.value }, known),
         };
         let Some(value) = value else { continue };
-        if value.contains('\0') {
-            cx.error(entry.value.span, "a NUL character cannot be passed to a program");
-            continue;
-        }
         // On Windows another spelling is the same variable.
         let folded = cx.fold(&entry.key).into_owned();
-        environment.retain(|name, _| cx.fold(name) != folded);
-        environment.insert(entry.key.clone(), value);
+        of.environment.retain(|name, _| cx.fold(name) != folded);
+        of.secret_environment.retain(|name, _| cx.fold(name) != folded);
+        match value.plain() {
+            Some(plain) if plain.contains('\0') => {
+                cx.error(entry.value.span, "a NUL character cannot be passed to a program");
+            }
+            Some(plain) => drop(of.environment.insert(entry.key.clone(), plain)),
+            None => drop(of.secret_environment.insert(entry.key.clone(), value)),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mainstay_core::ConfigFile;
+use mainstay_core::{ConfigFile, SecretText};
 
 use super::Of;
 use crate::context::{Context, Field};
@@ -109,6 +109,7 @@ fn read_file(
         Some((path::read_below(cx, target, Path::new(base))?, target.span()))
     });
     let mode_hint = "write octal digits in quotes: \"0640\" lets its group read it";
+    let mode_at = mode.map(Field::span);
     let mode = mode.map(|mode| process::octal(cx, mode, ("mode", 0o777), mode_hint));
     let owner = match owner {
         Some(owner) => cx.string(owner, "the name of an account").map(|text| text.value),
@@ -124,30 +125,37 @@ fn read_file(
     let (path, place) = path?;
     let default = ConfigFile::default();
     let mode = mode.flatten().unwrap_or(default.mode);
+    if let (Some(content), Some(at)) = (&content, mode_at)
+        && mode & 0o007 != 0
+        && content.plain().is_none()
+    {
+        cx.error(at, "a file with a secret in it cannot be open to everybody")
+            .hint("\"0600\" keeps it to its owner, \"0640\" to its group too");
+        return None;
+    }
     Some((path, place, ConfigFile { content: content?, mode, owner, group, check }))
 }
 
 /// Renders a template. Of the variables that the service sees those from outside are looked for that it asks for.
-fn render(cx: &mut Context<'_>, template: &str, known: &Known) -> Result<String, Mistake> {
+fn render(
+    cx: &mut Context<'_>,
+    field: Field<'_>,
+    template: &str,
+    known: &Known,
+) -> Result<SecretText, Mistake> {
     let mut known = known.clone();
     for name in rendering::variables_of(template) {
         if let (false, Var::Set(value)) = (known.env.contains_key(&name), cx.lookup(&name)) {
-            known.env.insert(name, value);
+            known.env.insert(name, expand::secret_text(&value));
         }
     }
     let rendered = rendering::render(template, &known)?;
-    if expand::has_secret(&rendered) {
-        return Err(Mistake {
-            message: "a secret cannot stand in what a template makes".to_owned(),
-            hint: Some("give it to the program in `environment`; see docs/secrets.md".to_owned()),
-            range: 0..0,
-        });
-    }
+    cx.secrets.extend(rendered.names().map(|name| (name, field.span())));
     Ok(rendered)
 }
 
 /// Renders the template in a file.
-fn from_file(cx: &mut Context<'_>, field: Field<'_>, known: &Known) -> Option<String> {
+fn from_file(cx: &mut Context<'_>, field: Field<'_>, known: &Known) -> Option<SecretText> {
     let path = path::read(cx, field)?;
     cx.add_file(path.clone());
     let bytes = match (cx.around.read_file)(&path) {
@@ -167,7 +175,7 @@ fn from_file(cx: &mut Context<'_>, field: Field<'_>, known: &Known) -> Option<St
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
     let source = cx.add_source(&name, &bytes, Shown::Lines, Origin::Named, &base)?;
     let template = cx.source(source).text.clone();
-    render(cx, &template, known)
+    render(cx, field, &template, known)
         .map_err(|Mistake { message, hint, range }| {
             let span = Span { source, start: range.start, end: range.end };
             let problem = cx.error(span, message);
@@ -180,12 +188,12 @@ fn from_file(cx: &mut Context<'_>, field: Field<'_>, known: &Known) -> Option<St
 }
 
 /// Renders a template that stands in the configuration, as it stands there.
-pub(super) fn inline(cx: &mut Context<'_>, field: Field<'_>, known: &Known) -> Option<String> {
+pub(super) fn inline(cx: &mut Context<'_>, field: Field<'_>, known: &Known) -> Option<SecretText> {
     let Value::Text(text) = &field.node.value else {
         cx.wrong_type(field, "a template");
         return None;
     };
-    render(cx, &text.raw, known)
+    render(cx, field, &text.raw, known)
         .map_err(|Mistake { message, hint, range }| {
             let problem = cx.error(text.part(field.span(), range.start, range.end), message);
             hint.into_iter().for_each(|hint| {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use minijinja::value::Value as Rendered;
 
 use crate::context::{Context, Field};
+use crate::expand;
+use crate::rendering::hidden;
 use crate::value::{Node, Value};
 
 /// Values in values in values.
@@ -22,7 +24,9 @@ fn read_at(cx: &mut Context<'_>, field: Field<'_>, depth: usize) -> Option<Rende
         return None;
     }
     Some(match &field.node.value {
-        Value::Text(_) => Rendered::from(cx.string(field, "a value")?.value),
+        Value::Text(_) => {
+            hidden::value(&expand::secret_text(&cx.string_with_secrets(field, "a value")?.value))
+        }
         Value::Integer(_, Some(number)) => Rendered::from(*number),
         Value::Integer(..) | Value::Decimal => {
             let number = cx.source(field.span().source).text.get(field.span().start..field.span().end);

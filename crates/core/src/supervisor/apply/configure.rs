@@ -47,6 +47,13 @@ impl Supervisor {
         }
     }
 
+    /// The service whose files are changed under this number.
+    pub(in crate::supervisor) fn changes_files(&self, run: RunId) -> Option<&ServiceName> {
+        let asked =
+            |gate: &Gate| matches!(&gate.files, Some(Files::Changing { change, .. }) if *change == run);
+        self.progress.gates.iter().find(|(_, gate)| asked(gate)).map(|(name, _)| name)
+    }
+
     /// Has the files of a service changed, and what follows done after that.
     pub(super) fn configure(&mut self, name: &ServiceName, then: Action, why: String) {
         let Some(of) = self.reads_files(name) else { return };
@@ -79,11 +86,10 @@ impl Supervisor {
 
     /// The files of a service are in their places and its program was told, or not.
     pub(in crate::supervisor) fn configured(&mut self, run: RunId, outcome: FilesOutcome) {
-        let asked =
-            |gate: &Gate| matches!(&gate.files, Some(Files::Changing { change, .. }) if *change == run);
-        let Some((name, gate)) = self.progress.gates.iter_mut().find(|(_, gate)| asked(gate)) else { return };
+        let Some(name) = self.changes_files(run).cloned() else { return };
+        let Some(gate) = self.progress.gates.get_mut(&name) else { return };
         let Some(Files::Changing { of, then, why, .. }) = gate.files.take() else { return };
-        let (name, took) = (name.clone(), self.now.since(gate.began));
+        let took = self.now.since(gate.began);
         (self.dirty_apply, self.way.look) = (true, true);
         let (stage, detail) = match outcome {
             FilesOutcome::Done(detail) if then == Action::Signal => (ConfigStage::Told, clip(detail)),

@@ -2,13 +2,13 @@
 
 use crate::testing::{Bench, ms, probe, secs, service};
 use crate::{
-    ConfigFile, ConfigStage, EventKind, FilesOutcome, Input, OnChange, ProbeKind, ReloadStage, Request,
-    ServicePlan, StateName, StopAction,
+    ConfigFile, ConfigStage, EventKind, FilesOutcome, Input, OnChange, Piece, ProbeKind, ReloadStage,
+    Request, SecretMarks, SecretText, ServicePlan, StateName, StopAction,
 };
 
 fn reading(content: &str, on_change: OnChange) -> ServicePlan {
     let mut plan = ServicePlan { ready: Some(probe()), ..service() };
-    let file = ConfigFile { content: content.to_owned(), ..ConfigFile::default() };
+    let file = ConfigFile { content: content.into(), ..ConfigFile::default() };
     plan.config.files.insert("/etc/app.json".to_owned(), file);
     plan.config.on_change = on_change;
     plan
@@ -95,7 +95,7 @@ fn what_is_not_healthy_with_its_new_file_gets_the_old_one_and_is_told_again() {
     let deeds = bench.deeds();
     assert_eq!(deeds, ["change the files of s and tell it"], "the old one");
     let plan = bench.supervisor.plan().services.values().next().expect("s").config.clone();
-    assert_eq!(plan.files["/etc/app.json"].content, "1");
+    assert_eq!(plan.files["/etc/app.json"].content, "1".into());
     bench.configured(None);
     for _ in 0..2 {
         // A question from before is open still.
@@ -213,4 +213,39 @@ fn a_changed_check_is_no_change_of_the_file() {
     bench.apply(2, [("s", plan)]);
     assert_eq!(bench.deeds(), [""; 0]);
     assert_eq!(bench.supervisor.applying(), None);
+}
+
+/// The same with a secret, of which a value with this mark was read.
+fn with_secret(mark: &str) -> ServicePlan {
+    let mut plan = hup("1");
+    for file in plan.config.files.values_mut() {
+        file.content = SecretText::of([Piece::Secret("db", vec![])]);
+    }
+    plan.config.secrets = marks(mark);
+    plan
+}
+
+fn marks(mark: &str) -> SecretMarks {
+    SecretMarks::from([("db".to_owned(), mark.to_owned())])
+}
+
+#[test]
+fn a_secret_of_a_file_that_changed_is_told_and_what_was_written_is_noted() {
+    let mut bench = up(with_secret("old"));
+    assert_eq!(bench.supervisor.plan().services["s"].config.secrets, marks("old"));
+    bench.apply(2, [("s", with_secret("new"))]);
+    assert_eq!(bench.deeds(), ["change the files of s and tell it"]);
+    // By the time that it was written it had another value again.
+    let run = bench.configuring.expect("asked");
+    bench.feed(Input::SecretsRead { run, marks: marks("newest") });
+    bench.configured(None);
+    assert_eq!(bench.supervisor.plan().services["s"].config.secrets, marks("newest"));
+    bench.feed(Input::SecretsRead { run, marks: marks("late") });
+    assert_eq!(bench.supervisor.plan().services["s"].config.secrets, marks("newest"));
+    bench.pass(secs(1));
+    bench.tick();
+    bench.answer("s", ProbeKind::Ready, true);
+    assert_eq!(bench.supervisor.applying(), None);
+    bench.apply(3, [("s", with_secret("newest"))]);
+    assert_eq!(bench.deeds(), [""; 0], "nothing is different");
 }
