@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mainstay_api::types::{Service, Stack};
+use mainstay_api::types::{EventRecord, Service, Stack};
 use mainstay_core::explain::{Facts, Seen, Wait, short};
 use mainstay_core::{Condition, Exit, Plan, ProbeKind, StateName};
 
@@ -48,39 +48,57 @@ pub fn of_service(service: &Service) -> Facts {
     }
 }
 
-/// All that is known about a service of a stack that is up.
-///
-/// # Errors
-/// The events can't be read.
-pub fn live(place: &Place, stack: &Stack, service: &Service) -> Result<Facts, Failure> {
-    let mut facts = of_service(service);
-    facts.going_down = stack.going_down;
-    // Without a plan the root of a wait is not told; the rest is.
-    if let Ok(stored) = place.plan() {
-        roots(&mut facts, &stored.plan, stack);
-    }
-    complete(place, facts)
+/// What the files of a stack say: read once for all services that are to be explained.
+pub struct Files<'a> {
+    place: &'a Place,
+    plan: Option<Plan>,
+    events: Vec<EventRecord>,
 }
 
-/// All that is known about a service of a stack that is down.
-///
-/// # Errors
-/// The events can't be read.
-pub fn down(place: &Place, name: &str) -> Result<Facts, Failure> {
-    let facts =
-        Facts { windows: mainstay_sys::IS_WINDOWS, up: false, ..Facts::new("", name, StateName::Stopped) };
-    let mut facts = complete(place, facts)?;
-    facts.last_exit = facts.ends.first().and_then(|end| end.exit);
-    Ok(facts)
+impl<'a> Files<'a> {
+    /// Reads what there is about these services.
+    ///
+    /// # Errors
+    /// The events can't be read.
+    pub fn read(place: &'a Place, services: &[&str]) -> Result<Files<'a>, Failure> {
+        let own: Option<String> = match services {
+            [one] => Some(format!("\"service\":\"{one}\"")),
+            _ => None,
+        };
+        let contains = |line: &[u8], text: &str| line.windows(text.len()).any(|part| part == text.as_bytes());
+        // To read an event costs more than to look for a name in it.
+        let events = history::read(place, |line| {
+            own.as_ref().is_none_or(|own| contains(line, own) || contains(line, "\"service\":null"))
+        })?;
+        // Without a plan the root of a wait is not told; the rest is.
+        Ok(Files { place, plan: place.plan().ok().map(|stored| stored.plan), events })
+    }
+
+    /// All that is known about a service of a stack that is up.
+    pub fn live(&self, stack: &Stack, service: &Service) -> Facts {
+        let mut facts = of_service(service);
+        facts.going_down = stack.going_down;
+        if let Some(plan) = &self.plan {
+            roots(&mut facts, plan, stack);
+        }
+        complete(self, facts)
+    }
+
+    /// All that is known about a service of a stack that is down.
+    pub fn down(&self, name: &str) -> Facts {
+        let stopped = Facts::new("", name, StateName::Stopped);
+        let facts = Facts { windows: mainstay_sys::IS_WINDOWS, up: false, ..stopped };
+        let mut facts = complete(self, facts);
+        facts.last_exit = facts.ends.first().and_then(|end| end.exit);
+        facts
+    }
 }
 
 /// Adds what the files of the stack and the kernel know.
-fn complete(place: &Place, mut facts: Facts) -> Result<Facts, Failure> {
+fn complete(files: &Files<'_>, mut facts: Facts) -> Facts {
+    let place = files.place;
     facts.stack.clone_from(&place.name);
-    let own = format!("\"service\":\"{}\"", facts.service);
-    let contains = |line: &[u8], text: &str| line.windows(text.len()).any(|part| part == text.as_bytes());
-    let events = history::read(place, |line| contains(line, &own) || contains(line, "\"service\":null"))?;
-    let mut story = history::story(&events, &facts.service, jiff::Timestamp::now());
+    let mut story = history::story(&files.events, &facts.service, jiff::Timestamp::now());
     if let (Some(end), Some(pid)) = (story.ends.first_mut(), story.last_pid)
         && end.step.is_none()
         && end.hits.memory.is_none()
@@ -93,7 +111,7 @@ fn complete(place: &Place, mut facts: Facts) -> Result<Facts, Failure> {
     facts.leaks = story.leaks.iter().map(growth_text).collect();
     (facts.ends, facts.stop_step, facts.asked) = (story.ends, story.stop_step, story.asked);
     facts.output = excerpt::plain(place, &facts.service);
-    Ok(facts)
+    facts
 }
 
 /// Finds the service at the end of each chain of waits, and why that one is not there.

@@ -45,8 +45,10 @@ pub fn run(args: &Explain, output: &mut Output) -> Outcome {
                     let wanted = resolve(place, &stack, &meant.services)?;
                     services.retain(|service| wanted.contains(&service.name));
                 }
-                let facts = services.iter().map(|service| explain::live(place, &stack, service));
-                facts.map(|facts| facts.map(|facts| words::explain(&facts))).collect::<Result<Vec<_>, _>>()
+                let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
+                let files = explain::Files::read(place, &names)?;
+                let facts = services.iter().map(|service| files.live(&stack, service));
+                Ok(facts.map(|facts| words::explain(&facts)).collect())
             }
             Err(ClientError::NotUp) => down(&meant),
             Err(error) => Err(Failure::api(error, &place.name)),
@@ -77,14 +79,12 @@ fn down(meant: &Meant) -> Result<Vec<Explanation>, Failure> {
     if meant.services.is_empty() {
         return Err(Failure::not_up(&place.name));
     }
-    let mut all = Vec::new();
-    for name in &meant.services {
-        if !plan.services.contains_key(name.as_str()) {
-            return Err(place.no_such_service(name, known().collect::<Vec<_>>()));
-        }
-        all.push(words::explain(&explain::down(place, name)?));
+    if let Some(name) = meant.services.iter().find(|name| !plan.services.contains_key(name.as_str())) {
+        return Err(place.no_such_service(name, known().collect::<Vec<_>>()));
     }
-    Ok(all)
+    let names: Vec<&str> = meant.services.iter().map(String::as_str).collect();
+    let files = explain::Files::read(place, &names)?;
+    Ok(names.iter().map(|name| words::explain(&files.down(name))).collect())
 }
 
 /// One explanation, in paragraphs that fit the screen.

@@ -5,7 +5,7 @@ use mainstay_top::{Explain, Look};
 
 use crate::args::Select;
 use crate::commands::explain::text;
-use crate::explain;
+use crate::explain::Files;
 use crate::failure::{ExitStatus, Failure, Outcome};
 use crate::output::Output;
 use crate::output::style::Paint;
@@ -43,13 +43,18 @@ pub fn run(args: &Top, output: &mut Output) -> Outcome {
     block_on(async { client.stack().await.map_err(api) })?;
     let look = Look { colour: output.paint.is_on(), ascii: args.ascii || !speaks_utf8() };
     let shown = place.clone();
-    let explain: Explain = Box::new(move |stack, service| match explain::live(&shown, stack, service) {
-        Ok(facts) => {
-            let text = text(&words::explain(&facts), Paint::plain(), Some(usize::from(width)));
-            text.lines().map(str::to_owned).collect()
-        }
-        Err(failure) => vec![failure.message],
-    });
+    let explain: Explain =
+        Box::new(move |stack, service| match Files::read(&shown, &[service.name.as_str()]) {
+            Ok(files) => {
+                let text = text(
+                    &words::explain(&files.live(stack, service)),
+                    Paint::plain(),
+                    Some(usize::from(width)),
+                );
+                text.lines().map(str::to_owned).collect()
+            }
+            Err(failure) => vec![failure.message],
+        });
     let shown = async { mainstay_top::run(client, look, explain).await };
     block_on(async { shown.await.map_err(|error| Failure::io("show", &name, &error)) })?;
     Ok(ExitStatus::Done)
