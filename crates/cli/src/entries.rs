@@ -13,7 +13,7 @@ use mainstay_api::types::{EventBody, EventRecord};
 use mainstay_core::{EventKind, Plan, ServiceName, StateName};
 use mainstay_daemon::Observer;
 use mainstay_service::manager::Manager;
-use mainstay_service::{Definition, Recovery, Start};
+use mainstay_service::{Definition, Recovery, Role, Start};
 
 pub use process::run;
 
@@ -29,8 +29,19 @@ pub fn name(stack: &str, service: &str) -> String {
 }
 
 /// The entries of all services of a plan, beside the service of the stack itself.
-pub fn definitions(stack: &Definition, plan: &Plan) -> Vec<Definition> {
-    plan.services.iter().map(|(service, of)| definition(stack, service, of.description.as_deref())).collect()
+///
+/// Each is started by the stack when its service starts, and starts the stack when somebody starts it: their accounts get
+/// the right to.
+pub fn definitions(stack: &mut Definition, plan: &Plan) -> Vec<Definition> {
+    let of = |(service, of): (&ServiceName, &mainstay_core::ServicePlan)| {
+        definition(stack, service, of.description.as_deref())
+    };
+    let entries: Vec<Definition> = plan.services.iter().map(of).collect();
+    let own = |entry: &&Definition| entry.account != stack.account;
+    let accounts: Vec<String> =
+        entries.iter().filter(own).filter_map(|entry| entry.account.clone()).collect();
+    stack.access.extend(accounts.into_iter().map(|account| (account, Role::Start)));
+    entries
 }
 
 fn definition(stack: &Definition, service: &ServiceName, description: Option<&str>) -> Definition {
@@ -46,6 +57,7 @@ fn definition(stack: &Definition, service: &ServiceName, description: Option<&st
     let own = stack.account.as_deref().and_then(|account| account.strip_suffix(stack.name.as_str()));
     if let Some(prefix) = own.filter(|prefix| prefix.eq_ignore_ascii_case(VIRTUAL)) {
         entry.account = Some(format!("{prefix}{}", entry.name));
+        entry.access.extend(stack.account.clone().map(|account| (account, Role::Start)));
     }
     // The stack decides when its services start, and what is done when they fail.
     entry.start = Start::Manual;
@@ -101,7 +113,9 @@ mod tests {
             (Start::Manual, Vec::new(), stack.account.clone())
         );
         stack.account = Some(r"NT SERVICE\shop".to_owned());
-        assert_eq!(definition(&stack, &web, None).account.as_deref(), Some(r"NT SERVICE\shop@web"));
+        let entry = definition(&stack, &web, None);
+        assert_eq!(entry.account.as_deref(), Some(r"NT SERVICE\shop@web"));
+        assert_eq!(entry.access, [(r"NT SERVICE\shop".to_owned(), Role::Start)], "the stack starts it");
         assert!(entry.recovery.actions.is_empty(), "Mainstay restarts it, not Windows");
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::rights::{Role, ServiceSid};
+
 /// When a service is started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Start {
@@ -136,6 +138,13 @@ pub struct Definition {
     /// The program or library that has the texts of this service's numbered messages as a resource (Windows); none if it
     /// only writes messages in words.
     pub event_messages: Option<PathBuf>,
+    /// The privileges that it keeps, by Windows' names (`SeChangeNotifyPrivilege` …): the SCM takes all others out of its
+    /// token. Empty: all that its account has.
+    pub privileges: Vec<String>,
+    /// Whether it has a SID of its own (Windows).
+    pub service_sid: ServiceSid,
+    /// Accounts, and what they may do with it beside administrators (Windows).
+    pub access: Vec<(String, Role)>,
     /// Further lines of a unit's `[Service]`, as they are.
     pub unit_lines: Vec<String>,
 }
@@ -198,6 +207,9 @@ impl Definition {
             delegate: false,
             kill_mode: KillMode::default(),
             event_messages: None,
+            privileges: Vec::new(),
+            service_sid: ServiceSid::default(),
+            access: Vec::new(),
             unit_lines: Vec::new(),
         }
     }

@@ -33,9 +33,11 @@
 //! | `Interface.Start`, `Stop`, `Shutdowner` | [`Handler::start`], [`Handler::stop`]; a shutdown is a stop with [`Reason::Shutdown`] |
 //! | `service.New`, `Service.Run` | [`Service::new`], [`Service::run`], [`Service::run_handler`] |
 //! | `service.Control`, `ControlAction` | [`command_line::run`] |
-//! | `Install`, `Uninstall`, `Start`, `Stop`, `Restart`, `Status` | the same of [`manager::Manager`] |
+//! | `ErrNotInstalled`, `ErrNameFieldRequired`, `ErrNoServiceSystemDetected` | [`manager::ErrorKind`] with a sentence |
+//! | `Install`, `Uninstall`, `Start`, `Stop`, `Restart`, `Status`, `StatusUnknown` | the same of [`manager::Manager`] |
 //! | `Interactive()` | [`Running::host`] |
-//! | `Platform()`, `ChosenSystem()` | [`manager::Manager::name`] |
+//! | `Platform()`, `ChosenSystem()`, `AvailableSystems()` | [`manager::Manager::name`] |
+//! | `ChooseSystem()` | none: a machine has one service manager; [`manager::Scope`] says whose |
 //! | `Logger`, `SystemLogger` | [`Running::log`], [`log::write`] |
 //! | `Config.Name`, `DisplayName`, `Description` | the same of [`Definition`] |
 //! | `Config.UserName`, `Option["Password"]` | [`Definition::account`], [`Definition::password`] |
@@ -45,12 +47,13 @@
 //! | `StartType`, `DelayedAutoStart` | [`Definition::start`] |
 //! | `OnFailure`, `OnFailureDelayDuration`, `OnFailureResetPeriod` | [`Definition::recovery`], with more than one action |
 //! | `Interactive` (Windows) | none: no service has a desktop since Windows Vista |
-//! | `Restart`, `SuccessExitStatus`, `LimitNOFILE`, `LogOutput`, `ReloadSignal`, `SystemdScript` | [`Definition::recovery`] and lines in [`Definition::unit_lines`]; a whole script of one's own is what a drop-in is for |
+//! | `Restart`, `SuccessExitStatus`, `LimitNOFILE`, `LogOutput`, `LogDirectory`, `ReloadSignal`, `SystemdScript` | [`Definition::recovery`] and lines in [`Definition::unit_lines`]; a whole script of one's own is what a drop-in is for |
 //! | `UserService` | [`manager::Scope::User`] |
 //! | `PIDFile` | none: systemd and the SCM know the process, and a file can lie |
 //! | `RunWait` | none: the function itself waits for whatever it likes |
-//! | `SysvScript`, `UpstartScript`, `OpenRCScript`, `RunitScript`, `LaunchdConfig` | an init script is made where there is no systemd; the other systems are not promised |
-//! | not there | pause, continue, reload, custom controls; readiness and signs of life; the watchdog; preshutdown; dry runs |
+//! | `SysvScript`, `RCSScript`, `UpstartScript`, `OpenRCScript` | an init script is made where there is no systemd; one of one's own needs no library |
+//! | `LaunchdConfig`, `KeepAlive`, `RunAtLoad`, `SessionCreate` (macOS), `Prefix` (Solaris) | none: these systems are not promised |
+//! | not there | pause, continue, reload, custom controls; readiness and signs of life; the watchdog; preshutdown; privileges, the service's SID and who may operate it; dry runs |
 //!
 //! # What the service manager sees
 //!
@@ -80,6 +83,7 @@ pub mod manager;
 pub mod notify;
 #[cfg(windows)]
 mod registry;
+mod rights;
 mod service;
 mod status;
 mod stop;
@@ -89,6 +93,64 @@ pub use definition::{Action, Definition, Dependency, ErrorControl, KillMode, Rec
 pub use event::{Event, Reason};
 pub use handler::Handler;
 pub use log::Level;
+pub use rights::{Role, ServiceSid};
 pub use service::{Failure, Host, Running, Service};
 pub use status::State;
 pub use stop::StopToken;
+
+#[cfg(test)]
+mod tests {
+    /// What kardianos/service has at its commit b7ded6f of 2025-07-14: fields of `Config`, and its options.
+    const OF_KARDIANOS: &[&str] = &[
+        "Name",
+        "DisplayName",
+        "Description",
+        "UserName",
+        "Arguments",
+        "Executable",
+        "Dependencies",
+        "WorkingDirectory",
+        "ChRoot",
+        "EnvVars",
+        "KeepAlive",
+        "RunAtLoad",
+        "UserService",
+        "SessionCreate",
+        "LogOutput",
+        "Prefix",
+        "RunWait",
+        "ReloadSignal",
+        "PIDFile",
+        "LimitNOFILE",
+        "Restart",
+        "SuccessExitStatus",
+        "SystemdScript",
+        "SysvScript",
+        "RCSScript",
+        "UpstartScript",
+        "LaunchdConfig",
+        "OpenRCScript",
+        "LogDirectory",
+        "DelayedAutoStart",
+        "Password",
+        "Interactive",
+        "StartType",
+        "OnFailure",
+        "OnFailureDelayDuration",
+        "OnFailureResetPeriod",
+    ];
+
+    #[test]
+    fn the_table_of_kardianos_has_every_option() {
+        let table: Vec<&str> =
+            include_str!("lib.rs").lines().filter(|line| line.starts_with("//! | ")).collect();
+        let words = |line: &&str| -> Vec<String> {
+            let left = line.trim_start_matches("//! | ").split(" | ").next().unwrap_or_default();
+            left.split(|c: char| !c.is_alphanumeric()).map(str::to_owned).collect()
+        };
+        let words: Vec<String> = table.iter().flat_map(words).collect();
+        for option in OF_KARDIANOS {
+            assert!(words.iter().any(|word| word == option), "{option}");
+        }
+    }
+}

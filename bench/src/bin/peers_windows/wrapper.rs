@@ -35,6 +35,10 @@ pub struct Wanted {
     pub environment: Vec<(String, String)>,
     /// Rotated at this size, everything kept, in this directory.
     pub rotated: Option<(u64, PathBuf)>,
+    /// Killed so long after Ctrl+C, and nothing else tried; each wrapper's own way if absent.
+    pub killed_after: Option<Duration>,
+    /// So many services of one wrapper, where it can have more than one.
+    pub copies: usize,
 }
 
 /// An installed service; removed when it goes.
@@ -106,15 +110,25 @@ impl Installed {
     }
 
     fn mainstay(&self, wanted: &Wanted) -> Done {
-        if wanted.environment.is_empty() && wanted.rotated.is_none() {
+        let plain = wanted.environment.is_empty() && wanted.rotated.is_none();
+        if plain && wanted.killed_after.is_none() && wanted.copies == 0 {
             let mut line = words(&[&"install", &"--start", &"manual", &self.name]);
             line.extend(Self::line(wanted)?);
             return run(&self.programs.mainstay, &line).map(drop);
         }
         let text = |word: &OsStr| serde_json::json!(word.to_string_lossy().replace('$', "$$")).to_string();
         let command: Vec<String> = Self::line(wanted)?.iter().map(|word| text(word)).collect();
-        let mut file =
-            format!("name = \"{0}\"\n[service.{0}]\ncommand = [{1}]\n", self.name, command.join(", "));
+        let mut file = format!("name = \"{}\"\n", self.name);
+        for n in 1..wanted.copies {
+            file.push_str(&format!("[service.copy-{n}]\ncommand = [{}]\n", command.join(", ")));
+        }
+        file.push_str(&format!("[service.{}]\ncommand = [{}]\n", self.name, command.join(", ")));
+        if let Some(after) = wanted.killed_after {
+            file.push_str(&format!(
+                "stop = {{ steps = [{{ ctrl_c = \"{}ms\" }}, {{ kill = \"5s\" }}] }}\n",
+                after.as_millis()
+            ));
+        }
         if let Some((size, _)) = &wanted.rotated {
             file.push_str(&format!(
                 "log = {{ rotate = {{ size = \"{size}B\" }}, keep = {{ files = 100000 }}, compress = \"none\" }}\n"
@@ -146,6 +160,11 @@ impl Installed {
                 wanted.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
             set("AppEnvironmentExtra", &all)?;
         }
+        if let Some(after) = wanted.killed_after {
+            // Windows and threads are passed over.
+            set("AppStopMethodSkip", &["6".to_owned()])?;
+            set("AppStopMethodConsole", &[after.as_millis().to_string()])?;
+        }
         if let Some((size, dir)) = &wanted.rotated {
             set("AppStdout", &[dir.join("app.log").display().to_string()])?;
             for (key, value) in [("AppRotateFiles", 1), ("AppRotateOnline", 1), ("AppRotateBytes", *size)] {
@@ -169,6 +188,9 @@ impl Installed {
                 &"--log-cmd-as",
                 &"app",
             ]));
+        }
+        if let Some(after) = wanted.killed_after {
+            line.extend(words(&[&"--stop-timeout", &after.as_millis().to_string()]));
         }
         for (name, value) in &wanted.environment {
             line.extend(words(&[&"--env", &format!("{name}={value}")]));

@@ -4,6 +4,7 @@ mod holders;
 mod logon;
 mod make;
 mod raw;
+mod rights;
 mod settings;
 mod told;
 
@@ -77,13 +78,18 @@ impl Native {
 
     pub(super) fn install(&self, definition: &Definition, dry_run: bool) -> Done<Vec<String>> {
         let what = format!("installing the service {}", definition.name);
-        let access = ServiceAccess::QUERY_CONFIG | ServiceAccess::QUERY_STATUS;
-        let wanted = settings::wanted(definition);
+        let access = ServiceAccess::QUERY_CONFIG | ServiceAccess::QUERY_STATUS | ServiceAccess::READ_CONTROL;
+        if let Some(name) = rights::unknown_privilege(definition) {
+            return Err(Error::new(ErrorKind::Invalid, format!("Windows has no privilege {name}")));
+        }
+        let list = rights::wanted_access(definition)
+            .map_err(|error| Error::new(ErrorKind::Invalid, format!("{what}: {error}")))?;
+        let wanted = settings::wanted(definition, &list);
         let Some(service) = open(&what, &definition.name, access)? else {
             let mut lines = vec![format!("create the service {}", definition.name)];
             lines.extend(wanted.iter().map(settings::Setting::describe));
             if !dry_run {
-                create(&what, definition)?;
+                create(&what, definition, &list)?;
             }
             return Ok(lines);
         };
@@ -99,7 +105,7 @@ impl Native {
         let present = settings::present(&definition.name, &service, &config);
         let differs = settings::difference(wanted, &present);
         if !differs.is_empty() && !dry_run {
-            change(&what, definition, &config)?;
+            change(&what, definition, &config, &list)?;
         }
         let lines = differs
             .iter()

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use mainstay_service::manager::Manager;
-use mainstay_service::{Action, Definition, Dependency, ErrorControl, KillMode, Recovery, Start};
+use mainstay_service::{
+    Action, Definition, Dependency, ErrorControl, KillMode, Recovery, Role, ServiceSid, Start,
+};
 
 use super::password;
 use crate::args::duration;
@@ -62,6 +64,18 @@ pub struct Native {
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1d")]
     crash_reset: Duration,
 
+    /// Let an account look at, start or operate (start, stop, pause, send controls to) the service; several times [Windows]
+    #[arg(long = "allow", value_name = "ROLE:ACCOUNT", value_parser = allowed)]
+    allow: Vec<Allowed>,
+
+    /// A privilege that it keeps, by Windows' name; all that are not named are taken from it. Several times [Windows]
+    #[arg(long = "privilege", value_name = "NAME")]
+    privileges: Vec<String>,
+
+    /// Whether it has a SID of its own beside its account [Windows]
+    #[arg(long, value_name = "KIND", value_enum, default_value_t)]
+    service_sid: OwnSid,
+
     /// Make each service an entry of its own in services.msc, called STACK@SERVICE [Windows]
     #[arg(long)]
     pub entries: bool,
@@ -69,6 +83,45 @@ pub struct Native {
     /// Do the same when the stack has failed and said so, not only when Mainstay dies
     #[arg(long)]
     also_on_failure: bool,
+}
+
+/// Whether a service has a SID of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum OwnSid {
+    /// No, unless its account is that
+    #[default]
+    None,
+    /// Yes: files can be given to it by the name 'NT SERVICE\NAME'
+    Unrestricted,
+    /// Yes, and it may write only what is given to that
+    Restricted,
+}
+
+impl From<OwnSid> for ServiceSid {
+    fn from(sid: OwnSid) -> ServiceSid {
+        match sid {
+            OwnSid::None => ServiceSid::None,
+            OwnSid::Unrestricted => ServiceSid::Unrestricted,
+            OwnSid::Restricted => ServiceSid::Restricted,
+        }
+    }
+}
+
+/// Somebody, and what they may do with the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Allowed(Role, String);
+
+fn allowed(text: &str) -> Result<Allowed, String> {
+    let wrong = || format!("`{text}` is not ROLE:ACCOUNT with the role look, start or operate");
+    let (role, account) =
+        text.split_once(':').filter(|(_, account)| !account.is_empty()).ok_or_else(wrong)?;
+    let role = match role {
+        "look" => Role::Look,
+        "start" => Role::Start,
+        "operate" => Role::Operate,
+        _ => return Err(wrong()),
+    };
+    Ok(Allowed(role, account.to_owned()))
 }
 
 /// When a service is started.
@@ -199,10 +252,11 @@ impl Native {
                 definition.password = Some(password::ask(&canonical, self.password_stdin)?);
             }
             definition.account = Some(canonical);
-        } else if manager.wants_passwords() && !has_home() && !self.entries {
-            // Nobody else's, and with no rights but its own. It could not start its entries.
+        } else if manager.wants_passwords() && !has_home() {
+            // Nobody else's, and with no rights but its own.
             definition.account = Some(format!("{VIRTUAL}{name}"));
         }
+        self.rights(&mut definition, manager)?;
         // A portable installation is one for its service, too.
         for variable in [mainstay_sys::dirs::HOME_VARIABLE, mainstay_keeper::CONTAINMENT_VARIABLE] {
             if let Some(value) = std::env::var(variable).ok().filter(|value| !value.is_empty()) {
@@ -220,6 +274,27 @@ impl Native {
         definition.final_codes = if self.also_on_failure { vec![2, 4] } else { vec![2, 4, 6] };
         definition.unit_lines = ["OOMPolicy=continue", "TasksMax=infinity"].map(str::to_owned).into();
         Ok(definition)
+    }
+
+    fn rights(&self, definition: &mut Definition, manager: &Manager) -> Result<(), Failure> {
+        let said = [
+            ("--allow", self.allow.is_empty(), "polkit rules say who may run `systemctl` for a unit"),
+            (
+                "--privilege",
+                self.privileges.is_empty(),
+                "`capabilities` of a service say what its program keeps",
+            ),
+            ("--service-sid", self.service_sid == OwnSid::None, "a user of its own is what --account takes"),
+        ];
+        let said = said.into_iter().find(|(_, absent, _)| !absent);
+        if let Some((option, _, hint)) = said.filter(|_| manager.name() != "SCM") {
+            return Err(Failure::usage(format!("{option} is for Windows")).hint(hint));
+        }
+        definition.privileges.clone_from(&self.privileges);
+        definition.service_sid = self.service_sid.into();
+        definition.access =
+            self.allow.iter().map(|Allowed(role, account)| (password::canonical(account), *role)).collect();
+        Ok(())
     }
 
     fn dependencies(&self) -> Vec<Dependency> {
@@ -256,6 +331,15 @@ impl Native {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn roles_are_words_with_an_account() {
+        let operators = Allowed(Role::Operate, r"CORP\web operators".to_owned());
+        assert_eq!(allowed(r"operate:CORP\web operators"), Ok(operators));
+        for text in ["operate", "operate:", "own:bob", "bob"] {
+            assert!(allowed(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn reactions_are_words_with_a_time() {

@@ -47,7 +47,7 @@ impl<'a> Services<'a> {
             return Err(Failure::usage("--entries is for Windows: nothing here lists services of a stack")
                 .hint("`mainstay status` does, and `mainstay stop STACK/SERVICE` stops one of them"));
         }
-        let entries = entries::definitions(&self.wanted[0], self.plan);
+        let entries = entries::definitions(&mut self.wanted[0], self.plan);
         self.wanted.extend(entries);
         let names: Vec<String> = self.plan.services.keys().map(ToString::to_string).collect();
         self.unwanted.retain(|name| !names.contains(name));

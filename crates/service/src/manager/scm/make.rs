@@ -5,7 +5,7 @@ use windows_sys::Win32::System::Registry::{HKEY_LOCAL_MACHINE, REG_MULTI_SZ};
 
 use super::settings::parameters;
 use super::told::{INVALID_LEVEL, code, told, told_io};
-use super::{Done, logon, raw, settings, there};
+use super::{Done, logon, raw, rights, settings, there};
 use crate::account::Kind;
 use crate::definition::{Definition, Start};
 use crate::manager::{Error, ErrorKind};
@@ -19,10 +19,10 @@ fn password(definition: &Definition) -> Option<&str> {
 }
 
 /// Makes a service, or nothing.
-pub(super) fn create(what: &str, definition: &Definition) -> Done {
+pub(super) fn create(what: &str, definition: &Definition, list: &str) -> Done {
     raw::create(&settings::settings(definition), password(definition)).map_err(told_io(what))?;
     let rest = there(what, &definition.name, ServiceAccess::ALL_ACCESS).and_then(|service| {
-        finish(what, &service, definition).map_err(|error| (service, error)).or_else(undo)
+        finish(what, &service, definition, list).map_err(|error| (service, error)).or_else(undo)
     });
     rest.inspect_err(|_| {
         let _ = log::unregister(&definition.name);
@@ -37,10 +37,10 @@ fn undo((service, error): (Service, Error)) -> Done {
 }
 
 /// Changes a service, or leaves it as it was.
-pub(super) fn change(what: &str, definition: &Definition, before: &ServiceConfig) -> Done {
+pub(super) fn change(what: &str, definition: &Definition, before: &ServiceConfig, list: &str) -> Done {
     let service = there(what, &definition.name, ServiceAccess::ALL_ACCESS)?;
     raw::change(&service, &settings::settings(definition), password(definition)).map_err(told_io(what))?;
-    finish(what, &service, definition).map_err(|error| {
+    finish(what, &service, definition, list).map_err(|error| {
         let back = raw::change(&service, &settings::settings_before(&definition.name, before), None);
         let how = if back.is_ok() {
             "its program, start, dependencies and account are again as they were"
@@ -52,8 +52,9 @@ pub(super) fn change(what: &str, definition: &Definition, before: &ServiceConfig
 }
 
 /// What is no part of making a service.
-fn finish(what: &str, service: &Service, definition: &Definition) -> Done {
+fn finish(what: &str, service: &Service, definition: &Definition, list: &str) -> Done {
     set(service, definition).map_err(told(what))?;
+    set_rights(service, definition, list).map_err(told_io(what))?;
     set_environment(definition)
         .and_then(|()| log::register(&definition.name, definition.event_messages.as_deref()))
         .map_err(|error| Error::new(ErrorKind::Failed, format!("{what} failed in the registry: {error}")))?;
@@ -70,8 +71,25 @@ fn set(service: &Service, definition: &Definition) -> windows_service::Result<()
         tolerate(service.set_delayed_auto_start(false))?;
     }
     tolerate(service.set_preshutdown_timeout(definition.stop_timeout))?;
+    tolerate(service.set_config_service_sid_info(rights::sid_type(definition.service_sid)))?;
     tolerate(service.update_failure_actions(settings::failure_actions(definition)))?;
     tolerate(service.set_failure_actions_on_non_crash_failures(definition.recovery.also_failures))
+}
+
+/// What is as it should be is not touched: that takes rights that changing the rest does not.
+fn set_rights(service: &Service, definition: &Definition, list: &str) -> std::io::Result<()> {
+    let present = rights::privileges(service).unwrap_or_default();
+    if present != definition.privileges {
+        match rights::set_privileges(service, &definition.privileges) {
+            // A Windows that lacks it goes without it.
+            Err(error) if error.raw_os_error() == Some(INVALID_LEVEL) => {}
+            done => done?,
+        }
+    }
+    match rights::access(service)? {
+        Some(present) if present == list => Ok(()),
+        _ => rights::set_access(service, list),
+    }
 }
 
 /// A Windows that lacks a setting goes without it.

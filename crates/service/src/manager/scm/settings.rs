@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 
 use windows_service::service::{
     Service, ServiceAction, ServiceActionType, ServiceConfig, ServiceFailureActions,
-    ServiceFailureResetPeriod, ServiceStartType,
+    ServiceFailureResetPeriod, ServiceSidType, ServiceStartType,
 };
 use windows_sys::Win32::System::Registry::HKEY_LOCAL_MACHINE;
 use windows_sys::Win32::System::Services::{
@@ -14,6 +14,7 @@ use windows_sys::Win32::System::Services::{
 };
 
 use super::raw::Settings;
+use super::rights;
 use crate::definition::{Action, Definition, Dependency, ErrorControl, Start};
 use crate::{log, registry};
 
@@ -178,8 +179,25 @@ const DEPENDENCIES: &str = "dependencies";
 const ENVIRONMENT: &str = "environment";
 const SOURCE: &str = "Event Log source";
 
+const PRIVILEGES: &str = "privileges";
+const SID: &str = "service SID";
+const ACCESS: &str = "control";
+const ALL_PRIVILEGES: &str = "all of its account";
+
+fn words_or(words: &[String], none: &str) -> String {
+    if words.is_empty() { none.to_owned() } else { words.join(", ") }
+}
+
+fn sid_word(kind: ServiceSidType) -> &'static str {
+    match kind {
+        ServiceSidType::None => "none",
+        ServiceSidType::Unrestricted => "unrestricted",
+        ServiceSidType::Restricted => "restricted",
+    }
+}
+
 /// All that a service should have.
-pub(super) fn wanted(definition: &Definition) -> Vec<Setting> {
+pub(super) fn wanted(definition: &Definition, list: &str) -> Vec<Setting> {
     let settings = settings(definition);
     let mut wanted = basic(&settings, definition.start == Start::Delayed);
     wanted.push(setting("description", definition.description.clone()));
@@ -196,6 +214,15 @@ pub(super) fn wanted(definition: &Definition) -> Vec<Setting> {
         name: ENVIRONMENT,
         value: environment.join("\n"),
         shown: Some(if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }),
+    });
+    wanted.push(setting(PRIVILEGES, words_or(&definition.privileges, ALL_PRIVILEGES)));
+    wanted.push(setting(SID, sid_word(rights::sid_type(definition.service_sid))));
+    let roles: Vec<String> =
+        definition.access.iter().map(|(account, role)| format!("{} for {account}", role.word())).collect();
+    wanted.push(Setting {
+        name: ACCESS,
+        value: list.to_owned(),
+        shown: Some(words_or(&roles, "administrators alone")),
     });
     wanted.push(setting(SOURCE, log::source(definition.event_messages.as_deref())));
     if definition.password.is_some() {
@@ -265,12 +292,20 @@ pub(super) fn present(
     if let Ok(flag) = service.get_failure_actions_on_non_crash_failures() {
         present.insert("failure actions after a failure's exit code", flag.to_string());
     }
+    if let Ok(names) = rights::privileges(service) {
+        present.insert(PRIVILEGES, words_or(&names, ALL_PRIVILEGES));
+    }
+    if let Ok(kind) = service.get_config_service_sid_info() {
+        present.insert(SID, sid_word(kind).to_owned());
+    }
+    present.extend(rights::access(service).ok().flatten().map(|list| (ACCESS, list)));
     present.extend(log::registered(name).map(|file| (SOURCE, file)));
     present
 }
 
 /// Settings that a Windows may lack (Wine does): one that cannot be read there is not one that differs.
-const MAY_BE_LACKING: [&str; 2] = ["failure actions", "failure actions after a failure's exit code"];
+const MAY_BE_LACKING: [&str; 5] =
+    ["failure actions", "failure actions after a failure's exit code", PRIVILEGES, SID, ACCESS];
 
 /// What differs.
 pub(super) fn difference(wanted: Vec<Setting>, present: &BTreeMap<&'static str, String>) -> Vec<Setting> {
@@ -294,6 +329,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    const LIST: &str = "D:(A;;CC;;;SY)";
 
     fn definition() -> Definition {
         let mut definition = Definition::new("x", r"C:\plain\x.exe");
@@ -349,18 +386,18 @@ mod tests {
     fn only_what_differs_is_told_and_no_value_of_a_variable() {
         let mut definition = definition();
         let present: BTreeMap<&'static str, String> =
-            wanted(&definition).into_iter().map(|setting| (setting.name, setting.value)).collect();
-        assert_eq!(difference(wanted(&definition), &present), []);
+            wanted(&definition, LIST).into_iter().map(|setting| (setting.name, setting.value)).collect();
+        assert_eq!(difference(wanted(&definition, LIST), &present), []);
         definition.environment.insert("TOKEN".into(), "secret".into());
         definition.start = Start::Delayed;
         let lines: Vec<String> =
-            difference(wanted(&definition), &present).iter().map(Setting::describe).collect();
+            difference(wanted(&definition, LIST), &present).iter().map(Setting::describe).collect();
         assert_eq!(lines, ["set start to delayed", "set environment to TOKEN"]);
         // What Wine cannot tell is not told as a change each time.
         let mut lacking = present;
         lacking.remove("failure actions");
         definition.environment.clear();
         definition.start = Start::Automatic;
-        assert_eq!(difference(wanted(&definition), &lacking), []);
+        assert_eq!(difference(wanted(&definition, LIST), &lacking), []);
     }
 }
