@@ -100,6 +100,19 @@ fn service_main(arguments: Vec<OsString>) {
     });
 }
 
+/// What a control asks the program for.
+fn meant(control: ServiceControl) -> Option<Event> {
+    Some(match control {
+        ServiceControl::Stop => Event::Stop(Reason::Asked),
+        ServiceControl::Shutdown | ServiceControl::Preshutdown => Event::Stop(Reason::Shutdown),
+        ServiceControl::Pause => Event::Pause,
+        ServiceControl::Continue => Event::Continue,
+        ServiceControl::ParamChange => Event::Reload,
+        ServiceControl::UserEvent(code) => Event::Custom(u8::try_from(code.to_raw()).unwrap_or(0)),
+        _ => return None,
+    })
+}
+
 /// Called on the dispatcher's thread, one control after the other. It only leaves a note: whatever the service does, the SCM
 /// has its answer at once.
 fn on_control(control: ServiceControl) -> ServiceControlHandlerResult {
@@ -110,19 +123,11 @@ fn on_control(control: ServiceControl) -> ServiceControlHandlerResult {
             _ => ServiceControlHandlerResult::Other(CANNOT_ACCEPT),
         };
     };
-    let event = match control {
-        ServiceControl::Interrogate => {
-            shared.tell();
-            return ServiceControlHandlerResult::NoError;
-        }
-        ServiceControl::Stop => Event::Stop(Reason::Asked),
-        ServiceControl::Shutdown | ServiceControl::Preshutdown => Event::Stop(Reason::Shutdown),
-        ServiceControl::Pause => Event::Pause,
-        ServiceControl::Continue => Event::Continue,
-        ServiceControl::ParamChange => Event::Reload,
-        ServiceControl::UserEvent(code) => Event::Custom(u8::try_from(code.to_raw()).unwrap_or(0)),
-        _ => return ServiceControlHandlerResult::NotImplemented,
-    };
+    if matches!(control, ServiceControl::Interrogate) {
+        shared.tell();
+        return ServiceControlHandlerResult::NoError;
+    }
+    let Some(event) = meant(control) else { return ServiceControlHandlerResult::NotImplemented };
     match shared.ask(event) {
         Answer::Taken => ServiceControlHandlerResult::NoError,
         Answer::Unknown => ServiceControlHandlerResult::NotImplemented,
@@ -196,6 +201,14 @@ mod tests {
     #[test]
     fn the_handler_has_nothing_that_could_be_freed() {
         assert_eq!(size_of_val(&on_control), 0);
+    }
+
+    #[test]
+    fn a_machine_that_goes_down_is_told_from_a_stop_that_somebody_asked_for() {
+        let down = Some(Event::Stop(Reason::Shutdown));
+        assert_eq!((meant(ServiceControl::Preshutdown), meant(ServiceControl::Shutdown)), (down, down));
+        assert_eq!(meant(ServiceControl::Stop), Some(Event::Stop(Reason::Asked)));
+        assert_eq!(meant(ServiceControl::NetBindAdd), None);
     }
 
     #[test]
