@@ -81,7 +81,7 @@ fn secrets_stay_references_and_their_files_are_closed() {
              files = [{{ path = \"a\", {mode} text = '$ {{{{ env.KEY }}}} {{{{ values.token | tojson }}}}' }}]\n"
         )
     };
-    let loaded = parse_in(&text(""), &[], &[]);
+    let loaded = parse_in(text(""), &[], &[]);
     assert_eq!(loaded.diagnostics.to_string(), "");
     let api = loaded.plan.unwrap().services.into_values().next().unwrap();
     let shown = |texts: &std::collections::BTreeMap<String, SecretText>| -> Vec<String> {
