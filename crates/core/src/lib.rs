@@ -29,6 +29,7 @@ mod backoff;
 mod check;
 mod controls;
 mod daily;
+pub mod doctor;
 mod effect;
 mod event;
 pub mod explain;

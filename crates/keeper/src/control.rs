@@ -1,12 +1,13 @@
 //! The control loop: one thread that waits for everything, and for nothing slow.
 
 mod asked;
-mod commands;
+pub(crate) mod commands;
 mod daemon;
 mod ending;
 mod freezer;
 mod leash;
-mod limited;
+pub(crate) mod limited;
+pub(crate) mod settings;
 mod trees;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -15,6 +15,7 @@ mod host;
 mod journal;
 mod life;
 mod own_log;
+mod rehearsal;
 mod start;
 mod state;
 mod when;
@@ -29,6 +30,7 @@ use mainstay_sys::dirs::Dirs;
 
 pub use down_request::ask_down;
 pub use host::{Ask, Host};
+pub use rehearsal::{Rehearsal, Stage};
 pub use start::{KeeperFile, plan_offer};
 
 /// Set to `session`, `cgroup` or `job`, it forces that way of holding trees together.

@@ -59,6 +59,7 @@ pub fn main() {
         "launcher" => launcher(),
         "detached" => detached(),
         "ignoring" => ignoring(),
+        "touch" => std::fs::write(&text[1], "").expect("a file"),
         "unicode" => unicode(&text[1], &text[2]),
         other => panic!("no mode {other:?}"),
     }

@@ -59,6 +59,16 @@ pub fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
     platform::spawn(request)
 }
 
+/// Makes the process as [`spawn`] would, up to its program's first instruction, and ends it there: nothing of the program
+/// runs. What is wrong with the program, the account, the directory or a setting is found by the system itself. On Linux the
+/// caller has no other children that it waits for on another thread.
+///
+/// # Errors
+/// Why [`spawn`] would fail.
+pub fn rehearse(request: &Request<'_>) -> Result<(), SpawnError> {
+    platform::rehearse(request)
+}
+
 /// Whether the kernel's limit of processes for one account (`nproc`) would bind a process of this account, and would
 /// count none of ours: it is another one, and not root. Not on Windows.
 pub fn has_own_account(user: Option<&str>) -> bool {

@@ -32,7 +32,28 @@ fn session() -> Stack {
 
 #[track_caller]
 fn refused(run: &Run<'_>) -> SpawnError {
-    run.start(None).expect_err("it cannot start")
+    let error = run.start(None).expect_err("it cannot start");
+    assert_eq!(run.rehearse(), Err(error.clone()), "a rehearsal finds it beforehand");
+    error
+}
+
+#[test]
+fn a_rehearsal_runs_nothing_and_leaves_nothing() {
+    let dir = directory();
+    let (script, trace) = (dir.path().join("script"), dir.path().join("trace"));
+    executable(&script, format!("#!/bin/sh\necho ran > {}\n", trace.display()).as_bytes());
+    for stack in stacks() {
+        let container = stack.container("a");
+        let run = Run::new(&container, &[script.to_str().expect("it is text")]);
+        for _ in 0..20 {
+            assert_eq!(run.rehearse(), Ok(()));
+        }
+        assert!(container.is_empty().expect("it can be asked"), "{:?}", container.processes());
+        assert!(!trace.exists(), "it ran");
+        run.start(None).expect("it starts");
+        common::until("it runs when it is meant to", || trace.exists());
+        std::fs::remove_file(&trace).expect("it is there");
+    }
 }
 
 #[test]

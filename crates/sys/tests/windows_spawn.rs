@@ -234,7 +234,9 @@ fn what_cannot_be_started_says_why() {
         ("broken.exe", SpawnErrorKind::WrongFormat, "not a program for this system"),
         ("script.ps1", SpawnErrorKind::WrongFormat, "powershell.exe"),
     ] {
-        let error = Run::new(&container, &[&path(program)]).start().expect_err(program);
+        let run = Run::new(&container, &[&path(program)]);
+        let error = run.start().expect_err(program);
+        assert_eq!(run.rehearse(), Err(error.clone()), "a rehearsal finds it beforehand");
         assert_eq!(error.kind, kind, "{error}");
         assert!(error.message.contains(words), "{error}");
     }
@@ -246,6 +248,22 @@ fn what_cannot_be_started_says_why() {
     assert_eq!(Run::new(&container, &[]).start().expect_err("nothing").kind, SpawnErrorKind::Invalid);
     assert_eq!(Run::new(&container, &[""]).start().expect_err("nothing").kind, SpawnErrorKind::Invalid);
     assert!(container.is_empty().expect("a look"), "nothing was started");
+}
+
+#[test]
+fn a_rehearsal_runs_nothing_and_leaves_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let root = stack();
+    let container = root.container("rehearsed").expect("a container");
+    let trace = dir.path().join("trace");
+    let run = Run::helper(&container, &["touch", &trace.to_string_lossy()]);
+    for _ in 0..20 {
+        assert_eq!(run.rehearse(), Ok(()));
+    }
+    until("all are gone", || container.is_empty().expect("a look"));
+    assert!(!trace.exists(), "it ran");
+    run.start().expect("it starts");
+    until("it runs when it is meant to", || trace.exists());
 }
 
 #[test]

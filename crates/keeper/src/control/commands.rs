@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_core::{Limits, RunId, Settings, StopAction, Time};
+use mainstay_core::{Limits, RunId, StopAction, Time};
 use mainstay_link::{Command, Event, LogPos, Spawn, Whom};
 use mainstay_logs::{OnFull, is_valid_name};
 use mainstay_sys::capture::{self, NotifySocket};
 use mainstay_sys::container::{self, Container, Signal};
-use mainstay_sys::spawn::{self, Process, Request, Rlimit};
+use mainstay_sys::spawn::{self, Process, Request};
 use zeroize::Zeroize;
 
 use super::freezer::Wish;
 use super::limited::Limited;
-use super::{ANNOUNCE_WITHIN, End, Keeper, Live, Slot, Waiting, now};
+use super::{ANNOUNCE_WITHIN, End, Keeper, Live, Slot, Waiting, now, settings};
 use crate::capture::{Order, Source};
 use crate::start;
 use crate::state::Begin;
@@ -24,7 +24,7 @@ use crate::state::Begin;
 const WAIT_FOR_CONTAINER: Duration = Duration::from_secs(5);
 
 /// What a service does not inherit: how Mainstay itself was started is nothing it should act on.
-const NOT_INHERITED: [&str; 9] = [
+pub(crate) const NOT_INHERITED: [&str; 9] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
@@ -153,13 +153,8 @@ impl Keeper {
             spawn.environment.insert("NOTIFY_SOCKET".into(), socket.address());
         }
         let limited = Limited::new(spawn.limits.clone(), spawn.working_dir.as_deref());
-        let (rlimits, not_enforced) = limited.at_start(&container, &spawn.settings, spawn.user.as_deref());
-        let plain = spawn.settings.is_default() && rlimits.is_empty();
-        let settings = (!plain).then(|| {
-            let mut settings = settings_of(&spawn.settings);
-            settings.rlimits.extend(rlimits);
-            settings
-        });
+        let (settings, not_enforced) =
+            settings::with_limits(&spawn.settings, &limited, &container, spawn.user.as_deref());
         let mut environment = Wiped(spawn.environment);
         let secrets = spawn.secrets.iter().map(|(name, secret)| (name.clone(), secret.value().to_owned()));
         environment.0.extend(secrets);
@@ -355,31 +350,4 @@ fn signal_of(action: &StopAction) -> Option<Signal> {
         StopAction::Kill => Signal::Kill,
         StopAction::Command(_) | StopAction::Http { .. } | StopAction::Drain => return None,
     })
-}
-
-/// As `sys` takes them.
-fn settings_of(settings: &Settings) -> spawn::Settings {
-    let limit = |(name, limit): (&String, &mainstay_core::Rlimit)| Rlimit {
-        name: name.clone(),
-        soft: limit.soft,
-        hard: limit.hard,
-    };
-    spawn::Settings {
-        group: settings.group.clone(),
-        supplementary_groups: settings.supplementary_groups.clone(),
-        nice: settings.nice,
-        cpus: settings.cpus.clone(),
-        rlimits: settings.rlimits.iter().map(limit).collect(),
-        umask: settings.umask,
-        stdin: settings.stdin.as_ref().map(PathBuf::from),
-        sandbox: settings.sandbox.as_ref().map(|sandbox| spawn::Sandbox {
-            no_new_privileges: sandbox.no_new_privileges,
-            capabilities: sandbox.capabilities.clone(),
-            private_tmp: sandbox.private_tmp,
-            read_only_paths: sandbox.read_only_paths.clone(),
-            read_write_paths: sandbox.read_write_paths.clone(),
-            inaccessible_paths: sandbox.inaccessible_paths.clone(),
-            filter_system_calls: sandbox.filter_system_calls,
-        }),
-    }
 }

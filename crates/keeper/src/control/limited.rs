@@ -9,13 +9,13 @@ use mainstay_sys::spawn::{self, Rlimit};
 
 /// The limits of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Limited {
+pub(crate) struct Limited {
     limits: Limits,
     tree: container::Limits,
 }
 
 impl Limited {
-    pub(super) fn new(limits: Limits, working_dir: Option<&str>) -> Limited {
+    pub(crate) fn new(limits: Limits, working_dir: Option<&str>) -> Limited {
         let tree = container::Limits {
             memory: limits.memory,
             memory_high: limits.memory_high,

@@ -16,7 +16,7 @@ use crate::process::ProcessId;
 use crate::spawn::linux::details::Details;
 use crate::spawn::linux::environment::Environment;
 use crate::spawn::linux::finish;
-use crate::spawn::linux::launch::{self, Launch, ORIGINALS, Originals};
+use crate::spawn::linux::launch::{self, Launch, ORIGINALS, Originals, Purpose};
 use crate::spawn::{MARKER_VARIABLE, Process};
 
 mod terminate;
@@ -78,6 +78,7 @@ fn spawn(
         original_limits: false,
         details: Details::default(),
         sandbox: None,
+        purpose: Purpose::Run,
     };
     let launched = launch.run().map_err(|failure| {
         let error = failure.error;

@@ -20,11 +20,32 @@ mod slots;
 
 use details::Details;
 use environment::Environment;
-use launch::Launch;
+use launch::{Launch, Purpose};
+use rustix::process::{Pid, WaitOptions};
 use sandbox::Sandbox;
 use zeroize::Zeroize;
 
 pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
+    let process = finish(make(request, Purpose::Run)?);
+    request.container.0.started(&process.id, request.output.map(|writer| &writer.0));
+    Ok(process)
+}
+
+pub(super) fn rehearse(request: &Request<'_>) -> Result<(), SpawnError> {
+    let Some(pid) = Pid::from_raw(make(request, Purpose::Rehearsal)?.cast_signed()) else { return Ok(()) };
+    // It stands still, traced, before its first instruction.
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    loop {
+        match rustix::process::waitpid(Some(pid), WaitOptions::empty()) {
+            Ok(Some((_, status))) if status.stopped() => {}
+            Err(rustix::io::Errno::INTR) => {}
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// The new process's number.
+fn make(request: &Request<'_>, purpose: Purpose) -> Result<u32, SpawnError> {
     let account = account::wanted(request.user, request.settings)
         .map_err(|text| SpawnError::new(SpawnErrorKind::User, text))?;
     let container = &request.container.0;
@@ -56,6 +77,7 @@ pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
         original_limits: true,
         details: Details::of(request.settings)?,
         sandbox,
+        purpose,
     };
     let mut outcome = launch.run();
     if outcome.as_ref().is_err_and(|failure| failure.step == child::Step::Unborn) {
@@ -67,10 +89,7 @@ pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
     }
     let pid = outcome.map_err(|failure| explain::explain(request, &launch, &failure));
     environment::wipe(std::mem::take(&mut launch.environment));
-    let pid = pid?;
-    let process = finish(pid);
-    container.started(&process.id, request.output.map(|writer| &writer.0));
-    Ok(process)
+    pid
 }
 
 pub(super) fn has_own_account(user: Option<&str>) -> bool {

@@ -14,10 +14,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::windows::io::OwnedHandle;
 use std::path::{Path, PathBuf};
 
-use windows_sys::Win32::System::Threading::CREATE_NO_WINDOW;
+use windows_sys::Win32::System::Threading::{CREATE_NO_WINDOW, CREATE_SUSPENDED, TerminateProcess};
 
 use super::{MARKER_VARIABLE, Process, Request, SpawnError, SpawnErrorKind};
-use crate::win::launch::{Launch, launch};
+use crate::win::launch::{Launch, Launched, launch};
 use crate::win::{self, security::Account};
 use environment::Environment;
 use look_up::Program;
@@ -25,6 +25,28 @@ use look_up::Program;
 pub(crate) type Handle = OwnedHandle;
 
 pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
+    let made = make(request, Purpose::Run)?;
+    let id = crate::process::windows::of_handle(made.pid, &made.process)
+        .map_err(|error| SpawnError::new(SpawnErrorKind::Other, error.to_string()))?;
+    Ok(Process { pid: made.pid, id, handle: made.process })
+}
+
+pub(super) fn rehearse(request: &Request<'_>) -> Result<(), SpawnError> {
+    let made = make(request, Purpose::Rehearsal)?;
+    // SAFETY: the handle is open and has all rights. Its only thread has run nothing.
+    unsafe { TerminateProcess(win::raw(&made.process), 1) };
+    Ok(())
+}
+
+/// What a process is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Run,
+    /// It stays suspended before its first instruction.
+    Rehearsal,
+}
+
+fn make(request: &Request<'_>, purpose: Purpose) -> Result<Launched, SpawnError> {
     let Some((name, arguments)) = request.command.split_first().filter(|(name, _)| !name.is_empty()) else {
         return Err(invalid("there is no program in the command"));
     };
@@ -51,7 +73,12 @@ pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
     let stdin = wanted.stdin.as_deref().map(settings::stdin).transpose()?;
     let stdin = stdin.as_ref().map(inheritable).transpose().map_err(failed)?;
     let affinity = settings::affinity(&wanted.cpus)?;
-    let made = launch(Launch {
+    let (held, affinity) = match purpose {
+        Purpose::Run => (0, affinity),
+        // Setting processors lets it go.
+        Purpose::Rehearsal => (CREATE_SUSPENDED, None),
+    };
+    launch(Launch {
         application: &application,
         command_line,
         environment: Some(&environment.block()),
@@ -59,12 +86,10 @@ pub(super) fn spawn(request: &Request<'_>) -> Result<Process, SpawnError> {
         stdio: [stdin.as_ref().unwrap_or(&null), output, errors],
         handles: &[],
         jobs: &request.container.0.jobs(),
-        flags: CREATE_NO_WINDOW | settings::priority_class(wanted.nice),
+        flags: CREATE_NO_WINDOW | held | settings::priority_class(wanted.nice),
         affinity,
     })
-    .map_err(failed)?;
-    let id = crate::process::windows::of_handle(made.pid, &made.process).map_err(failed)?;
-    Ok(Process { pid: made.pid, id, handle: made.process })
+    .map_err(failed)
 }
 
 pub(super) fn has_own_account(_user: Option<&str>) -> bool {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use mainstay_sys::capture::{Chunk, OutputReader, OutputWriter, Set};
 use mainstay_sys::container::{Container, Kind, Root};
 use mainstay_sys::process;
-use mainstay_sys::spawn::{Process, Request, Settings, SpawnError, spawn};
+use mainstay_sys::spawn::{Process, Request, Settings, SpawnError, rehearse, spawn};
 
 /// Long enough for the slowest machine; nothing waits so long if all is well.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -125,7 +125,15 @@ impl<'a> Run<'a> {
     }
 
     pub fn start(&self, output: Option<&OutputWriter>) -> Result<Process, SpawnError> {
-        spawn(&Request {
+        spawn(&self.request(output))
+    }
+
+    pub fn rehearse(&self) -> Result<(), SpawnError> {
+        rehearse(&self.request(None))
+    }
+
+    fn request<'r>(&'r self, output: Option<&'r OutputWriter>) -> Request<'r> {
+        Request {
             command: &self.command,
             working_dir: self.working_dir.as_deref(),
             environment: &self.environment,
@@ -136,7 +144,7 @@ impl<'a> Run<'a> {
             run: 7,
             output,
             errors: None,
-        })
+        }
     }
 
     /// Starts it with its output captured.

@@ -11,7 +11,7 @@ use mainstay_sys::Exit;
 use mainstay_sys::capture::{Chunk, OutputReader, Set, pipe};
 use mainstay_sys::container::{Container, Root};
 use mainstay_sys::mux::{Mux, Wake};
-use mainstay_sys::spawn::{Process, Request, Settings, SpawnError, spawn};
+use mainstay_sys::spawn::{Process, Request, Settings, SpawnError, rehearse, spawn};
 
 /// Long enough for the slowest machine; nothing waits so long if all is well.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -113,6 +113,10 @@ impl<'a> Run<'a> {
     /// Starts it, its output thrown away.
     pub fn start(&self) -> Result<Process, SpawnError> {
         spawn(&self.request(None))
+    }
+
+    pub fn rehearse(&self) -> Result<(), SpawnError> {
+        rehearse(&self.request(None))
     }
 
     /// Starts it with its output captured.

@@ -17,7 +17,7 @@ use crate::linux::{fd, proc};
 use crate::process::linux::Held;
 use crate::spawn::linux::child::Step;
 use crate::spawn::linux::details::Details;
-use crate::spawn::linux::launch::Launch;
+use crate::spawn::linux::launch::{Launch, Purpose};
 
 /// How deep cgroups that a service made itself are followed.
 pub(super) const MAX_DEPTH: usize = 32;
@@ -104,6 +104,7 @@ impl Cgroup {
             original_limits: false,
             details: Details::default(),
             sandbox: None,
+        purpose: Purpose::Run,
         };
         let outcome = match launch.run() {
             Err(failure) if failure.step == Step::Exec => Ok(()),

@@ -36,6 +36,8 @@ pub(crate) enum Step {
     Directory,
     /// The file for standard input.
     Stdin,
+    /// It cannot be traced.
+    Rehearsal,
     /// No new privileges, and the filter of system calls.
     Filter,
     Exec,
@@ -94,6 +96,8 @@ pub(super) struct Orders {
     pub(super) stdin: *const c_char,
     /// May be null.
     pub(super) sandbox: *const sandbox::Orders,
+    /// It is to stop before its program's first instruction.
+    pub(super) rehearsal: bool,
     /// Which of several, if `step` says that there are several.
     pub(super) which: usize,
     pub(super) step: Step,
@@ -180,6 +184,10 @@ unsafe fn prepare_and_execute(orders: &Orders, which: &mut usize) -> (Step, c_in
             && let Err(errno) = set_stdin(orders.stdin)
         {
             return (Step::Stdin, errno);
+        }
+        // The kernel stops a traced process at its execve. A filter of system calls may forbid to ask for it.
+        if orders.rehearsal && libc::syscall(libc::SYS_ptrace, libc::PTRACE_TRACEME, 0, 0, 0) < 0 {
+            return (Step::Rehearsal, errno());
         }
         if let Some(sandbox) = sandbox
             && let Err(errno) = sandbox::close(sandbox)

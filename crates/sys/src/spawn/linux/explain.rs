@@ -36,6 +36,7 @@ pub(super) fn explain(request: &Request<'_>, launch: &Launch<'_>, failure: &Fail
             (Kind::Setting, sandbox::explain(launch, failure.step, failure.which, code))
         }
         Step::Cgroup => (Kind::Containment, format!("the process could not be put into its cgroup: {error}")),
+        Step::Rehearsal => (Kind::Other, format!("a start cannot be rehearsed here: it cannot be traced: {error}")),
         Step::Unborn => (Kind::Other, "the process was killed before it began".to_owned()),
         Step::Clone | Step::Born => context.clone(),
         Step::Session | Step::Limits | Step::Stdio => {

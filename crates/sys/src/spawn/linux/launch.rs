@@ -36,6 +36,15 @@ pub(crate) struct Launch<'a> {
     pub(crate) original_limits: bool,
     pub(crate) details: Details,
     pub(crate) sandbox: Option<Sandbox>,
+    pub(crate) purpose: Purpose,
+}
+
+/// What a process is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Run,
+    /// It stops, traced by us, before its program's first instruction.
+    Rehearsal,
 }
 
 /// How far the process came instead of running its program.
@@ -134,6 +143,7 @@ impl Launch<'_> {
             umask: details.umask.and_then(|umask| i32::try_from(umask).ok()).unwrap_or(-1),
             stdin: details.stdin.as_ref().map_or(ptr::null(), |path| path.as_ptr()),
             sandbox: sandbox.as_ref().map_or(ptr::null(), ptr::from_ref),
+            rehearsal: self.purpose == Purpose::Rehearsal,
             which: 0,
             step: Step::Unborn,
             errno: 0,
