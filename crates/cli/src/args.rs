@@ -5,9 +5,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    api, apply, completions, config, continue_, debug, down, edit, events, explain, export, forecast, get,
-    history, install, list, logs, man, metrics, notify, pause, plan, restart, rm, rollback, run, secret, set,
-    signal, start, status, stop, top, uninstall, up, upgrade, version, wait,
+    api, apply, completions, config, continue_, debug, doctor, down, edit, events, explain, export, forecast,
+    get, history, install, list, logs, man, metrics, notify, pause, plan, restart, rm, rollback, run, secret,
+    set, signal, start, status, stop, top, uninstall, up, upgrade, version, wait,
 };
 use crate::output::style::Choice;
 
@@ -54,6 +54,7 @@ pub enum Command {
     Status(status::Status),
     Top(top::Top),
     Explain(explain::Explain),
+    Doctor(doctor::Doctor),
     Start(start::Start),
     Stop(stop::Stop),
     Restart(restart::Restart),

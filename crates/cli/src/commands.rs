@@ -6,6 +6,7 @@ pub mod completions;
 pub mod config;
 pub mod continue_;
 pub mod debug;
+pub mod doctor;
 pub mod down;
 pub mod edit;
 pub mod events;
@@ -50,6 +51,7 @@ use crate::output::Output;
 pub fn dispatch(command: Command, output: &mut Output) -> Outcome {
     match command {
         Command::Up(args) => up::run(args, output),
+        Command::Doctor(args) => doctor::run(&args, output),
         Command::Down(args) => down::run(args, output),
         Command::Status(args) => status::run(&args, output),
         Command::Start(args) => start::run(&args, output),

@@ -6,6 +6,7 @@ mod act;
 mod args;
 mod attached;
 mod commands;
+mod doctor;
 mod edit_toml;
 mod entries;
 mod event_text;

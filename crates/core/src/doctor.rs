@@ -138,10 +138,8 @@ pub struct Listener {
     pub ip: IpAddr,
     /// The port.
     pub port: u16,
-    /// The process.
-    pub pid: u32,
-    /// Its program.
-    pub program: String,
+    /// The process and its program; none if it is another account's and we may not know.
+    pub holder: Option<(u32, String)>,
 }
 
 /// Another stack of this machine.
@@ -228,7 +226,8 @@ pub fn examine(plan: &Plan, seen: &Seen) -> Vec<Finding> {
     let mut found = machine::examine(plan, seen);
     for (name, service) in &seen.services {
         let Some(planned) = plan.services.get(name) else { continue };
-        let own = start::examine(planned, service).into_iter().chain(network::examine(planned, service, seen));
+        let own =
+            start::examine(planned, service).into_iter().chain(network::examine(planned, service, seen));
         found.extend(own.map(|finding| finding.of(name)));
     }
     found.extend(network::fights(plan, seen));

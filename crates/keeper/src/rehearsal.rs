@@ -1,11 +1,11 @@
 //! Starts that stop before the program does anything: for finding out beforehand what a start would come to.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mainstay_core::{Launch, NotEnforced};
-use mainstay_sys::container::{Kind, Root};
-use mainstay_sys::spawn::{self, Request, SpawnError};
+use mainstay_sys::container::{Container, Kind, Root};
+use mainstay_sys::spawn::{self, Request, Settings, SpawnError};
 
 use crate::containment_from_environment;
 use crate::control::commands::NOT_INHERITED;
@@ -21,6 +21,8 @@ pub struct Stage(Root);
 pub struct Rehearsal {
     /// Why it would fail.
     pub refused: Result<(), SpawnError>,
+    /// The program's file, if it is there.
+    pub program: Option<PathBuf>,
     /// Limits that would not hold.
     pub not_enforced: Vec<NotEnforced>,
 }
@@ -32,12 +34,16 @@ impl Stage {
     /// Trees of processes cannot be held together here.
     pub fn new() -> io::Result<Stage> {
         let wanted = containment_from_environment().map_err(|error| io::Error::other(error.to_string()))?;
-        Root::open(&format!("rehearsal-{}", std::process::id()), wanted).map(Stage)
+        Root::open(&id(), wanted).map(Stage)
     }
 
-    /// How trees of processes are held together.
-    pub fn containment(&self) -> Kind {
-        self.0.kind()
+    /// Why services have no cgroups, where the system has such a thing.
+    pub fn without_cgroups(&self) -> Option<String> {
+        let apart = format!("{}-cgroup", id());
+        match (self.0.kind() == Kind::Session).then(|| Root::open(&apart, Some(Kind::Cgroup)))? {
+            Ok(root) => root.remove().err().map(|error| error.to_string()),
+            Err(error) => Some(error.to_string()),
+        }
     }
 
     /// Makes the process of a service, with this process's rights and environment below its own, and ends it before its
@@ -50,20 +56,10 @@ impl Stage {
         let limited = Limited::new(launch.limits.clone(), launch.working_dir.as_deref());
         let user = launch.user.as_deref();
         let (settings, not_enforced) = settings::with_limits(&launch.settings, &limited, &container, user);
-        let refused = spawn::rehearse(&Request {
-            command: &launch.command,
-            working_dir: launch.working_dir.as_deref().map(Path::new),
-            environment: &launch.environment,
-            remove: &NOT_INHERITED,
-            user,
-            settings: settings.as_ref(),
-            container: &container,
-            run: 0,
-            output: None,
-            errors: None,
-        });
+        let request = request(launch, settings.as_ref(), &container);
+        let (refused, program) = (spawn::rehearse(&request), spawn::program(&request));
         container.remove()?;
-        Ok(Rehearsal { refused, not_enforced })
+        Ok(Rehearsal { refused, program, not_enforced })
     }
 
     /// Takes it away again.
@@ -72,5 +68,24 @@ impl Stage {
     /// Something of it stays behind.
     pub fn remove(self) -> io::Result<()> {
         self.0.remove()
+    }
+}
+
+fn id() -> String {
+    format!("rehearsal-{}", std::process::id())
+}
+
+fn request<'a>(launch: &'a Launch, settings: Option<&'a Settings>, container: &'a Container) -> Request<'a> {
+    Request {
+        command: &launch.command,
+        working_dir: launch.working_dir.as_deref().map(Path::new),
+        environment: &launch.environment,
+        remove: &NOT_INHERITED,
+        user: launch.user.as_deref(),
+        settings,
+        container,
+        run: 0,
+        output: None,
+        errors: None,
     }
 }

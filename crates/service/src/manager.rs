@@ -232,6 +232,11 @@ impl Manager {
         self.start(name, wait)
     }
 
+    /// What is wrong with a service that is installed. Only Windows has such faults.
+    pub fn faults(&self, name: &str) -> Vec<Fault> {
+        if check(name).is_err() { Vec::new() } else { self.0.faults(name) }
+    }
+
     /// How it is.
     ///
     /// # Errors
@@ -240,6 +245,18 @@ impl Manager {
         check(name)?;
         self.0.status(name)
     }
+}
+
+/// What is wrong with an installed service, though it may run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It was deleted and is kept open by somebody; in words.
+    MarkedForDeletion(String),
+    /// It is started by this line, whose program has blanks and no quotation marks: Windows then tries each part up to a
+    /// blank as a program. See `CreateProcessW` in Microsoft's documentation.
+    UnquotedPath(String),
+    /// The Event Log does not know where its messages' texts are.
+    NoEventSource,
 }
 
 fn check(name: &str) -> Done {

@@ -15,6 +15,11 @@ pub fn monotonic_nanos() -> u64 {
     platform::monotonic_nanos()
 }
 
+/// Whether something keeps the wall clock right, if the system knows: Linux does, of the kernel's clock.
+pub fn is_synchronised() -> Option<bool> {
+    platform::is_synchronised()
+}
+
 /// A word that is the same for all processes until the machine boots again.
 ///
 /// Linux: the kernel's random boot id. Windows has none: the time of the boot, rounded so that the clock being set

@@ -92,6 +92,13 @@ pub fn create_private(path: &Path) -> io::Result<()> {
     platform::create_private(path)
 }
 
+/// Makes a directory, and those above it that are missing, as everybody else does, and gives it to an account: Linux `name`,
+/// `uid`, `name:group` or `uid:gid`. On Windows who has it follows from the directory above.
+pub fn create_for(path: &Path, owner: Option<&str>) -> io::Result<()> {
+    std::fs::create_dir_all(path)?;
+    owner.map_or(Ok(()), |owner| platform::give(path, owner))
+}
+
 fn home() -> Option<PathBuf> {
     let dir = std::env::var_os(HOME_VARIABLE).filter(|dir| !dir.is_empty())?;
     // A relative one is taken from here, once; other processes of the stack may have another working directory.

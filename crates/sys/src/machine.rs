@@ -34,6 +34,11 @@ pub fn look() -> Machine {
     platform::look()
 }
 
+/// Processes and threads of the machine, where it has a limit for them.
+pub fn processes() -> Option<Share> {
+    platform::processes()
+}
+
 /// How many processors this process may use.
 pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)

@@ -69,6 +69,11 @@ pub fn rehearse(request: &Request<'_>) -> Result<(), SpawnError> {
     platform::rehearse(request)
 }
 
+/// The file that [`spawn`] would run, if it is there.
+pub fn program(request: &Request<'_>) -> Option<std::path::PathBuf> {
+    platform::program(request)
+}
+
 /// Whether the kernel's limit of processes for one account (`nproc`) would bind a process of this account, and would
 /// count none of ours: it is another one, and not root. Not on Windows.
 pub fn has_own_account(user: Option<&str>) -> bool {
@@ -109,8 +114,10 @@ pub enum SpawnErrorKind {
     WrongFormat,
     /// The working directory is missing or closed to the account.
     WorkingDirectory,
-    /// The account is unknown, or we may not become it.
+    /// There is no such account.
     User,
+    /// We may not become the account.
+    NotAllowed,
     /// One of its [`Settings`] cannot be had.
     Setting,
     /// Arguments and environment are longer than the system takes.

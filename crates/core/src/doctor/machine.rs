@@ -23,7 +23,10 @@ fn machine(plan: &Plan, seen: &Machine) -> Vec<Finding> {
     if let Some(most) = seen.open_files.filter(|most| *most < needed) {
         found.push(Finding::problem(
             "open_files",
-            format!("{} services need about {needed} open files, and Mainstay may have {most}", plan.services.len()),
+            format!(
+                "{} services need about {needed} open files, and Mainstay may have {most}",
+                plan.services.len()
+            ),
             "some services will not start, or their output is not captured",
             "raise the limit: `ulimit -Hn`, limits.conf, or LimitNOFILE= of a systemd unit".to_owned(),
         ));
@@ -81,7 +84,8 @@ fn disk(seen: &Directory, floor: Option<u64>) -> Option<Finding> {
             "disk",
             format!("{} are free on the disk of {path}", bytes(free, true)),
             "output is dropped or waits when the disk is full, and nothing of what happens is kept",
-            "free some space, keep less of the logs (`log.keep_total`), or set MAINSTAY_HOME to another disk".to_owned(),
+            "free some space, keep less of the logs (`log.keep_total`), or set MAINSTAY_HOME to another disk"
+                .to_owned(),
         )
     })
 }
@@ -94,7 +98,8 @@ fn entry(plan: &Plan, seen: &Own) -> Vec<Finding> {
             "marked_for_deletion",
             words.clone(),
             "it can be neither started nor installed again until then",
-            "close services.msc, Process Explorer and what else has it open; else restart the machine".to_owned(),
+            "close services.msc, Process Explorer and what else has it open; else restart the machine"
+                .to_owned(),
         ));
     }
     if let Some(line) = &seen.unquoted {

@@ -10,7 +10,9 @@ pub(super) fn examine(plan: &ServicePlan, service: &Service, seen: &Seen) -> Vec
     // Several probes often ask the same address.
     let once: BTreeMap<(&str, u16), &Contact> =
         contacts.iter().rev().map(|contact| ((contact.host.as_str(), contact.port), contact)).collect();
-    let of = |contact: &Contact| taken(contact, service, &seen.listeners).into_iter().chain(nowhere(contact, seen));
+    let of = |contact: &Contact| {
+        taken(contact, service, &seen.listeners).into_iter().chain(nowhere(contact, seen))
+    };
     once.into_values().flat_map(|contact| of(contact).collect::<Vec<_>>()).collect()
 }
 
@@ -20,12 +22,21 @@ fn taken(contact: &Contact, service: &Service, listeners: &[Listener]) -> Option
     if service.is_up {
         return None;
     }
-    let Listener { pid, program, .. } = holder;
+    let (who, way) = match &holder.holder {
+        Some((pid, program)) => (
+            format!("{program} (pid {pid})"),
+            format!("end that program (`kill {pid}`, or what keeps it up)"),
+        ),
+        None => (
+            "a program of another account".to_owned(),
+            "end that program (`ss -tlnp` as root names it)".to_owned(),
+        ),
+    };
     Some(Finding::problem(
         "port",
-        format!("port {} is taken by {program} (pid {pid})", contact.port),
+        format!("port {} is taken by {who}", contact.port),
         "the service cannot listen there, and its probe would be answered by somebody else",
-        format!("end that program (`mainstay explain` helps if it is a service; `kill {pid}`), or choose another port"),
+        format!("{way}, or choose another port"),
     ))
 }
 

@@ -29,7 +29,9 @@ pub(super) fn examine(plan: &ServicePlan, seen: &Service) -> Vec<Finding> {
             "secret",
             format!("the secret {name} cannot be read: {why}"),
             "the service is not started without it",
-            format!("`mainstay secret set {name}` puts it into the store; docs/secrets.md has the other places"),
+            format!(
+                "`mainstay secret set {name}` puts it into the store; docs/secrets.md has the other places"
+            ),
         ));
     }
     for limit in &seen.not_enforced {
@@ -85,7 +87,8 @@ fn refused(plan: &ServicePlan, seen: &Service) -> Option<Finding> {
             "not_examined",
             what,
             "program, directory and rights were not looked at, because that takes the account's own eyes",
-            "run `mainstay doctor` with the rights that Mainstay itself has (as root, or elevated)".to_owned(),
+            "run `mainstay doctor` with the rights that Mainstay itself has (as root, or elevated)"
+                .to_owned(),
         ),
         RefusedKind::Other => {
             let mend = "correct what the message names".to_owned();

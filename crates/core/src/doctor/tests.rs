@@ -77,7 +77,7 @@ fn a_port_is_taken_only_if_its_service_does_not_run() {
     let plan = plan("shop", &[("web", service(&["web"], Some("127.0.0.1:80")))]);
     let mut seen = well(&plan);
     let ip = "0.0.0.0".parse().expect("an address");
-    seen.listeners = vec![Listener { ip, port: 80, pid: 7, program: "nginx".into() }];
+    seen.listeners = vec![Listener { ip, port: 80, holder: Some((7, "nginx".into())) }];
     let found = examine(&plan, &seen);
     assert_eq!(found[0].what, "port 80 is taken by nginx (pid 7)");
     seen.services.get_mut("web").expect("it is there").is_up = true;
@@ -150,7 +150,7 @@ fn all_findings_say_what_why_and_what_to_do() {
     plan.metrics.listen = Some("127.0.0.1:9100".into());
     let mut seen = well(&plan);
     let ip = "::".parse().expect("an address");
-    seen.listeners = vec![Listener { ip, port: 80, pid: 7, program: "nginx".into() }];
+    seen.listeners = vec![Listener { ip, port: 80, holder: Some((7, "nginx".into())) }];
     seen.unresolved.insert("localhost".into(), "no such name".into());
     seen.others = vec![Other { plan: Plan { stack: "other".into(), ..plan.clone() }, is_used: true }];
     seen.machine = Machine {

@@ -1,5 +1,6 @@
 //! The service control manager of Windows.
 
+mod faults;
 mod holders;
 mod logon;
 mod make;
@@ -15,7 +16,7 @@ use windows_service::service::{Service, ServiceAccess, ServiceExitCode, ServiceS
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 use windows_sys::Win32::System::Services::SERVICE_CONTROL_PARAMCHANGE;
 
-use super::{Done, Error, ErrorKind, NativeState, Scope, Status};
+use super::{Done, Error, ErrorKind, Fault, NativeState, Scope, Status};
 use crate::account;
 use crate::definition::Definition;
 use crate::log;
@@ -164,6 +165,11 @@ impl Native {
         account::sid(account).map(Some).map_err(|error| {
             Error::new(ErrorKind::Invalid, format!("the account {account} is not known here: {error}"))
         })
+    }
+
+    #[expect(clippy::unused_self, reason = "other managers have to know whose")]
+    pub(super) fn faults(&self, name: &str) -> Vec<Fault> {
+        faults::of(name)
     }
 
     pub(super) fn start(&self, name: &str, arguments: &[&str], wait: Duration) -> Done {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::files::{Step, perform};
-use super::{Done, Error, ErrorKind, NativeState, Scope, Status, commands, unit};
+use super::{Done, Error, ErrorKind, Fault, NativeState, Scope, Status, commands, unit};
 use crate::definition::Definition;
 
 #[derive(Clone, Debug)]
@@ -263,6 +263,11 @@ impl Native {
         let property = format!("--property={property}");
         let text = commands::succeed(&self.systemctl(&["show", "--value", &property, name]), ANSWER)?;
         Ok(text.trim().to_owned())
+    }
+
+    #[expect(clippy::unused_self, reason = "Windows' has to look")]
+    pub(super) fn faults(&self, _name: &str) -> Vec<Fault> {
+        Vec::new()
     }
 
     pub(super) fn status(&self, name: &str) -> Done<Status> {

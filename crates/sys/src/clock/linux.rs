@@ -17,3 +17,11 @@ pub(super) fn boot_id() -> String {
     })
     .clone()
 }
+
+/// See adjtimex(2): it changes nothing with no modes set.
+pub(super) fn is_synchronised() -> Option<bool> {
+    let mut state = std::mem::MaybeUninit::<libc::timex>::zeroed();
+    // SAFETY: all zeroes is a valid request that only reads, and the structure outlives the call.
+    let outcome = unsafe { libc::adjtimex(state.as_mut_ptr()) };
+    (outcome >= 0).then_some(outcome != libc::TIME_ERROR)
+}

@@ -25,3 +25,7 @@ pub(super) fn boot_id() -> String {
     let number = unsafe { address.read_volatile() };
     format!("boot-{number}")
 }
+
+pub(super) fn is_synchronised() -> Option<bool> {
+    None
+}

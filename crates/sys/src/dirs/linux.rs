@@ -47,6 +47,11 @@ pub(super) fn give_to(_dirs: &super::Dirs, _accounts: &[super::Given]) -> io::Re
     Ok(())
 }
 
+pub(super) fn give(path: &Path, owner: &str) -> io::Result<()> {
+    let account = crate::spawn::linux::account::look_up(owner).map_err(io::Error::other)?;
+    std::os::unix::fs::chown(path, Some(account.uid), Some(account.gid))
+}
+
 pub(super) fn create_private(path: &Path) -> io::Result<()> {
     let told =
         |error: io::Error| io::Error::new(error.kind(), format!("cannot make {}: {error}", path.display()));

@@ -1,8 +1,9 @@
 //! Everything is prepared beforehand; the new process itself does only what only it can do.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use super::{MARKER_VARIABLE, Process, Request, SpawnError, SpawnErrorKind};
 use crate::linux::fd;
@@ -42,6 +43,15 @@ pub(super) fn rehearse(request: &Request<'_>) -> Result<(), SpawnError> {
             _ => return Ok(()),
         }
     }
+}
+
+pub(super) fn program(request: &Request<'_>) -> Option<PathBuf> {
+    let account = account::wanted(request.user, request.settings).ok()?;
+    let environment = service_environment(request, account.as_ref()).ok()?;
+    let own = std::env::current_dir().ok()?;
+    let base = request.working_dir.map_or(own.clone(), |dir| own.join(dir));
+    let files = programs(request, &environment).ok()?;
+    files.iter().map(|file| base.join(OsStr::from_bytes(file.as_bytes()))).find(|path| path.is_file())
 }
 
 /// The new process's number.

@@ -38,6 +38,12 @@ pub(super) fn rehearse(request: &Request<'_>) -> Result<(), SpawnError> {
     Ok(())
 }
 
+pub(super) fn program(request: &Request<'_>) -> Option<PathBuf> {
+    let name = request.command.first().filter(|name| !name.is_empty())?;
+    let directory = working_dir(request.working_dir).ok()?;
+    look_up::look_up(name, &directory, &environment_for(request).ok()?).ok().map(|program| program.path)
+}
+
 /// What a process is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {

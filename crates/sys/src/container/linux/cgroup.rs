@@ -104,7 +104,7 @@ impl Cgroup {
             original_limits: false,
             details: Details::default(),
             sandbox: None,
-        purpose: Purpose::Run,
+            purpose: Purpose::Run,
         };
         let outcome = match launch.run() {
             Err(failure) if failure.step == Step::Exec => Ok(()),

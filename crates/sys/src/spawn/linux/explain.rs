@@ -36,7 +36,9 @@ pub(super) fn explain(request: &Request<'_>, launch: &Launch<'_>, failure: &Fail
             (Kind::Setting, sandbox::explain(launch, failure.step, failure.which, code))
         }
         Step::Cgroup => (Kind::Containment, format!("the process could not be put into its cgroup: {error}")),
-        Step::Rehearsal => (Kind::Other, format!("a start cannot be rehearsed here: it cannot be traced: {error}")),
+        Step::Rehearsal => {
+            (Kind::Other, format!("a start cannot be rehearsed here: it cannot be traced: {error}"))
+        }
         Step::Unborn => (Kind::Other, "the process was killed before it began".to_owned()),
         Step::Clone | Step::Born => context.clone(),
         Step::Session | Step::Limits | Step::Stdio => {
@@ -191,12 +193,15 @@ impl Context<'_> {
 
     fn account(&self) -> (Kind, String) {
         let wanted = self.launch.account.map_or("", |account| account.text.as_str());
+        if self.code == libc::EPERM {
+            let own = users::name_of(rustix::process::geteuid().as_raw());
+            let text = format!(
+                "cannot run as {wanted:?}: only root may start programs as another user or in another group, and this is \
+                 {own}"
+            );
+            return (Kind::NotAllowed, text);
+        }
         let text = match self.code {
-            libc::EPERM => format!(
-                "cannot run as {wanted:?}: only root may start programs as another user or \
-                 in another group, and this is {}",
-                users::name_of(rustix::process::geteuid().as_raw())
-            ),
             libc::EAGAIN => format!("cannot run as {wanted:?}: the user's limit of processes is reached"),
             _ => format!("cannot run as {wanted:?}: {}", self.system()),
         };

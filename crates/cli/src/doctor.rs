@@ -1,0 +1,163 @@
+//! What `mainstay doctor` looks at; what it means is judged by `mainstay_core::doctor`.
+
+mod libraries;
+mod network;
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use mainstay_core::doctor::{Directory, Machine, Other, Own, Refused, RefusedKind, Seen, Service, contacts};
+use mainstay_core::{Launch, Plan, ServiceName, ServicePlan};
+use mainstay_keeper::{Rehearsal, Stage};
+use mainstay_secrets::Secrets;
+use mainstay_service::manager::{Fault, NativeState};
+use mainstay_sys::spawn::{SpawnError, SpawnErrorKind};
+use mainstay_sys::{clock, disk, machine, own, process};
+
+use crate::failure::Failure;
+use crate::installed::Installed;
+use crate::runtime::block_on;
+use crate::stack::Place;
+
+/// Looks at everything that matters to these services of a stack.
+///
+/// # Errors
+/// Trees of processes cannot be held together on this machine at all.
+pub fn look(place: &Place, plan: &Plan, services: &[ServiceName]) -> Result<Seen, Failure> {
+    let stage =
+        Stage::new().map_err(|error| Failure::failed(format!("no process can be made here: {error}")))?;
+    let secrets = Secrets::new(&place.dirs.state, &plan.secrets);
+    let up = up(place);
+    let mut seen =
+        Seen { machine: machine(&stage), stack: stack(place), others: others(place), ..Seen::default() };
+    for name in services {
+        let Some(planned) = plan.services.get(name) else { continue };
+        let mut service = service(name, planned, &stage, &secrets)?;
+        service.is_up = up.contains(name);
+        seen.services.insert(name.clone(), service);
+    }
+    let asked: Vec<_> =
+        services.iter().filter_map(|name| plan.services.get(name)).flat_map(contacts).collect();
+    seen.listeners = network::listeners(&asked);
+    seen.unresolved = network::unresolved(&asked);
+    stage.remove().map_err(|error| Failure::failed(format!("what was tried is not wholly gone: {error}")))?;
+    Ok(seen)
+}
+
+/// The services that have a process.
+fn up(place: &Place) -> Vec<ServiceName> {
+    let stack = block_on(async { Ok::<_, Failure>(place.client().stack().await.ok()) }).ok().flatten();
+    let services = stack.map_or(Vec::new(), |stack| stack.services);
+    services.into_iter().filter(|service| service.pid.is_some()).map(|service| service.name).collect()
+}
+
+fn machine(stage: &Stage) -> Machine {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = i64::try_from(since_epoch).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    Machine {
+        open_files: own::most_open_files(),
+        processes: machine::processes().map(|share| (share.used, share.total)),
+        no_cgroups: stage.without_cgroups(),
+        clock_is_synchronised: clock::is_synchronised(),
+        year: now.map(|now| i32::from(now.to_zoned(jiff::tz::TimeZone::UTC).year())),
+    }
+}
+
+fn stack(place: &Place) -> Own {
+    let mut own = Own {
+        directories: vec![directory(&place.dirs.log, "logs"), directory(&place.dirs.state, "state")],
+        ..Own::default()
+    };
+    let Some(manager) = Installed::read(place).and_then(|installed| installed.manager().ok()) else {
+        return own;
+    };
+    for fault in manager.faults(&place.name) {
+        match fault {
+            Fault::MarkedForDeletion(words) => own.marked_for_deletion = Some(words),
+            Fault::UnquotedPath(line) => own.unquoted = Some(line),
+            Fault::NoEventSource => own.no_event_source = true,
+        }
+    }
+    own.not_at_boot = manager
+        .status(&place.name)
+        .is_ok_and(|status| status.state != NativeState::NotInstalled && status.at_boot == Some(false));
+    own
+}
+
+/// One that is not there yet is judged by what it will be made in.
+fn directory(path: &Path, what: &'static str) -> Directory {
+    let there = path.ancestors().find(|part| part.is_dir());
+    let closed = there.and_then(|there| tempfile(there).err()).map(|error| error.to_string());
+    let space = there.and_then(|there| Some((disk::free(there).ok()?, disk::total(there).ok()?)));
+    Directory { path: path.display().to_string(), what, closed, space }
+}
+
+/// Whether something can be made in it.
+fn tempfile(dir: &Path) -> std::io::Result<()> {
+    let path = dir.join(format!(".mainstay-doctor-{}", std::process::id()));
+    std::fs::File::create_new(&path)?;
+    std::fs::remove_file(&path)
+}
+
+fn service(
+    name: &ServiceName,
+    plan: &ServicePlan,
+    stage: &Stage,
+    secrets: &Secrets,
+) -> Result<Service, Failure> {
+    let launch = &plan.launch;
+    let Rehearsal { refused, program, not_enforced } = stage
+        .rehearse(name.as_str(), launch)
+        .map_err(|error| Failure::failed(format!("{name} cannot be tried: {error}")))?;
+    let libraries = program.as_deref().map(|file| libraries::missing(file, launch)).unwrap_or_default();
+    let writable = program.as_deref().and_then(mainstay_sys::file::open_to_all);
+    let who = launch.user.clone().unwrap_or_else(process::own_user);
+    let unread = |name: String| Some((name.clone(), secrets.get(&name).err()?.to_string()));
+    Ok(Service {
+        refused: refused.err().as_ref().map(|error| of_error(error, launch)),
+        unquoted: unquoted(&launch.command),
+        libraries,
+        writable_by_all: writable.map(|path| path.display().to_string()),
+        privileged: ["root", "0"].contains(&who.split(':').next().unwrap_or_default()),
+        secrets: plan.all_secret_names().into_iter().filter_map(unread).collect(),
+        not_enforced,
+        is_up: false,
+    })
+}
+
+fn of_error(error: &SpawnError, launch: &Launch) -> Refused {
+    let no_directory = launch.working_dir.as_ref().is_some_and(|path| !Path::new(path).exists());
+    let kind = match error.kind {
+        SpawnErrorKind::NotFound => RefusedKind::Missing,
+        SpawnErrorKind::NotExecutable => RefusedKind::NotExecutable,
+        SpawnErrorKind::NoInterpreter | SpawnErrorKind::WrongFormat => RefusedKind::NotRunnable,
+        SpawnErrorKind::WorkingDirectory if no_directory => RefusedKind::NoDirectory,
+        SpawnErrorKind::WorkingDirectory => RefusedKind::ClosedDirectory,
+        SpawnErrorKind::User => RefusedKind::NoAccount,
+        SpawnErrorKind::NotAllowed => RefusedKind::NotTried,
+        _ => RefusedKind::Other,
+    };
+    Refused { kind, message: error.message.clone() }
+}
+
+/// Words of the command that are a file once they are put together again.
+fn unquoted(command: &[String]) -> Option<String> {
+    (2..=command.len().min(MOST_WORDS))
+        .map(|count| command[..count].join(" "))
+        .find(|path| Path::new(path).is_file() || Path::new(&format!("{path}.exe")).is_file())
+}
+
+/// A path has no more blanks than that.
+const MOST_WORDS: usize = 12;
+
+/// The other stacks.
+fn others(own: &Place) -> Vec<Other> {
+    let names = mainstay_sys::dirs::stacks();
+    let places = names.iter().filter(|name| **name != own.name).filter_map(|name| Place::of(name).ok());
+    places
+        .filter_map(|place| {
+            let is_used = place.is_up() || Installed::read(&place).is_some();
+            Some(Other { plan: place.plan().ok()?.plan, is_used })
+        })
+        .collect()
+}
