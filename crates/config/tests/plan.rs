@@ -19,7 +19,7 @@ const KITCHEN_SINK: &str = include_str!("good.toml");
 
 /// A path below the configuration's directory, as the plan has it.
 fn below(path: &str) -> String {
-    base_dir().join(path).display().to_string()
+    base_dir().join(path.split('/').collect::<std::path::PathBuf>()).display().to_string()
 }
 
 fn secs(secs: u64) -> Duration {

@@ -9,7 +9,7 @@ use std::path::Path;
 use mainstay_sys::Exit;
 use mainstay_sys::container::Container;
 use mainstay_sys::spawn::SpawnErrorKind;
-use windows::{Run, exit_of, helper, lives, stack, texts};
+use windows::{Run, exit_of, helper, lives, stack, texts, until};
 
 /// What has gone wrong in one program or another that makes command lines.
 const HARD_ARGUMENTS: [&[&str]; 21] = [
