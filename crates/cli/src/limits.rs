@@ -17,9 +17,8 @@ pub fn warn_of_files(plan: &Plan, output: &mut Output) {
     let needed = plan.open_files_needed();
     if needed > most {
         output.warning(&format!(
-            "{} services need about {needed} open files, and Mainstay may have {most} at the most; raise the limit \
-             (`ulimit -Hn`, limits.conf, LimitNOFILE= of a systemd unit), or some services will not start",
-            plan.services.len()
+            "the stack needs about {needed} open files, and Mainstay may have {most} at the most; raise the limit \
+             (`ulimit -Hn`, limits.conf, LimitNOFILE= of a systemd unit), or some services will not start"
         ));
     }
 }

@@ -48,3 +48,32 @@ fn a_service_at_its_limits_is_explained_or_it_is_said_that_they_do_not_hold() {
     }
     home.ok(&["down", "-s", "bound"]);
 }
+
+/// Mainstay raises its own limit as far as it may; what is still too little is told before it hurts.
+#[test]
+#[cfg(unix)]
+fn too_few_descriptors_are_told_before_a_start() {
+    let home = Home::new();
+    let config = home.config("name = \"few\"\n[service.one]\ncommand = [@fixture@, \"sleep\"]\n");
+    let mainstay = home.command(&[]);
+    let limited = |words: &str| {
+        let program = mainstay.get_program().to_string_lossy();
+        let line = format!("ulimit -n 100; exec '{program}' {words} -f '{}'", config.display());
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &line]).current_dir(home.work());
+        for (name, value) in mainstay.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        common::Done::from(shell.output().expect("a shell"))
+    };
+    let up = limited("up --detach");
+    assert_eq!(up.code, Some(0), "{up:?}");
+    assert!(up.stderr.contains("the stack needs about 106 open files, and Mainstay may have 100"), "{up:?}");
+    let doctor = limited("doctor");
+    assert_eq!(doctor.code, Some(1), "{doctor:?}");
+    assert!(doctor.stdout.contains("106 open files"), "{doctor:?}");
+    home.ok(&["down", "-s", "few"]);
+}

@@ -23,10 +23,7 @@ fn machine(plan: &Plan, seen: &Machine) -> Vec<Finding> {
     if let Some(most) = seen.open_files.filter(|most| *most < needed) {
         found.push(Finding::problem(
             "open_files",
-            format!(
-                "{} services need about {needed} open files, and Mainstay may have {most}",
-                plan.services.len()
-            ),
+            format!("the stack needs about {needed} open files, and Mainstay may have {most}"),
             "some services will not start, or their output is not captured",
             "raise the limit: `ulimit -Hn`, limits.conf, or LimitNOFILE= of a systemd unit".to_owned(),
         ));

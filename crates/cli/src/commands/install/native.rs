@@ -242,7 +242,11 @@ impl Native {
         definition.depends_on = self.dependencies();
         definition.recovery = self.recovery(manager)?;
         if let Some(account) = &self.account {
-            let canonical = password::canonical(account);
+            let canonical = if manager.wants_passwords() {
+                password::for_scm(account)
+            } else {
+                password::canonical(account)
+            };
             if manager.wants_passwords() && has_home() && canonical != SYSTEM {
                 let home = mainstay_sys::dirs::HOME_VARIABLE;
                 return Err(Failure::usage(format!("with {home} set a stack runs under {SYSTEM}"))

@@ -21,7 +21,7 @@ const KNOWN: [(&str, &str); 5] = [
     (r"nt authority\system", "LocalSystem"),
 ];
 
-/// The account as Windows wants it: its own ones by their full names, one of this machine with `.\` before it.
+/// The account by its full name, if it is one of Windows' own.
 pub fn canonical(account: &str) -> String {
     let bare = account.to_ascii_lowercase().replace(' ', "");
     let spaced = account.to_ascii_lowercase();
@@ -29,6 +29,13 @@ pub fn canonical(account: &str) -> String {
         Some((_, full)) => (*full).to_owned(),
         None => account.to_owned(),
     }
+}
+
+/// The account as the SCM wants it: one of this machine has `.\` before it.
+pub fn for_scm(account: &str) -> String {
+    let canonical = canonical(account);
+    let has_domain = canonical.contains(['\\', '@']);
+    if has_domain || canonical == "LocalSystem" { canonical } else { format!(r".\{canonical}") }
 }
 
 /// Whether an account has a password. Windows' own, virtual ones, and managed ones (with a `$`) have none.
@@ -78,8 +85,11 @@ mod tests {
             assert!(!needs_one(full), "{full}");
         }
         for name in [r".\bob", r"CORP\bob", "bob@corp.example"] {
-            assert_eq!(canonical(name), name);
+            assert_eq!(for_scm(name), name);
             assert!(needs_one(name), "{name}");
         }
+        assert_eq!(for_scm("bob"), r".\bob");
+        assert_eq!(for_scm("system"), "LocalSystem");
+        assert_eq!(canonical("Users"), "Users", "a group has no machine");
     }
 }
