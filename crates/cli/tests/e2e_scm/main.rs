@@ -73,6 +73,14 @@ fn the_event_viewer_finds_every_sentence_in_the_program() {
         reg.expect("reg runs").into()
     };
     assert!(source().stdout.contains("mainstay.exe"), "{:?}", source());
+    let doctor = |words: &[&str]| stack.run(&[&["doctor", "--json", &stack.name], words].concat());
+    assert!(!doctor(&[]).stdout.contains("event_source"), "{:?}", doctor(&[]));
+    let done = Command::new("reg").args(["delete", &key, "/f"]).stdin(Stdio::null()).status();
+    assert!(done.expect("reg runs").success());
+    let found = doctor(&[]);
+    assert!(found.code == Some(1) && found.stdout.contains("event_source"), "{found:?}");
+    assert!(doctor(&["--fix"]).stdout.contains("registered the Event Log source"));
+    assert!(source().stdout.contains("mainstay.exe"), "{:?}", source());
     stack.ok(&["uninstall", &stack.name]);
     assert_ne!(source().code, Some(0), "no source is left behind");
 }
