@@ -100,6 +100,37 @@ fn only_what_changed_is_touched_and_what_does_not_work_is_taken_back() {
     home.ok(&["down"]);
 }
 
+#[test]
+fn ten_configurations_are_kept_and_gone_back_to() {
+    let home = Home::new();
+    home.config(&shop("number 1", "one", ""));
+    home.ok(&["up", "-d", "--wait"]);
+    let before = pids(&home);
+    for number in 2..=12 {
+        home.config(&shop(&format!("number {number}"), "one", ""));
+        home.ok(&["apply"]);
+    }
+    let kept = || -> Vec<u64> {
+        let text = home.ok(&["history"]);
+        text.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
+    };
+    let mut numbers = kept();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (3..=12).collect::<Vec<u64>>());
+    let error = home.fails(3, &["rollback", "2"]);
+    assert!(error.contains("revision 2 is not kept") && error.contains("mainstay history"), "{error}");
+    assert_eq!((revision(&home), kept().len()), (12, 10), "nothing has changed");
+    let text = home.ok(&["rollback", "3"]);
+    assert!(text.contains("revision 13 runs"), "{text}");
+    assert_eq!(home.service("shop", "a")["description"], "number 3");
+    // It took a number itself: the oldest one is another one by now.
+    home.fails(3, &["rollback", "3"]);
+    home.ok(&["rollback", "4"]);
+    assert_eq!(home.service("shop", "a")["description"], "number 4");
+    assert_eq!(pids(&home), before, "descriptions restart nothing");
+    home.ok(&["down"]);
+}
+
 /// One service whose file of variables is `api.env`.
 fn watched(about: &str, more: &str) -> String {
     format!(

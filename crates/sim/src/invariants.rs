@@ -11,6 +11,7 @@ use crate::trace::Step;
 
 mod backoff;
 mod facts;
+mod few;
 mod handover;
 mod order;
 mod probes;
@@ -95,6 +96,12 @@ impl Checker {
             Box::new(handover::HandOver::default()),
             Box::new(crate::model::Model::default()),
         ];
+        Checker { facts: Facts::new(plan), rules }
+    }
+
+    /// Those rules that hold for a stack whose plan changes on the way.
+    pub fn changing(plan: Plan) -> Checker {
+        let rules: Vec<Box<dyn Rule>> = vec![Box::new(few::Few::new(plan.clone()))];
         Checker { facts: Facts::new(plan), rules }
     }
 

@@ -47,7 +47,7 @@ pub struct World {
     death: Option<DaemonDeath>,
     comes_back: Option<Time>,
     looks: bool,
-    checker: Option<Checker>,
+    checker: Checker,
     trace: Option<Vec<Step>>,
     /// Whether the stack is down and its keeper gone.
     pub over: bool,
@@ -94,7 +94,7 @@ impl World {
     /// If already the first moment breaks a rule.
     pub fn new(plan: Plan, seed: u64) -> Result<World, Violation> {
         let checker = Checker::new(plan.clone());
-        World::with(plan, seed, Some(checker), true)
+        World::with(plan, seed, checker, true)
     }
 
     /// A world of a very large stack: under all rules, but those that need the status after each step.
@@ -103,19 +103,21 @@ impl World {
     /// If already the first moment breaks a rule.
     pub fn large(plan: Plan, seed: u64) -> Result<World, Violation> {
         let checker = Checker::new(plan.clone());
-        World::with(plan, seed, Some(checker), false)
+        World::with(plan, seed, checker, false)
     }
 
-    /// A world whose plan changes on the way. The rules know only plans that stay as they are, so this one is only under
-    /// those of the operating system: no service runs twice, no number is used twice, nothing is left at the end.
+    /// A world whose plan changes on the way. Most rules know only plans that stay as they are, so this one is under those
+    /// of the operating system (no service runs twice, no number is used twice, nothing is left at the end), and those
+    /// of [`Checker::changing`].
     ///
     /// # Errors
     /// If already the first moment breaks a rule.
     pub fn changing(plan: Plan, seed: u64) -> Result<World, Violation> {
-        World::with(plan, seed, None, false)
+        let checker = Checker::changing(plan.clone());
+        World::with(plan, seed, checker, false)
     }
 
-    fn with(plan: Plan, seed: u64, checker: Option<Checker>, looks: bool) -> Result<World, Violation> {
+    fn with(plan: Plan, seed: u64, checker: Checker, looks: bool) -> Result<World, Violation> {
         let daemon = Daemon::new(plan.clone(), seed, START, looks);
         let mut world = World {
             now: START,
@@ -172,7 +174,7 @@ impl World {
 
     /// The state of a service as it was told; `stopped` if there is none or nobody watches.
     pub fn state(&self, name: &ServiceName) -> StateName {
-        self.checker.as_ref().map_or(StateName::Stopped, |checker| checker.facts().state(name))
+        self.checker.facts().state(name)
     }
 
     /// Whether any service is in this state.
@@ -445,7 +447,7 @@ impl World {
             self.count.inputs += 1;
             self.count.effects += step.effects.len() as u64;
             self.count.crash_loops += u64::from(daemon::tells_crash_loop(&step));
-            let checked = self.checker.as_mut().map_or(Ok(()), |checker| checker.step(&step));
+            let checked = self.checker.step(&step);
             for effect in &step.effects {
                 self.perform(effect);
             }

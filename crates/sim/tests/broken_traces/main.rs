@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use mainstay_core::{
-    Condition, Effect, EventKind, Exit, ExitAction, Input, ProbeKind, ProbePlan, Request, StartLimit,
-    StateName, StopAction,
+    Condition, ConfigFile, Effect, Event, EventKind, Exit, ExitAction, FilesOutcome, Input, OnChange, Plan,
+    ProbeKind, ProbePlan, ReloadStage, Request, StartLimit, StateName, StopAction,
 };
 use std::time::Duration;
 
@@ -378,6 +378,78 @@ fn a_status_that_shows_something_else_is_seen() {
     shows(&|status| status.started = Some(script::moment(11)));
     shows(&|status| status.since = script::moment(501));
     shows(&|status| status.next_start = Some(script::moment(600)));
+}
+
+// ---- a few at a time
+
+/// The plan of `a`, `b` and `c`, of which these have other commands and these other files.
+fn changed(commands: &[&str], files: &[&str]) -> Plan {
+    let mut all = plan(&["a", "b", "c"]);
+    for changed in commands {
+        all.services.get_mut(*changed).unwrap().launch.command = vec!["another".to_owned()];
+    }
+    for changed in files {
+        let config = &mut all.services.get_mut(*changed).unwrap().config;
+        config.on_change = OnChange::Signal(StopAction::CtrlC);
+        config.files.insert("/etc/app.json".to_owned(), ConfigFile::default());
+    }
+    all
+}
+
+fn reload(stage: ReloadStage) -> Effect {
+    let kind = EventKind::Reload { revision: 2, stage, detail: "a test".into() };
+    Effect::Tell(Event { service: None, run: None, kind })
+}
+
+/// Three that are up, and another configuration with which `does` is done.
+fn reloading(goal: Plan, now: Plan, does: &[Effect]) -> Script {
+    let mut starts = Vec::new();
+    for (service, id) in [("a", 1), ("b", 2), ("c", 3)] {
+        starts.extend([state(service, Stopped, Starting), spawn(service, id)]);
+    }
+    let mut up = Script::changing(plan(&["a", "b", "c"])).at(0).request(Request::Up).does(&starts);
+    for (service, id) in [("a", 1), ("b", 2), ("c", 3)] {
+        let there = up.at(10 * id).input(Input::Spawned { run: run(id), pid: 1 });
+        up = there.does(&[state(service, Starting, Running)]);
+    }
+    let input = Input::Apply { by: "x".into(), revision: 2, plan: Box::new(goal) };
+    up.at(500).input(input).does(&[&[reload(ReloadStage::Begun)], does].concat()).plans(now)
+}
+
+fn restarts(service: &str, id: u64) -> [Effect; 2] {
+    [state(service, Running, Stopping), signal(id, StopAction::CtrlC)]
+}
+
+fn configures(service: &str, id: u64) -> Effect {
+    Effect::Configure { service: name(service), run: run(id), tell: Some(run(1)) }
+}
+
+#[test]
+fn more_at_a_time_than_asked_for_is_seen() {
+    let goal = || changed(&["a", "b"], &[]);
+    let both = [restarts("a", 1), restarts("b", 2)].concat();
+    reloading(goal(), goal(), &both).breaks("a few at a time");
+    // The second one, before the first one is up.
+    let first = || reloading(goal(), changed(&["a"], &[]), &restarts("a", 1)).then_due(10_500);
+    first().at(600).input(Input::Tick).does(&restarts("b", 2)).plans(goal()).breaks("a few at a time");
+    // On the way back too.
+    let back = [&[reload(ReloadStage::Failed)][..], &both].concat();
+    let there = reloading(goal(), goal(), &[]).at(600).input(Input::Tick);
+    there.does(&back).plans(changed(&[], &[])).breaks("a few at a time");
+}
+
+#[test]
+fn files_of_more_at_a_time_than_asked_for_are_seen() {
+    let goal = || changed(&[], &["a", "b"]);
+    let both = [configures("a", 4), configures("b", 5)];
+    reloading(goal(), goal(), &both).breaks("a few at a time");
+    // It was told, but did not have the time to show that it is healthy with that.
+    let first = || reloading(goal(), changed(&[], &["a"]), &[configures("a", 4)]);
+    let told = Input::Configured { run: run(4), outcome: FilesOutcome::Done("told".into()) };
+    let second = first().at(600).input(told.clone());
+    second.does(&[configures("b", 5)]).plans(goal()).breaks("a few at a time");
+    let settled = first().at(600).input(told).at(600 + 60_000).input(Input::Tick);
+    settled.does(&[configures("b", 5)]).plans(goal()).holds();
 }
 
 // ---- a new daemon goes on

@@ -14,13 +14,23 @@ use mainstay_sim::trace::{Cause, Step};
 #[derive(Clone)]
 pub struct Script {
     plan: Plan,
+    checker: fn(Plan) -> Checker,
     steps: Vec<Step>,
     now: u64,
 }
 
 impl Script {
     pub fn new(plan: Plan) -> Script {
-        let script = Script { plan, steps: Vec::new(), now: 0 };
+        Script::under(Checker::new, plan)
+    }
+
+    /// One whose plan changes on the way.
+    pub fn changing(plan: Plan) -> Script {
+        Script::under(Checker::changing, plan)
+    }
+
+    fn under(checker: fn(Plan) -> Checker, plan: Plan) -> Script {
+        let script = Script { plan, checker, steps: Vec::new(), now: 0 };
         script.step(Cause::New)
     }
 
@@ -69,6 +79,12 @@ impl Script {
 
     pub fn shows(mut self, status: ServiceStatus) -> Script {
         self.last().status.push(status);
+        self
+    }
+
+    /// The plan is this one from this step on.
+    pub fn plans(mut self, plan: Plan) -> Script {
+        self.last().plan = Some(Box::new(plan));
         self
     }
 
@@ -132,7 +148,7 @@ impl Script {
     }
 
     fn check(&self) -> Result<(), (usize, Violation)> {
-        let mut checker = Checker::new(self.plan.clone());
+        let mut checker = (self.checker)(self.plan.clone());
         for (number, step) in self.steps.iter().enumerate() {
             checker.step(step).map_err(|violation| (number, violation))?;
         }
