@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -120,6 +120,16 @@ impl Stack {
     }
 }
 
+impl Stack {
+    fn set_token(&self, value: &str) {
+        let home = self.0.path().join("home");
+        let mut command = Command::new(program());
+        command.args(["secret", "set", "token", "--from-env", "TOKEN"]).current_dir(self.0.path());
+        command.env("MAINSTAY_HOME", home).env("TOKEN", value).stdout(Stdio::null());
+        assert!(command.status().unwrap().success());
+    }
+}
+
 impl Drop for Stack {
     fn drop(&mut self) {
         self.run(&["down"]);
@@ -133,7 +143,7 @@ fn lives_are_traces_and_all_metrics_arrive() {
     let config = format!(
         r#"
         name = "o"
-        opentelemetry = {{ endpoint = "{endpoint}", headers = {{ X-Key = "open" }}, interval = "1s" }}
+        opentelemetry = {{ endpoint = "{endpoint}", headers = {{ X-Key = "open", Authorization = "Bearer ${{secret:token}}" }}, interval = "1s" }}
 
         [service.web]
         command = ["/bin/sh", "-c", "echo $TRACEPARENT; exec sleep 1000"]
@@ -147,6 +157,7 @@ fn lives_are_traces_and_all_metrics_arrive() {
         "#
     );
     std::fs::write(stack.0.path().join("mainstay.toml"), config).unwrap();
+    stack.set_token("first-value");
     stack.run(&["up", "-d"]);
     let named = |name: &str| {
         let got = got.lock().unwrap();
@@ -208,6 +219,14 @@ fn lives_are_traces_and_all_metrics_arrive() {
     assert_ne!(bad.trace_id, whole.trace_id);
     stack.run(&["start", "web"]);
     metrics(&got);
+    // Nothing but the value has changed.
+    assert!(got.lock().unwrap().heads.iter().all(|head| head.contains("authorization: bearer first-value")));
+    stack.set_token("other-value");
+    until("the new token is sent", || {
+        got.lock().unwrap().heads.iter().any(|head| head.contains("bearer other-value")).then_some(())
+    });
+    let shown = stack.run(&["config", "show"]) + &stack.run(&["events"]) + &stack.run(&["secret", "list"]);
+    assert!(shown.contains("${secret:token}") && !shown.contains("-value"), "{shown}");
     let got = got.lock().unwrap();
     assert_eq!(got.resource["service.name"], "mainstay");
     assert_eq!(got.resource["service.namespace"], "o");

@@ -231,6 +231,7 @@ fn kitchen_sink() -> Plan {
         opentelemetry: mainstay_core::OpenTelemetryPlan {
             endpoint: Some("https://otel.example:4318".to_owned()),
             headers: BTreeMap::from([("x-key".to_owned(), "k".to_owned())]),
+            secret_headers: BTreeMap::new(),
             ca: Some(below("ca.pem")),
             traces: true,
             metrics: false,
@@ -495,6 +496,19 @@ fn with_secret(lines: &str) -> (Option<Plan>, String) {
     let loaded =
         parse_in(format!("[service.a]\ncommand = ['a']\n{lines}\n"), &[], &[("x.env", "F = ${secret:f}")]);
     (loaded.plan, loaded.diagnostics.to_string())
+}
+
+#[test]
+fn secrets_stand_in_headers_for_a_collector() {
+    let text = "[opentelemetry]\nendpoint = 'http://h'\n\
+                headers = { Authorization = 'Bearer ${secret:token}', X = 'y' }\n[service.a]\ncommand = ['a']\n";
+    let loaded = parse_in(text, &[], &[]);
+    let plan = loaded.plan.unwrap_or_else(|| panic!("{}", loaded.diagnostics));
+    assert_eq!(plan.opentelemetry.secret_headers["authorization"].to_string(), "Bearer ${secret:token}");
+    assert_eq!(plan.opentelemetry.headers, BTreeMap::from([("x".to_owned(), "y".to_owned())]));
+    assert_eq!(plan.opentelemetry.secret_names().into_iter().collect::<Vec<_>>(), ["token"]);
+    let written = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<Plan>(&written).unwrap(), plan);
 }
 
 #[test]

@@ -19,12 +19,14 @@ use crate::api::Context;
 use crate::message::{Ask, ToDriver};
 use crate::metrics::Tail;
 
+mod credentials;
 mod lives;
 mod metrics;
 mod protobuf;
 mod send;
 mod span;
 
+use credentials::Credentials;
 use lives::{Lives, Told};
 use protobuf::Message;
 use send::{Failed, send};
@@ -137,10 +139,11 @@ impl Trouble {
 async fn send_metrics(context: Arc<Context>, plan: OpenTelemetryPlan) {
     let resource = resource(&context);
     let mut trouble = Trouble::default();
+    let mut credentials = Credentials::new(context.vault.clone(), &plan);
     loop {
         if let Some(page) = crate::metrics::page_now(&context).await {
             let body = metrics::request(&resource, &page, nanos(SystemTime::now()));
-            match send(&plan, "/v1/metrics", body).await {
+            match send(&plan, &mut credentials, "/v1/metrics", body).await {
                 Ok(0) => trouble.over("metrics"),
                 Ok(refused) => trouble.failed(&context, "metrics", &format!("{refused} figures are refused")),
                 Err(Failed { why, .. }) => {
@@ -156,6 +159,7 @@ async fn send_metrics(context: Arc<Context>, plan: OpenTelemetryPlan) {
 /// Sends the traces.
 struct Traces {
     context: Arc<Context>,
+    credentials: Credentials,
     plan: OpenTelemetryPlan,
     resource: Resource,
     lives: Lives,
@@ -183,6 +187,7 @@ impl Traces {
             lives: Lives::new(Ids::of_stack(&resource.id)),
             // From the beginning: what is going on began before.
             events: Tail::new(context.state_dir.clone(), context.live.subscribe(), 0),
+            credentials: Credentials::new(context.vault.clone(), &plan),
             context,
             plan,
             resource,
@@ -239,13 +244,13 @@ impl Traces {
     async fn send(&mut self) {
         let count = self.waiting.len().min(BATCH);
         let body = self.request(count);
-        match send(&self.plan, "/v1/traces", body).await {
+        match send(&self.plan, &mut self.credentials, "/v1/traces", body).await {
             Ok(refused) => {
                 self.dropped(refused);
                 self.gone(count);
                 self.trouble.over("traces");
             }
-            Err(Failed { why, again: true, after }) => {
+            Err(Failed { why, again: true, after, .. }) => {
                 self.not_before = Some(Instant::now() + after.unwrap_or(self.pause).min(LONGEST));
                 self.pause = (self.pause * 2).min(LONGEST);
                 self.trouble.failed(&self.context, "traces", &why);

@@ -105,11 +105,8 @@ impl Vault {
 
     /// A number that is another one after a file of a secret in use has changed.
     pub fn stamp(&self) -> u64 {
-        let (secrets, used) = {
-            let known = self.known();
-            (Secrets::new(&self.0.state, &known.sources), known.used.clone())
-        };
-        secrets.stamp(used.iter().map(String::as_str))
+        let used = self.known().used.clone();
+        self.stamp_of(&used)
     }
 
     /// Reads secrets from their sources, for a preparation. Told by [`ToDriver::SecretsRead`].
@@ -234,6 +231,24 @@ impl Vault {
             check.headers.extend(value.ok().map(|value| (header, value.to_string())));
         }
         Ok(check)
+    }
+
+    /// Values as they are at their sources now, for somebody who keeps them himself. On a thread that may wait.
+    ///
+    /// # Errors
+    /// One of the secrets has no value.
+    pub fn read_apart(&self, names: &BTreeSet<String>) -> Result<BTreeMap<String, Value>, SecretError> {
+        let read = all_of(&self.secrets(), names);
+        read.into_iter().map(|(name, value)| Ok((name.clone(), value?))).collect()
+    }
+
+    /// A number that is another one after a file of these secrets has changed.
+    pub fn stamp_of(&self, names: &BTreeSet<String>) -> u64 {
+        self.secrets().stamp(names.iter().map(String::as_str))
+    }
+
+    fn secrets(&self) -> Secrets {
+        Secrets::new(&self.0.state, &self.known().sources)
     }
 
     /// A plan with the marks of the values that its secrets have by now. Of `only` these; of those that cannot be read,

@@ -227,6 +227,9 @@ struct Line {
 
 fn list(stack: &Stack, output: &mut Output) -> Outcome {
     let mut users = stack.users();
+    for name in stack.plan.opentelemetry.secret_names() {
+        users.entry(name).or_default().insert("opentelemetry".to_owned());
+    }
     let stored = stack
         .secrets
         .list()

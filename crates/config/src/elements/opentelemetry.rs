@@ -31,7 +31,7 @@ pub(crate) static OPENTELEMETRY: Section = Section {
             "headers",
             Form::Map(MapKey::Header, &Form::Scalar),
             "{ Authorization = \"Bearer ${TOKEN:-none}\" }",
-            "Sent with each request.",
+            "Sent with each request. A value may have secrets in it: `\"Bearer ${secret:token}\"`.",
         ),
         Key::new(
             "ca",
@@ -65,12 +65,7 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> OpenTelemetryPlan 
         }
     }
     if let Some(field) = reader.get("headers") {
-        let (plain, secret) = check::headers(cx, field).unwrap_or_default();
-        plan.headers = plain;
-        if !secret.is_empty() {
-            cx.error(field.span(), "a secret cannot stand in these headers yet")
-                .hint("use a variable of the environment: { Authorization = \"Bearer ${TOKEN}\" }");
-        }
+        (plan.headers, plan.secret_headers) = check::headers(cx, field).unwrap_or_default();
     }
     if let Some(field) = reader.get("ca") {
         plan.ca = path::read(cx, field).as_deref().and_then(path::text);

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::header;
 use hyper::{HeaderMap, Request, StatusCode};
 use mainstay_core::{OpenTelemetryPlan, Tls};
 
-use super::protobuf;
+use super::{Credentials, protobuf};
 use crate::probes::{beginning, open};
 
 /// A request that takes longer has failed.
@@ -23,27 +23,46 @@ pub(super) struct Failed {
     pub why: String,
     /// Whether the same may be taken later.
     pub again: bool,
+    /// Whether the collector does not know, or want, whoever sent it.
+    pub unknown: bool,
     /// When, if the collector said so.
     pub after: Option<Duration>,
 }
 
 /// Sends `body` to `<endpoint><path>`; how many of the items in it the collector refused.
-pub(super) async fn send(plan: &OpenTelemetryPlan, path: &str, body: Vec<u8>) -> Result<u64, Failed> {
-    match tokio::time::timeout(LONGEST, post(plan, path, body)).await {
+pub(super) async fn send(
+    plan: &OpenTelemetryPlan,
+    credentials: &mut Credentials,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<u64, Failed> {
+    // Not within the time of the request: a command that says a secret has one of its own.
+    let headers = credentials.headers(plan).await.map_err(later)?;
+    match tokio::time::timeout(LONGEST, post(plan, headers, path, body)).await {
+        Ok(Err(mut failed)) => {
+            // A secret may have another value by now.
+            failed.again |= failed.unknown && credentials.refused();
+            Err(failed)
+        }
         Ok(answer) => answer,
         Err(_) => Err(later(format!("no answer in {} s", LONGEST.as_secs()))),
     }
 }
 
 fn later(why: String) -> Failed {
-    Failed { why, again: true, after: None }
+    Failed { why, again: true, unknown: false, after: None }
 }
 
-async fn post(plan: &OpenTelemetryPlan, path: &str, body: Vec<u8>) -> Result<u64, Failed> {
+async fn post(
+    plan: &OpenTelemetryPlan,
+    headers: HeaderMap,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<u64, Failed> {
     let url = format!("{}{path}", plan.endpoint.as_deref().unwrap_or_default());
     let tls = Tls { ca: plan.ca.clone(), ..Tls::default() };
     let mut connection = open::<Full<Bytes>>(&url, None, &tls).await.map_err(later)?;
-    let never = |why: String| Failed { why, again: false, after: None };
+    let never = |why: String| Failed { why, again: false, unknown: false, after: None };
     let mut request = Request::post(connection.path.as_str())
         .header(header::HOST, connection.authority.as_str())
         .header(header::USER_AGENT, concat!("mainstay/", env!("CARGO_PKG_VERSION")))
@@ -51,7 +70,7 @@ async fn post(plan: &OpenTelemetryPlan, path: &str, body: Vec<u8>) -> Result<u64
         .header(header::CONNECTION, "close")
         .body(Full::from(body))
         .map_err(|error| never(error.to_string()))?;
-    add(request.headers_mut(), plan).map_err(never)?;
+    request.headers_mut().extend(headers);
     let response = connection.sender.send_request(request).await.map_err(|error| later(error.to_string()))?;
     let status = response.status();
     if status.is_success() {
@@ -67,18 +86,8 @@ async fn post(plan: &OpenTelemetryPlan, path: &str, body: Vec<u8>) -> Result<u64
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT
     );
-    Err(Failed { why: status.to_string(), again, after: after(response.headers()) })
-}
-
-fn add(headers: &mut HeaderMap, plan: &OpenTelemetryPlan) -> Result<(), String> {
-    for (name, value) in &plan.headers {
-        let name: HeaderName = name.parse().map_err(|_| format!("{name} is no name of a header"))?;
-        let mut value =
-            HeaderValue::from_str(value).map_err(|_| format!("the value of {name} is no header"))?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
-    }
-    Ok(())
+    let unknown = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    Err(Failed { why: status.to_string(), again, unknown, after: after(response.headers()) })
 }
 
 /// `Retry-After` in seconds; a date is not worth a calendar.
