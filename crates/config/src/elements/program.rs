@@ -41,7 +41,8 @@ pub(crate) static CONFIG: Section = Section {
             "values",
             Form::Map(MapKey::Variable, &Form::Free),
             "{ limit = 10, hosts = [\"a\", \"b\"] }",
-            "What templates know as `values`: whatever a TOML table can hold. `${…}` in its strings is replaced.",
+            "What templates know as `values`: whatever a TOML table can hold. `${…}` in its strings is replaced. \
+             `${secret:NAME}` stays a reference, whose value is read when the file is written (secrets.md).",
         )
         .also(&["vars", "variables", "data", "context"]),
         Key::new(

@@ -56,8 +56,9 @@ pub(crate) static STACK: Section = Section {
             "secrets",
             super::secrets::FORM,
             "{ db_password = { file = \"secrets/db\" } }",
-            "Where the values of secrets are read from, which `${secret:NAME}` in `environment` means; see secrets.md. One \
-             that is not here is in the stack's own store (`mainstay secret set NAME`).",
+            "Where the values of secrets are read from, which `${secret:NAME}` in `environment` and in `config.values` \
+             means, and `{{ secret.NAME }}` in a template; see secrets.md. One that is not here is in the stack's own \
+             store (`mainstay secret set NAME`).",
         )
         .also(&["secret", "credentials"]),
         Key::new(
