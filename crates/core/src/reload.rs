@@ -272,8 +272,14 @@ fn change(field: &str, action: Action, was: &Value, becomes: &Value) -> Change {
     Change { field: field.to_owned(), action, was: shown(&was), becomes: shown(&becomes) }
 }
 
-/// Of two tables only what is not the same in both.
+/// Of two tables only what is not the same in both, of two lists what is not the same and what is beside it.
 fn differing(was: &Value, becomes: &Value) -> (Value, Value) {
+    if let (Value::Array(old), Value::Array(new)) = (was, becomes) {
+        let begin = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+        let left = old[begin..].iter().rev().zip(new[begin..].iter().rev());
+        let end = left.take_while(|(old, new)| old == new).count();
+        return (without_known(old, begin, end), without_known(new, begin, end));
+    }
     let (Value::Object(old), Value::Object(new)) = (was, becomes) else {
         return (was.clone(), becomes.clone());
     };
@@ -297,6 +303,29 @@ fn differing(was: &Value, becomes: &Value) -> (Value, Value) {
     (Value::Object(left), Value::Object(right))
 }
 
+/// Stands for what is left out of a list.
+const LEFT_OUT: &str = "…";
+
+/// A list of which so many at the begin and at the end are known: the first, which is a command's program, and the one
+/// before what differs, which may be an option's name, are left.
+fn without_known(list: &[Value], begin: usize, end: usize) -> Value {
+    let left_out = || Value::from(LEFT_OUT);
+    let (before, rest) = list.split_at(begin);
+    let (differs, after) = rest.split_at(rest.len() - end);
+    let mut short: Vec<Value> = match before {
+        [first, _, .., last] if begin > 3 => vec![first.clone(), left_out(), last.clone()],
+        few => few.to_vec(),
+    };
+    short.extend(differs.iter().cloned());
+    match after {
+        // What is new at the begin is before something.
+        [next, _, _, ..] if begin == 0 => short.extend([next.clone(), left_out()]),
+        [_, _, ..] if begin > 0 => short.push(left_out()),
+        few => short.extend(few.iter().cloned()),
+    }
+    Value::Array(short)
+}
+
 /// A value for people: `{delay: 500 ms, limit: none}`.
 fn words(value: &Value) -> String {
     if let Some(duration) = duration(value) {
@@ -305,12 +334,24 @@ fn words(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
         Value::String(text) => text.clone(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) => value.to_string(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Array(list) => {
+            let list: Vec<String> = list.iter().map(element).collect();
+            format!("[{}]", list.join(","))
+        }
         Value::Object(members) => {
             let members: Vec<String> =
                 members.iter().map(|(key, value)| format!("{key}: {}", words(value))).collect();
             format!("{{{}}}", members.join(", "))
         }
+    }
+}
+
+/// One of a list, where a text has quotes.
+fn element(value: &Value) -> String {
+    match value.as_str() {
+        Some(LEFT_OUT) => LEFT_OUT.to_owned(),
+        _ => value.to_string(),
     }
 }
 

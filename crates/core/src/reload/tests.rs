@@ -201,6 +201,40 @@ fn what_the_process_was_made_with_needs_another_one() {
     assert_eq!(after(notify).action, Action::Restart, "it needs an address to say it to");
 }
 
+/// What the change of a command looks like.
+fn told(was: &str, becomes: &str) -> String {
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect();
+    let (mut old, mut new) = (full(), full());
+    (old.launch.command, new.launch.command) = (words(was), words(becomes));
+    let step = Step::changed(&name("a"), &old, &new);
+    let [change] = step.changes.as_slice() else { panic!("{step:?}") };
+    format!("{}\n-> {}", change.was.as_deref().unwrap(), change.becomes.as_deref().unwrap())
+}
+
+#[test]
+fn of_a_long_command_what_differs_is_shown() {
+    let of = |port: &str| format!("java -server -Xms1g -Xmx2g -jar shop.jar --port {port} --db main --quiet");
+    let seen = [
+        told(&of("80"), &of("8080")),
+        told(&of("80"), &of("80 --tls")),
+        told(&of("80"), &format!("{} --last", of("80"))),
+        told(&of("80"), &format!("nice {}", of("80"))),
+        told(&of("80"), &of("80").replace("-Xms1g", "-Xms2g").replace("main", "spare")),
+        told("a b c d", "a b x d"),
+        told("a a a a a a", "a a a a a"),
+        told("a b c", "x"),
+    ];
+    insta::assert_snapshot!(seen.join("\n\n"));
+}
+
+#[test]
+fn a_command_in_a_table_is_shortened_too() {
+    let probe = |last: &str| serde_json::json!({ "check": { "exec": ["probe", "1", "2", "3", "4", last] } });
+    let (was, becomes) = differing(&probe("old"), &probe("new"));
+    assert_eq!(words(&was), r#"{check: {exec: ["probe",…,"4","old"]}}"#);
+    assert_eq!(words(&becomes), r#"{check: {exec: ["probe",…,"4","new"]}}"#);
+}
+
 #[test]
 fn starts_and_stops() {
     assert_eq!(after(|s| s.start = StartMode::Disabled).action, Action::Stop);
