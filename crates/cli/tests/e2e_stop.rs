@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Home, is_alive, pid, until};
+use common::{Home, is_alive, kill, pid, until};
 
 /// Long waits, and a service that hears nothing: it is down soon only if no failure is waited for.
 const STUBBORN: &str = r#"
@@ -96,5 +96,32 @@ fn ctrl_break_ends_a_service_on_windows() {
     until("what it heard", || home.log("breakable", "web").contains("stopping CTRL_BREAK").then_some(()));
     let events = home.ok(&["events"]);
     assert!(events.contains("ctrl_break, then waits 5 min") && !events.contains("kill of"), "{events}");
+    home.ok(&["down"]);
+}
+
+const DRAINED: &str = r#"
+name = "calm"
+
+[service.web]
+command = [@fixture@, "graceful", "0"]
+ready = { exec = [@fixture@, "exit", "0"], interval = "100ms" }
+stop = { timeout = "10m", steps = [{ drain = "5m" }, { ctrl_c = "4m" }] }
+"#;
+
+/// Whoever sends it requests has time to see that it is ready no more, before anything reaches the program.
+#[test]
+fn what_is_drained_is_ready_no_more_and_hears_nothing_yet() {
+    let home = Home::new();
+    home.config(DRAINED);
+    home.ok(&["up", "-d", "--wait"]);
+    let process = pid(&home.until_state("calm", "web", "ready")["pid"]);
+    let mut stop = home.start(&["stop", "web"]);
+    until("it is drained", || home.ok(&["events"]).contains("drain").then_some(()));
+    assert_eq!(home.service("calm", "web")["state"], "stopping");
+    assert!(is_alive(process), "it works on what it has");
+    // It is done before its time is up.
+    kill(process);
+    assert_eq!(stop.until_end(), Some(0));
+    assert!(!home.ok(&["events"]).contains("Ctrl+C"), "nothing was sent");
     home.ok(&["down"]);
 }
