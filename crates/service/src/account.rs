@@ -4,10 +4,10 @@
 use std::io;
 use std::ptr;
 
-use windows_sys::Win32::Foundation::LocalFree;
 use windows_sys::Win32::Security::Authorization::ConvertSidToStringSidW;
 use windows_sys::Win32::Security::LookupAccountNameW;
 
+use crate::local::Local;
 use crate::registry::wide;
 
 /// What kind of account a name is.
@@ -82,15 +82,12 @@ fn look_up(account: &str) -> io::Result<String> {
         return Err(io::Error::last_os_error());
     }
     let mut text: *mut u16 = ptr::null_mut();
-    // SAFETY: the call above wrote a valid SID; the text that comes back ends with a NUL, is read, and freed once.
+    // SAFETY: the call above wrote a valid SID; the text that comes back ends with a NUL and is to be freed so.
     unsafe {
-        if ConvertSidToStringSidW(sid.as_mut_ptr().cast(), &mut text) == 0 {
-            return Err(io::Error::last_os_error());
+        match ConvertSidToStringSidW(sid.as_mut_ptr().cast(), &mut text) {
+            0 => Err(io::Error::last_os_error()),
+            _ => Ok(Local::owned(text).text()),
         }
-        let length = (0..).take_while(|at| *text.add(*at) != 0).count();
-        let result = String::from_utf16_lossy(std::slice::from_raw_parts(text, length));
-        LocalFree(text.cast());
-        Ok(result)
     }
 }
 

@@ -77,6 +77,8 @@ mod definition;
 mod event;
 mod handler;
 mod host;
+#[cfg(windows)]
+mod local;
 pub mod log;
 pub mod manager;
 #[cfg(unix)]

@@ -85,6 +85,11 @@ impl Key {
         Some(u32::from_le_bytes(self.bytes(name)?.try_into().ok()?))
     }
 
+    /// One text.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        self.texts(name).map(|texts| texts.concat())
+    }
+
     /// One text or several.
     pub(crate) fn texts(&self, name: &str) -> Option<Vec<String>> {
         let bytes = self.bytes(name)?;
@@ -129,6 +134,12 @@ impl Key {
         let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
         // SAFETY: the key is open; the name ends with a NUL; the bytes are as many as said; all outlive the call.
         check(unsafe { RegSetValueExW(self.0, name.as_ptr(), 0, kind, bytes.as_ptr(), length) })
+    }
+
+    /// Sets a value to a text, of kind `REG_SZ` or `REG_EXPAND_SZ`.
+    pub(crate) fn set_text(&self, name: &str, kind: u32, text: &str) -> io::Result<()> {
+        let bytes: Vec<u8> = wide(text).into_iter().flat_map(u16::to_le_bytes).collect();
+        self.set(name, kind, &bytes)
     }
 
     /// Removes a value, if it is there.

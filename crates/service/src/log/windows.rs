@@ -129,7 +129,7 @@ pub(crate) fn source(messages: Option<&Path>) -> String {
 /// Where they are said to be.
 pub(crate) fn registered(name: &str) -> Option<String> {
     let key = registry::open(HKEY_LOCAL_MACHINE, &key(name)).ok()?;
-    key.texts("EventMessageFile").map(|lines| lines.concat())
+    key.text("EventMessageFile")
 }
 
 /// All three types of messages.
@@ -137,8 +137,7 @@ const TYPES: u32 = 7;
 
 pub(super) fn register(name: &str, messages: Option<&Path>) -> io::Result<()> {
     let key = registry::create(HKEY_LOCAL_MACHINE, &key(name))?;
-    let file: Vec<u8> = wide(&source(messages)).into_iter().flat_map(u16::to_le_bytes).collect();
-    key.set("EventMessageFile", REG_EXPAND_SZ, &file)?;
+    key.set_text("EventMessageFile", REG_EXPAND_SZ, &source(messages))?;
     key.set("TypesSupported", REG_DWORD, &TYPES.to_le_bytes())
 }
 

@@ -149,10 +149,7 @@ impl Native {
             if Instant::now() > until {
                 return Err(Error::new(
                     ErrorKind::Late,
-                    format!(
-                        "the service {name} is marked for deletion, and goes when nobody has it open any more: {}",
-                        holders::suspects(None)
-                    ),
+                    format!("{}: {}", told::marked(name), holders::suspects(None)),
                 ));
             }
             std::thread::sleep(LOOK);

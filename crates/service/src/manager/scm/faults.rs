@@ -2,21 +2,20 @@
 
 use windows_sys::Win32::System::Registry::HKEY_LOCAL_MACHINE;
 
+use super::settings::parameters;
+use super::told::marked;
 use crate::manager::Fault;
 use crate::{log, registry};
 
 /// Nothing if there is no such service, or it cannot be looked at.
 pub(super) fn of(name: &str) -> Vec<Fault> {
-    let path = format!(r"SYSTEM\CurrentControlSet\Services\{name}");
-    let Ok(key) = registry::open(HKEY_LOCAL_MACHINE, &path) else { return Vec::new() };
+    let Ok(key) = registry::open(HKEY_LOCAL_MACHINE, &parameters(name)) else { return Vec::new() };
     let mut found = Vec::new();
     // Set by DeleteService, and gone with the key when the last handle is closed.
     if key.number("DeleteFlag").is_some_and(|flag| flag != 0) {
-        let words =
-            format!("the service {name} is marked for deletion, and goes when nobody has it open any more");
-        found.push(Fault::MarkedForDeletion(words));
+        found.push(Fault::MarkedForDeletion(marked(name)));
     }
-    let line = key.texts("ImagePath").map(|lines| lines.concat());
+    let line = key.text("ImagePath");
     found.extend(line.filter(|line| is_unquoted(line)).map(Fault::UnquotedPath));
     if log::registered(name).is_none() {
         found.push(Fault::NoEventSource);

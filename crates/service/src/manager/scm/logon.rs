@@ -5,18 +5,18 @@
 use std::io;
 use std::ptr;
 
-use windows_sys::Win32::Foundation::{LocalFree, STATUS_OBJECT_NAME_NOT_FOUND};
+use windows_sys::Win32::Foundation::STATUS_OBJECT_NAME_NOT_FOUND;
 use windows_sys::Win32::Security::Authentication::Identity::{
     LSA_HANDLE, LSA_OBJECT_ATTRIBUTES, LSA_UNICODE_STRING, LsaAddAccountRights, LsaClose,
     LsaEnumerateAccountRights, LsaFreeMemory, LsaNtStatusToWinError, LsaOpenPolicy, LsaRemoveAccountRights,
     POLICY_CREATE_ACCOUNT, POLICY_LOOKUP_NAMES,
 };
 use windows_sys::Win32::Security::Authorization::ConvertStringSidToSidW;
-use windows_sys::Win32::Security::PSID;
 use windows_sys::Win32::System::Registry::{HKEY_LOCAL_MACHINE, REG_SZ};
 
 use super::settings::parameters;
 use crate::account::{self, Kind};
+use crate::local::Local;
 use crate::registry::{self, wide};
 
 /// What `secpol.msc` shows as "Log on as a service".
@@ -67,10 +67,7 @@ fn steps(known: &Known) -> Vec<Step> {
 pub(super) fn settle(service: &str, account: Option<&str>) -> io::Result<()> {
     let account = account.filter(|account| Kind::of(account).needs_logon_right());
     let key = format!(r"{}\Parameters", parameters(service));
-    let noted = registry::open(HKEY_LOCAL_MACHINE, &key)
-        .ok()
-        .and_then(|key| key.texts(NOTE))
-        .map(|lines| lines.concat());
+    let noted = registry::open(HKEY_LOCAL_MACHINE, &key).ok().and_then(|key| key.text(NOTE));
     if account.is_none() && noted.is_none() {
         return Ok(());
     }
@@ -83,8 +80,7 @@ pub(super) fn settle(service: &str, account: Option<&str>) -> io::Result<()> {
             Step::Add(sid) => policy.add(&sid)?,
             Step::Remove(sid) => policy.remove(&sid)?,
             Step::Note(sid) => {
-                let bytes: Vec<u8> = wide(&sid).into_iter().flat_map(u16::to_le_bytes).collect();
-                registry::create(HKEY_LOCAL_MACHINE, &key)?.set(NOTE, REG_SZ, &bytes)?;
+                registry::create(HKEY_LOCAL_MACHINE, &key)?.set_text(NOTE, REG_SZ, &sid)?;
             }
             Step::Forget => registry::create(HKEY_LOCAL_MACHINE, &key)?.remove(NOTE)?,
         }
@@ -99,8 +95,7 @@ fn is_used(service: &str, sid: &str) -> bool {
     let others = names.unwrap_or_default().into_iter().filter(|name| !name.eq_ignore_ascii_case(service));
     others.into_iter().any(|name| {
         let key = registry::open(HKEY_LOCAL_MACHINE, &parameters(&name)).ok();
-        let account = key.and_then(|key| key.texts("ObjectName")).map(|lines| lines.concat());
-        account
+        key.and_then(|key| key.text("ObjectName"))
             .filter(|account| Kind::of(account).needs_logon_right())
             .is_some_and(|account| account::sid(&account).is_ok_and(|other| other == sid))
     })
@@ -117,22 +112,13 @@ impl Drop for Policy {
 }
 
 /// A SID as Windows takes it.
-struct Sid(PSID);
-
-impl Drop for Sid {
-    fn drop(&mut self) {
-        // SAFETY: it came from a call that says to free it so.
-        unsafe { LocalFree(self.0) };
-    }
-}
-
-impl Sid {
-    fn parse(text: &str) -> io::Result<Sid> {
-        let (text, mut sid) = (wide(text), ptr::null_mut());
-        // SAFETY: the text ends with a NUL; it and the result outlive the call.
-        match unsafe { ConvertStringSidToSidW(text.as_ptr(), &mut sid) } {
+fn parsed(text: &str) -> io::Result<Local> {
+    let (text, mut sid) = (wide(text), ptr::null_mut());
+    // SAFETY: the text ends with a NUL; it and the result outlive the call, which says to free that by `LocalFree`.
+    unsafe {
+        match ConvertStringSidToSidW(text.as_ptr(), &mut sid) {
             0 => Err(io::Error::last_os_error()),
-            _ => Ok(Sid(sid)),
+            _ => Ok(Local::owned(sid)),
         }
     }
 }
@@ -163,10 +149,10 @@ impl Policy {
     }
 
     fn has(&self, sid: &str) -> io::Result<bool> {
-        let sid = Sid::parse(sid)?;
+        let sid = parsed(sid)?;
         let (mut rights, mut count): (*mut LSA_UNICODE_STRING, u32) = (ptr::null_mut(), 0);
         // SAFETY: handle and SID are valid, and the results outlive the call.
-        let status = unsafe { LsaEnumerateAccountRights(self.0, sid.0, &mut rights, &mut count) };
+        let status = unsafe { LsaEnumerateAccountRights(self.0, sid.as_ptr(), &mut rights, &mut count) };
         if status == STATUS_OBJECT_NAME_NOT_FOUND {
             return Ok(false);
         }
@@ -187,17 +173,17 @@ impl Policy {
     }
 
     fn add(&self, sid: &str) -> io::Result<()> {
-        let (sid, mut name) = (Sid::parse(sid)?, wide(RIGHT));
+        let (sid, mut name) = (parsed(sid)?, wide(RIGHT));
         let right = right(&mut name);
         // SAFETY: handle and SID are valid; the name outlives the call.
-        check(unsafe { LsaAddAccountRights(self.0, sid.0, &right, 1) })
+        check(unsafe { LsaAddAccountRights(self.0, sid.as_ptr(), &right, 1) })
     }
 
     fn remove(&self, sid: &str) -> io::Result<()> {
-        let (sid, mut name) = (Sid::parse(sid)?, wide(RIGHT));
+        let (sid, mut name) = (parsed(sid)?, wide(RIGHT));
         let right = right(&mut name);
         // SAFETY: handle and SID are valid; the name outlives the call. Not all rights, but this one.
-        match unsafe { LsaRemoveAccountRights(self.0, sid.0, false, &right, 1) } {
+        match unsafe { LsaRemoveAccountRights(self.0, sid.as_ptr(), false, &right, 1) } {
             // Somebody else has taken it away.
             STATUS_OBJECT_NAME_NOT_FOUND => Ok(()),
             status => check(status),

@@ -5,7 +5,6 @@ use std::io;
 use std::ptr;
 
 use windows_service::service::{Service, ServiceSidType};
-use windows_sys::Win32::Foundation::LocalFree;
 use windows_sys::Win32::Security::Authorization::{
     ConvertSecurityDescriptorToStringSecurityDescriptorW,
     ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
@@ -19,6 +18,7 @@ use windows_sys::Win32::System::Services::{
 use super::raw::list;
 use crate::account;
 use crate::definition::Definition;
+use crate::local::Local;
 use crate::registry::wide;
 use crate::rights::{ServiceSid, access_list};
 
@@ -31,7 +31,7 @@ pub(super) fn wanted_access(definition: &Definition) -> io::Result<String> {
         })?;
         roles.push((sid, *role));
     }
-    Descriptor::parse(&access_list(&roles))?.text()
+    text_of(parsed(&access_list(&roles))?.as_ptr())
 }
 
 /// A privilege that Windows does not know.
@@ -129,43 +129,32 @@ pub(super) fn access(service: &Service) -> io::Result<Option<String>> {
 }
 
 pub(super) fn set_access(service: &Service, list: &str) -> io::Result<()> {
-    let descriptor = Descriptor::parse(list)?;
+    let descriptor = parsed(list)?;
     // SAFETY: the handle is open while `service` is, and the descriptor is valid.
-    let done =
-        unsafe { SetServiceObjectSecurity(service.raw_handle(), DACL_SECURITY_INFORMATION, descriptor.0) };
+    let done = unsafe {
+        SetServiceObjectSecurity(service.raw_handle(), DACL_SECURITY_INFORMATION, descriptor.as_ptr())
+    };
     if done == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-struct Descriptor(PSECURITY_DESCRIPTOR);
-
-impl Drop for Descriptor {
-    fn drop(&mut self) {
-        // SAFETY: it came from a call that says to free it so.
-        unsafe { LocalFree(self.0) };
+/// A security descriptor of this text.
+fn parsed(text: &str) -> io::Result<Local> {
+    let (text, mut descriptor) = (wide(text), ptr::null_mut());
+    // SAFETY: the text ends with a NUL, and the result outlives the call, which says to free it by `LocalFree`.
+    unsafe {
+        match ConvertStringSecurityDescriptorToSecurityDescriptorW(
+            text.as_ptr(),
+            SDDL_REVISION_1,
+            &mut descriptor,
+            ptr::null_mut(),
+        ) {
+            0 => Err(io::Error::last_os_error()),
+            _ => Ok(Local::owned(descriptor)),
+        }
     }
 }
 
-impl Descriptor {
-    fn parse(text: &str) -> io::Result<Descriptor> {
-        let (text, mut descriptor) = (wide(text), ptr::null_mut());
-        // SAFETY: the text ends with a NUL, and the result outlives the call.
-        let done = unsafe {
-            ConvertStringSecurityDescriptorToSecurityDescriptorW(
-                text.as_ptr(),
-                SDDL_REVISION_1,
-                &mut descriptor,
-                ptr::null_mut(),
-            )
-        };
-        if done == 0 { Err(io::Error::last_os_error()) } else { Ok(Descriptor(descriptor)) }
-    }
-
-    /// As Windows writes it, so that two can be compared.
-    fn text(&self) -> io::Result<String> {
-        text_of(self.0)
-    }
-}
-
+/// As Windows writes it, so that two can be compared.
 fn text_of(descriptor: PSECURITY_DESCRIPTOR) -> io::Result<String> {
     let (mut text, mut length) = (ptr::null_mut(), 0);
     // SAFETY: the descriptor is valid, and the results outlive the call.
@@ -181,13 +170,8 @@ fn text_of(descriptor: PSECURITY_DESCRIPTOR) -> io::Result<String> {
     if done == 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the text ends with a NUL, is read, and freed once.
-    unsafe {
-        let units = (0..).take_while(|at| *text.add(*at) != 0).count();
-        let result = String::from_utf16_lossy(std::slice::from_raw_parts(text, units));
-        LocalFree(text.cast());
-        Ok(result)
-    }
+    // SAFETY: the text ends with a NUL, and is to be freed so.
+    Ok(unsafe { Local::owned(text).text() })
 }
 
 #[cfg(test)]

@@ -20,6 +20,11 @@ pub(super) fn code(error: &ScmError) -> i32 {
     }
 }
 
+/// A service that was deleted while somebody had it open.
+pub(super) fn marked(name: &str) -> String {
+    format!("the service {name} is marked for deletion, and goes when nobody has it open any more")
+}
+
 pub(super) fn told(what: &str) -> impl FnOnce(ScmError) -> Error {
     let what = what.to_owned();
     move |error| match code(&error) {
