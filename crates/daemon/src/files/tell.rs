@@ -30,8 +30,7 @@ impl Telling<'_> {
             }
             OnChange::Http { url, method, socket } => {
                 let check = HttpCheck { url, method: Some(method), socket, ..HttpCheck::default() };
-                let told = worker.told(seq);
-                worker.runtime.spawn(async move { told(Probes::request(&check, timeout).await).say().await });
+                worker.ask(seq, async move { Probes::request(&check, timeout).await });
             }
             OnChange::Event(name) => worker.tell(seq, move || tell::set_event(&name)),
             OnChange::Control { service, code } => {

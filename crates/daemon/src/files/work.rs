@@ -68,24 +68,15 @@ impl Worker<'_> {
         });
     }
 
-    /// Where a task says that the program was told.
-    pub fn told(&self, seq: u64) -> impl FnOnce(ProbeOutcome) -> Told + use<> {
+    /// Tells a program by asking it something.
+    pub fn ask(&self, seq: u64, asking: impl Future<Output = ProbeOutcome> + Send + 'static) {
         let (report, service) = (self.report.clone(), self.service.clone());
-        move |outcome| Told { report, moved: Moved { service, seq, what: Step::Told(outcome) } }
-    }
-}
-
-/// Something to say from a task.
-pub(super) struct Told {
-    report: Report,
-    moved: Moved,
-}
-
-impl Told {
-    pub async fn say(self) {
-        while !(self.report)(self.moved.clone()) {
-            tokio::time::sleep(AGAIN).await;
-        }
+        self.runtime.spawn(async move {
+            let moved = Moved { service, seq, what: Step::Told(asking.await) };
+            while !report(moved.clone()) {
+                tokio::time::sleep(AGAIN).await;
+            }
+        });
     }
 }
 

@@ -62,13 +62,31 @@ pub(crate) struct Exec {
     /// Probes whose command can be started.
     free: BTreeSet<Key>,
     commands: Vec<Command>,
-    answers: Vec<Answer>,
-    /// Steps of stops that are over.
+    answers: Answers,
+}
+
+/// What commands found out, for those who asked.
+#[derive(Default)]
+struct Answers {
+    probes: Vec<Answer>,
     steps: Vec<StepDone>,
-    /// Hooks that are over: their numbers.
+    /// With their numbers.
     hooks: Vec<(ServiceName, u64, ProbeOutcome)>,
-    /// Commands of changes of files that are over.
     files: Vec<CommandDone>,
+}
+
+impl Answers {
+    fn add(&mut self, (service, asker): &Key, question: &Pending, output: LogPos, outcome: ProbeOutcome) {
+        let (run, seq) = (question.run, question.seq);
+        match *asker {
+            Asker::Probe(probe) => self.probes.push(Answer { run, probe, seq, outcome }),
+            Asker::Stop => self.steps.push(StepDone::new(run, seq, outcome)),
+            Asker::Hook => self.hooks.push((service.clone(), seq, outcome)),
+            Asker::Check | Asker::OnChange => {
+                self.files.push(CommandDone { service: service.clone(), seq, outcome, output });
+            }
+        }
+    }
 }
 
 /// One probe.
@@ -135,37 +153,45 @@ impl Exec {
     pub fn run_check(
         &mut self,
         now: Time,
-        (service, plan): (&ServiceName, &ServicePlan),
+        of: (&ServiceName, &ServicePlan),
         seq: u64,
         command: &[String],
         timeout: Duration,
     ) {
-        let key = (service.clone(), Asker::Check);
-        let container = format!("{service}{CHECK}");
         let log = Log {
-            name: container.clone(),
+            name: format!("{}{CHECK}", of.0),
             stderr: None,
             keep_files: 1,
             format: LogFormat::Raw,
-            most: Some(MAX_OUTPUT),
-            ..log_of(service, plan)
+            ..log_of(of.0, of.1)
         };
-        let about = (RunId(0), seq);
-        self.run(now.after(timeout), key, about, container, &plan.launch, command, Some(log), timeout);
+        self.run_for_files(now, of, (Asker::Check, seq), command, log, timeout);
     }
 
     /// Runs the command that tells a program of its new files.
     pub fn run_on_change(
         &mut self,
         now: Time,
-        (service, plan): (&ServiceName, &ServicePlan),
+        of: (&ServiceName, &ServicePlan),
         seq: u64,
         command: &[String],
         timeout: Duration,
     ) {
-        let key = (service.clone(), Asker::OnChange);
-        let container = format!("{service}.on-change");
-        let log = Log { most: Some(MAX_OUTPUT), ..log_of(service, plan) };
+        self.run_for_files(now, of, (Asker::OnChange, seq), command, log_of(of.0, of.1), timeout);
+    }
+
+    fn run_for_files(
+        &mut self,
+        now: Time,
+        (service, plan): (&ServiceName, &ServicePlan),
+        (asker, seq): (Asker, u64),
+        command: &[String],
+        log: Log,
+        timeout: Duration,
+    ) {
+        let ending = if asker == Asker::Check { CHECK } else { ".on-change" };
+        let (key, container) = ((service.clone(), asker), format!("{service}{ending}"));
+        let log = Log { most: Some(MAX_OUTPUT), ..log };
         let about = (RunId(0), seq);
         self.run(now.after(timeout), key, about, container, &plan.launch, command, Some(log), timeout);
     }
@@ -292,24 +318,15 @@ impl Exec {
 
     /// Kills those whose time is over, and answers for probes. The core tells itself that a step was not answered.
     pub fn tick(&mut self, now: Time) {
-        for ((service, asker), slot) in &mut self.slots {
+        for (key, slot) in &mut self.slots {
             let Some(question) = slot.question.take_if(|question| question.deadline <= now) else { continue };
-            if *asker != Asker::Stop {
+            if key.1 != Asker::Stop {
                 let outcome = if question.by.is_some() {
                     no(format!("did not end in {}", in_words(question.timeout)))
                 } else {
                     no("the command asked before this one has not ended yet")
                 };
-                let (run, seq) = (question.run, question.seq);
-                match asker {
-                    Asker::Probe(probe) => self.answers.push(Answer { run, probe: *probe, seq, outcome }),
-                    Asker::Hook => self.hooks.push((service.clone(), seq, outcome)),
-                    Asker::Check | Asker::OnChange => {
-                        let (service, output) = (service.clone(), slot.output);
-                        self.files.push(CommandDone { service, seq, outcome, output });
-                    }
-                    Asker::Stop => {}
-                }
+                self.answers.add(key, &question, slot.output, outcome);
             }
             self.commands.extend(slot.helper.map(|run| Command::Kill { run }));
             if let (Some((_, true)), Some(helper)) = (slot.held.take(), slot.helper) {
@@ -377,38 +394,28 @@ impl Exec {
 
     /// What was found out.
     pub fn take_answers(&mut self) -> Vec<Answer> {
-        std::mem::take(&mut self.answers)
+        std::mem::take(&mut self.answers.probes)
     }
 
     /// Steps of stops that are over.
     pub fn take_steps(&mut self) -> Vec<StepDone> {
-        std::mem::take(&mut self.steps)
+        std::mem::take(&mut self.answers.steps)
     }
 
     /// Hooks that are over.
     pub fn take_hooks(&mut self) -> Vec<(ServiceName, u64, ProbeOutcome)> {
-        std::mem::take(&mut self.hooks)
+        std::mem::take(&mut self.answers.hooks)
     }
 
     /// Commands of changes of files that are over.
     pub fn take_files(&mut self) -> Vec<CommandDone> {
-        std::mem::take(&mut self.files)
+        std::mem::take(&mut self.answers.files)
     }
 
     fn answer(&mut self, key: &Key, helper: RunId, outcome: ProbeOutcome) {
         let Some(slot) = self.slots.get_mut(key) else { return };
         if let Some(question) = slot.question.take_if(|question| question.by == Some(helper)) {
-            match key.1 {
-                Asker::Probe(probe) => {
-                    self.answers.push(Answer { run: question.run, probe, seq: question.seq, outcome });
-                }
-                Asker::Hook => self.hooks.push((key.0.clone(), question.seq, outcome)),
-                Asker::Check | Asker::OnChange => {
-                    let (service, seq, output) = (key.0.clone(), question.seq, slot.output);
-                    self.files.push(CommandDone { service, seq, outcome, output });
-                }
-                Asker::Stop => self.steps.push(StepDone::new(question.run, question.seq, outcome)),
-            }
+            self.answers.add(key, &question, slot.output, outcome);
         }
     }
 
