@@ -385,13 +385,20 @@ impl fmt::Display for StopAction {
             StopAction::Kill => f.write_str("kill"),
             StopAction::CtrlBreak => f.write_str("ctrl_break"),
             StopAction::Drain => f.write_str("drain"),
-            // Arguments may hold what is not for everybody's eyes.
-            StopAction::Command(words) => write!(f, "command {}", words.first().map_or("", String::as_str)),
-            StopAction::Http { url, method, .. } => {
-                write!(f, "{method} {}", url.split(['?', '#']).next().unwrap_or(url))
-            }
+            StopAction::Command(words) => show_command(f, words),
+            StopAction::Http { url, method, .. } => show_request(f, method, url),
         }
     }
+}
+
+/// Without its arguments: they may hold what is not for everybody's eyes.
+pub(crate) fn show_command(f: &mut fmt::Formatter<'_>, words: &[String]) -> fmt::Result {
+    write!(f, "command {}", words.first().map_or("", String::as_str))
+}
+
+/// Without what follows the path, for the same reason.
+pub(crate) fn show_request(f: &mut fmt::Formatter<'_>, method: &str, url: &str) -> fmt::Result {
+    write!(f, "{method} {}", url.split(['?', '#']).next().unwrap_or(url))
 }
 
 impl StopAction {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::plan::{show_command, show_request};
 use crate::{SecretMarks, SecretText, StopAction, names_in};
 
 /// The files that a service's program reads, and how it takes others.
@@ -91,11 +92,8 @@ impl fmt::Display for OnChange {
             OnChange::Restart => f.write_str("restart"),
             OnChange::Nothing => f.write_str("nothing"),
             OnChange::Signal(action) => action.fmt(f),
-            // Arguments may hold what is not for everybody's eyes.
-            OnChange::Command(words) => write!(f, "command {}", words.first().map_or("", String::as_str)),
-            OnChange::Http { url, method, .. } => {
-                write!(f, "{method} {}", url.split(['?', '#']).next().unwrap_or(url))
-            }
+            OnChange::Command(words) => show_command(f, words),
+            OnChange::Http { url, method, .. } => show_request(f, method, url),
             OnChange::Control { service, code } => write!(f, "control {code} to {service}"),
             OnChange::Event(name) => write!(f, "event {name}"),
         }

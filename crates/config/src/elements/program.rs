@@ -7,7 +7,6 @@ mod on_change;
 mod values;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use mainstay_core::{ProgramConfig, SecretText};
 use minijinja::value::Value as Rendered;
@@ -99,9 +98,9 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, mut of: Of<'_>) -> Pr
     if let Some(change) = reader.get("on_change") {
         config.on_change = on_change::read(cx, change).unwrap_or_default();
     }
-    let timeout = reader.get("timeout");
-    let timeout = timeout.and_then(|timeout| cx.duration(timeout, duration::SHORTEST..=duration::MAX));
-    config.timeout = timeout.unwrap_or(Duration::from_secs(30));
+    if let Some(timeout) = reader.get("timeout") {
+        config.timeout = cx.duration(timeout, duration::SHORTEST..=duration::MAX).unwrap_or(config.timeout);
+    }
     if let Some(files) = reader.get("files") {
         files::read(cx, files, &known, &of, &mut config.files);
     }

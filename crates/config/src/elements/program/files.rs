@@ -6,7 +6,7 @@ use std::path::Path;
 use mainstay_core::{ConfigFile, SecretText};
 
 use super::Of;
-use crate::context::{Context, Field};
+use crate::context::{Context, Field, Problem};
 use crate::elements::{command, path, process};
 use crate::expand::{self, Var};
 use crate::keys::{Form, Key, Section};
@@ -175,16 +175,14 @@ fn from_file(cx: &mut Context<'_>, field: Field<'_>, known: &Known) -> Option<Se
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
     let source = cx.add_source(&name, &bytes, Shown::Lines, Origin::Named, &base)?;
     let template = cx.source(source).text.clone();
-    render(cx, field, &template, known)
-        .map_err(|Mistake { message, hint, range }| {
-            let span = Span { source, start: range.start, end: range.end };
-            let problem = cx.error(span, message);
-            problem.related(field.span(), "this template");
-            hint.into_iter().for_each(|hint| {
-                problem.hint(hint);
-            });
-        })
-        .ok()
+    match render(cx, field, &template, known) {
+        Ok(content) => Some(content),
+        Err(mistake) => {
+            let span = Span { source, start: mistake.range.start, end: mistake.range.end };
+            tell(cx, span, mistake).related(field.span(), "this template");
+            None
+        }
+    }
 }
 
 /// Renders a template that stands in the configuration, as it stands there.
@@ -193,12 +191,19 @@ pub(super) fn inline(cx: &mut Context<'_>, field: Field<'_>, known: &Known) -> O
         cx.wrong_type(field, "a template");
         return None;
     };
-    render(cx, field, &text.raw, known)
-        .map_err(|Mistake { message, hint, range }| {
-            let problem = cx.error(text.part(field.span(), range.start, range.end), message);
-            hint.into_iter().for_each(|hint| {
-                problem.hint(hint);
-            });
-        })
-        .ok()
+    match render(cx, field, &text.raw, known) {
+        Ok(content) => Some(content),
+        Err(mistake) => {
+            tell(cx, text.part(field.span(), mistake.range.start, mistake.range.end), mistake);
+            None
+        }
+    }
+}
+
+fn tell<'c>(cx: &'c mut Context<'_>, at: Span, mistake: Mistake) -> &'c mut Problem {
+    let problem = cx.error(at, mistake.message);
+    match mistake.hint {
+        Some(hint) => problem.hint(hint),
+        None => problem,
+    }
 }
