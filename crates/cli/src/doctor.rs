@@ -87,13 +87,13 @@ fn stack(place: &Place) -> Own {
 /// One that is not there yet is judged by what it will be made in.
 fn directory(path: &Path, what: &'static str) -> Directory {
     let there = path.ancestors().find(|part| part.is_dir());
-    let closed = there.and_then(|there| tempfile(there).err()).map(|error| error.to_string());
+    let closed = there.and_then(|there| try_to_write(there).err()).map(|error| error.to_string());
     let space = there.and_then(|there| Some((disk::free(there).ok()?, disk::total(there).ok()?)));
     Directory { path: path.display().to_string(), what, closed, space }
 }
 
 /// Whether something can be made in it.
-fn tempfile(dir: &Path) -> std::io::Result<()> {
+fn try_to_write(dir: &Path) -> std::io::Result<()> {
     let path = dir.join(format!(".mainstay-doctor-{}", std::process::id()));
     std::fs::File::create_new(&path)?;
     std::fs::remove_file(&path)
@@ -106,7 +106,7 @@ fn service(
     secrets: &Secrets,
 ) -> Result<Service, Failure> {
     let launch = &plan.launch;
-    let Rehearsal { refused, program, not_enforced } = stage
+    let Rehearsal { outcome, program, not_enforced } = stage
         .rehearse(name.as_str(), launch)
         .map_err(|error| Failure::failed(format!("{name} cannot be tried: {error}")))?;
     let libraries = program.as_deref().map(|file| libraries::missing(file, launch)).unwrap_or_default();
@@ -114,7 +114,7 @@ fn service(
     let who = launch.user.clone().unwrap_or_else(process::own_user);
     let unread = |name: String| Some((name.clone(), secrets.get(&name).err()?.to_string()));
     Ok(Service {
-        refused: refused.err().as_ref().map(|error| of_error(error, launch)),
+        refused: outcome.err().as_ref().map(|error| of_error(error, launch)),
         unquoted: unquoted(&launch.command),
         libraries,
         writable_by_all: writable.map(|path| path.display().to_string()),

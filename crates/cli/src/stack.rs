@@ -176,6 +176,15 @@ fn in_directory(directory: &Path) -> Result<Option<PathBuf>, Failure> {
     })
 }
 
+/// The files of the configuration that is meant; none if a stack is named, or there is no file.
+///
+/// # Errors
+/// A file that was named is not there.
+pub fn config_files(select: &Select) -> Result<Option<Vec<PathBuf>>, Failure> {
+    let files = if select.stack.is_some() { Vec::new() } else { config_paths(&select.files)? };
+    Ok(Some(files).filter(|files| !files.is_empty()))
+}
+
 /// The stack that is meant: by name, by configuration, or the only one that is up.
 ///
 /// # Errors
@@ -184,8 +193,7 @@ pub fn select(select: &Select) -> Result<Place, Failure> {
     if let Some(name) = &select.stack {
         return Place::of(name);
     }
-    if let Some(path) = config_path(select)? {
-        let files = if select.files.is_empty() { vec![path] } else { config_paths(&select.files)? };
+    if let Some(files) = config_files(select)? {
         return of_config(&files, select.env.clone());
     }
     let up = all_up();

@@ -100,6 +100,12 @@ fn a_stack_that_runs_is_examined_as_well() {
     home.ok(&["up", "-d"]);
     let (code, found) = doctor(&home, &[]);
     assert_eq!((code, ids(&found, "web")), (Some(0), vec![]), "{found}");
+    // A file that is named counts, whatever the stack was started with.
+    let next = home.work().join("next.toml");
+    std::fs::write(&next, "name = \"shop\"\n[service.web]\ncommand = [\"./no-such-program\"]\n")
+        .expect("a file");
+    let (code, found) = doctor(&home, &["-f", &next.to_string_lossy()]);
+    assert_eq!((code, ids(&found, "web")), (Some(1), vec!["program".to_owned()]), "{found}");
     let text = home.ok(&["doctor"]);
     assert!(text.starts_with("shop: ") && text.lines().all(|line| line.chars().count() <= 80), "{text}");
     home.ok(&["down"]);

@@ -19,8 +19,8 @@ pub struct Stage(Root);
 /// What a start would come to.
 #[derive(Debug)]
 pub struct Rehearsal {
-    /// Why it would fail.
-    pub refused: Result<(), SpawnError>,
+    /// Whether its process can be made.
+    pub outcome: Result<(), SpawnError>,
     /// The program's file, if it is there.
     pub program: Option<PathBuf>,
     /// Limits that would not hold.
@@ -57,9 +57,9 @@ impl Stage {
         let user = launch.user.as_deref();
         let (settings, not_enforced) = settings::with_limits(&launch.settings, &limited, &container, user);
         let request = request(launch, settings.as_ref(), &container);
-        let (refused, program) = (spawn::rehearse(&request), spawn::program(&request));
+        let (outcome, program) = (spawn::rehearse(&request), spawn::program(&request));
         container.remove()?;
-        Ok(Rehearsal { refused, program, not_enforced })
+        Ok(Rehearsal { outcome, program, not_enforced })
     }
 
     /// Takes it away again.

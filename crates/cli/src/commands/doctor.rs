@@ -66,15 +66,13 @@ pub fn run(args: &Doctor, output: &mut Output) -> Outcome {
     Ok(if problems > 0 { ExitStatus::Failed } else { ExitStatus::Done })
 }
 
-/// The configuration as it is in the files now; what runs, if there are none.
+/// The configuration as it is now in the files that were named, else in those of the stack; what runs, if there are none.
 fn plan(args: &Doctor, meant: &Meant, output: &Output) -> Result<Plan, Failure> {
+    let over = Over { env: args.select.env.clone(), ..Over::default() };
     let loaded = match OwnFile::of(&meant.place) {
-        Ok(own) => own.load()?,
-        Err(_) => match stack::config_path(&args.select)? {
-            Some(path) => {
-                let files = if args.select.files.is_empty() { vec![path] } else { args.select.files.clone() };
-                plan_file::load(&files, &Over { env: args.select.env.clone(), ..Over::default() })?
-            }
+        Ok(own) if args.select.files.is_empty() => own.load()?,
+        _ => match stack::config_files(&args.select)? {
+            Some(files) => plan_file::load(&files, &over)?,
             None => return Ok(meant.place.plan()?.plan),
         },
     };
