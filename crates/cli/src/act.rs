@@ -7,7 +7,7 @@ use mainstay_api::Client;
 use mainstay_api::types::{Action, Service, Stack};
 use mainstay_core::{ServiceName, StartMode, StateName};
 
-use crate::args::{Select, Waiting};
+use crate::args::{OnServices, Waiting};
 use crate::failure::{ExitStatus, Failure, Outcome};
 use crate::names::{self, Meant};
 use crate::output::Output;
@@ -34,13 +34,14 @@ pub struct Deed {
     pub missed: &'static str,
 }
 
-/// Asks `deed` of all that `names` mean and waits until it has come about. A whole stack that is installed is started
+/// Asks `deed` of all that is meant and waits until it has come about. A whole stack that is installed is started
 /// and stopped through its service manager.
 ///
 /// # Errors
 /// An unknown name, a refusal, or something that does not come about.
-pub fn act(output: &mut Output, select: &Select, names: &[String], deed: &Deed, waiting: Waiting) -> Outcome {
-    for meant in names::meant(select, names)? {
+pub fn act(output: &mut Output, on: &OnServices, deed: &Deed) -> Outcome {
+    let waiting = on.waiting;
+    for meant in names::meant(&on.select, &on.services)? {
         match native::Native::of(&meant, deed.action)? {
             Some(native) => native.act(output, deed.action, waiting)?,
             None => act_in(output, &meant, deed, waiting)?,

@@ -166,6 +166,20 @@ pub struct Waiting {
     pub timeout: Option<Duration>,
 }
 
+/// Of which services something is asked.
+#[derive(Args, Clone, Debug)]
+pub struct OnServices {
+    #[command(flatten)]
+    pub select: Select,
+
+    #[command(flatten)]
+    pub waiting: Waiting,
+
+    /// Which services, or whole stacks
+    #[arg(required = true, value_name = "SERVICE")]
+    pub services: Vec<String>,
+}
+
 /// A time as in the configuration; a bare number is seconds.
 ///
 /// # Errors

@@ -3,10 +3,10 @@
 use mainstay_api::types::{EventBody, Recording};
 use mainstay_core::reload::ReloadPlan;
 use mainstay_core::{Event, EventKind, Input, Plan, ReloadStage, Request, RunId, ServiceName, ServiceStatus};
-use mainstay_link::{Command, Tally};
+use mainstay_link::Command;
 use tokio::sync::oneshot;
 
-use crate::driver::{Driver, logs_of, now};
+use crate::driver::{Driver, now};
 use crate::message::{Ask, Followed, Refused, Reply, Running, ServiceView, StackView, Taken};
 use crate::plan_store::{MAX_PLAN, StoredPlan};
 use crate::secrets::keep_marks;
@@ -191,7 +191,7 @@ impl Driver {
         let is_limited = plan.is_some_and(|plan| !plan.launch.limits.is_default());
         let known = self.limits.get(&status.name).cloned().unwrap_or_default();
         let not_enforced = if is_limited { known.not_enforced } else { Vec::new() };
-        let log_dropped = logs_of(&status.name).iter().filter_map(|log| self.dropped.get(log)).sum();
+        let log_dropped = self.outputs.dropped_of(&status.name);
         let leaks = self.leaks.get(&status.name).filter(|(run, _)| status.run == Some(*run));
         let leaks = leaks.map(|(_, leaks)| leaks.clone()).unwrap_or_default();
         let when_mainstay_stops = plan.map(|plan| plan.when_mainstay_stops).unwrap_or_default();
@@ -218,22 +218,10 @@ impl Driver {
                 limits: plan.map(|plan| plan.launch.limits.clone()).unwrap_or_default(),
                 leak: plan.map(|plan| plan.leak).unwrap_or_default(),
                 grows: grows.and_then(|(_, growths)| growths.first().copied()),
-                log: self.tally(name),
+                log: self.outputs.of(name),
             }
         });
         running.collect()
-    }
-
-    /// What came of a service's logs.
-    fn tally(&self, name: &ServiceName) -> Tally {
-        let mut sum = Tally::default();
-        for tally in logs_of(name).iter().filter_map(|log| self.tallies.get(log)) {
-            sum.bytes += tally.bytes;
-            sum.lines += tally.lines;
-            sum.dropped_bytes += tally.dropped_bytes;
-            sum.dropped_lines += tally.dropped_lines;
-        }
-        sum
     }
 
     fn stack(&self) -> StackView {

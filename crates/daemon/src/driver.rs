@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use mainstay_api::types::About;
 use mainstay_core::leak::{Change, Growth};
@@ -14,7 +13,7 @@ use mainstay_core::{
     Effect, Frost, HookFacts, HookMoment, Input, Plan, ProbeKind, Request, RunId, ServiceName, ServicePlan,
     StateName, Supervisor, Time,
 };
-use mainstay_link::{Command, Event, LogPos, Queues, Tally, ToDaemon, ToKeeper};
+use mainstay_link::{Command, Event, LogPos, Queues, ToDaemon, ToKeeper};
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -29,6 +28,7 @@ use crate::otlp::Ids;
 use crate::outbox::{
     DROPPED_KEY, EVENTS_KEY, Outbox, PLAN_KEY, RECORD_KEY, REVISIONS_KEY, SEEN_KEY, TOP_KEY,
 };
+use crate::outputs::Outputs;
 use crate::plan_store::Source;
 use crate::probes::{Answer, Helper, Probes, StepDone};
 use crate::record::Recorder;
@@ -37,17 +37,9 @@ use crate::secrets::Vault;
 use crate::sending::{Knows, Sending};
 use crate::shelf::Shelf;
 
-/// Losses of a log are told as an event at most so often.
-const LOSS_EVERY: Duration = Duration::from_secs(60);
-
 /// The present moment.
 pub(crate) fn now() -> Time {
     Time::from_nanos(mainstay_sys::clock::monotonic_nanos())
-}
-
-/// The names of a service's logs: with stderr, should that have one of its own.
-pub(crate) fn logs_of(service: &ServiceName) -> [String; 2] {
-    [service.as_str().to_owned(), mainstay_logs::stderr_name(service.as_str())]
 }
 
 /// What the driver is made of.
@@ -71,12 +63,8 @@ pub(crate) struct Driver {
     pub revisions: Revisions,
     /// Where each run's output starts.
     pub log_starts: BTreeMap<RunId, LogPos>,
-    /// Bytes of output lost, by log.
-    pub dropped: BTreeMap<String, u64>,
-    /// When the losses of each log were told last.
-    losses_told: BTreeMap<String, Time>,
-    /// How much output came since the keeper's start, by log.
-    pub tallies: BTreeMap<String, Tally>,
+    /// What came of output, and what was lost.
+    pub outputs: Outputs,
     /// What waits in the keeper.
     pub queues: Queues,
     /// Limits that do not hold, or were hit.
@@ -189,9 +177,7 @@ impl Driver {
             source,
             revisions,
             log_starts: BTreeMap::new(),
-            dropped: BTreeMap::new(),
-            losses_told: BTreeMap::new(),
-            tallies: BTreeMap::new(),
+            outputs: Outputs::default(),
             queues: Queues::default(),
             limits: AllKnown::new(),
             leaks: BTreeMap::new(),
@@ -283,7 +269,7 @@ impl Driver {
         if let Some(n) = frame.ping {
             self.out.command(Command::Pong { n });
         }
-        self.tallies.extend(frame.tallies);
+        self.outputs.count(frame.tallies);
         if let Some(queues) = frame.queues {
             self.queues = queues;
         }
@@ -330,9 +316,10 @@ impl Driver {
             }
             Event::Notify { run, text } => self.input(Input::Notify { run, text }),
             Event::LogDropped { name, bytes, error } => {
-                self.tell_loss(&name, bytes, &error);
-                self.dropped.insert(name, bytes);
-                self.out.put_json(DROPPED_KEY, &self.dropped);
+                if let Some(text) = self.outputs.lost(now(), &name, bytes, &error) {
+                    self.events.stage_about(About::OutputLost, text);
+                }
+                self.out.put_json(DROPPED_KEY, self.outputs.dropped());
                 self.changed = true;
             }
             Event::LogNote { name, text } => {
@@ -356,18 +343,6 @@ impl Driver {
                 self.events.stage_about(About::UpgradeFailed, text);
             }
         }
-    }
-
-    /// A disk may be full for days, and the events are to have something else in them, too.
-    fn tell_loss(&mut self, log: &str, bytes: u64, error: &str) {
-        let now = now();
-        if self.losses_told.get(log).is_some_and(|told| now.since(*told) < LOSS_EVERY) {
-            return;
-        }
-        self.losses_told.insert(log.to_owned(), now);
-        let text =
-            format!("{} of {log}'s output are lost so far: {error}", mainstay_core::bytes(bytes, false));
-        self.events.stage_about(About::OutputLost, text);
     }
 
     fn probed(&mut self, answer: Answer) {
@@ -489,11 +464,7 @@ impl Driver {
         for name in changes.services {
             let plan = self.core.plan().services.get(&name).cloned();
             if plan.is_none() {
-                for log in logs_of(&name) {
-                    self.dropped.remove(&log);
-                    self.losses_told.remove(&log);
-                    self.tallies.remove(&log);
-                }
+                self.outputs.forget(&name);
                 self.leaks.remove(&name);
                 if self.limits.remove(&name).is_some() {
                     self.limits_changed();

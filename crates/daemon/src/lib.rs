@@ -20,6 +20,7 @@ mod metrics;
 mod observers;
 mod otlp;
 mod outbox;
+mod outputs;
 mod plan_store;
 mod plan_writer;
 mod probes;

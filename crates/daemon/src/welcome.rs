@@ -20,6 +20,7 @@ use crate::outbox::{
     DROPPED_KEY, EVENTS_KEY, LIMITS_KEY, OWN_KEYS, PLAN_KEY, RECORD_KEY, REVISIONS_KEY, SEED_KEY, SEEN_KEY,
     TOP_KEY,
 };
+use crate::outputs::Outputs;
 use crate::plan_store::{Source, StoredPlan};
 use crate::revisions::Revisions;
 use crate::sending::Knows;
@@ -144,7 +145,7 @@ fn new_seed() -> u64 {
 pub(crate) fn begin(driver: &mut Driver, welcome: &Welcome, beginning: Beginning) {
     let state = &welcome.state;
     driver.out.put(SEED_KEY, Some(driver.core.seed().to_string()));
-    driver.dropped = read(state, DROPPED_KEY);
+    driver.outputs = Outputs::resume(read(state, DROPPED_KEY));
     driver.limits = read(state, LIMITS_KEY);
     driver.knows = Knows::new(&welcome.knows);
     driver.probes.restore_seen(read(state, SEEN_KEY));

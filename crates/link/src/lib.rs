@@ -282,6 +282,19 @@ pub struct Tally {
     pub dropped_lines: u64,
 }
 
+impl std::ops::Add for Tally {
+    type Output = Tally;
+
+    fn add(self, other: Tally) -> Tally {
+        Tally {
+            bytes: self.bytes + other.bytes,
+            lines: self.lines + other.lines,
+            dropped_bytes: self.dropped_bytes + other.dropped_bytes,
+            dropped_lines: self.dropped_lines + other.dropped_lines,
+        }
+    }
+}
+
 /// What waits in the keeper.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -3,7 +3,7 @@
 use mainstay_api::types::Action;
 
 use crate::act::{Deed, act};
-use crate::args::{Select, Waiting};
+use crate::args::OnServices;
 use crate::failure::Outcome;
 use crate::output::Output;
 
@@ -11,14 +11,7 @@ use crate::output::Output;
 #[derive(Debug, clap::Args)]
 pub struct Pause {
     #[command(flatten)]
-    select: Select,
-
-    #[command(flatten)]
-    waiting: Waiting,
-
-    /// Which services, or whole stacks
-    #[arg(required = true, value_name = "SERVICE")]
-    services: Vec<String>,
+    on: OnServices,
 }
 
 /// Does it.
@@ -27,5 +20,5 @@ pub struct Pause {
 /// A service that cannot be frozen.
 pub fn run(args: &Pause, output: &mut Output) -> Outcome {
     let deed = Deed { action: Action::Pause, verb: "pause", missed: "freeze" };
-    act(output, &args.select, &args.services, &deed, args.waiting)
+    act(output, &args.on, &deed)
 }

@@ -3,22 +3,16 @@
 use mainstay_api::types::Action;
 
 use crate::act::{Deed, act};
-use crate::args::{Select, Waiting};
+use crate::args::OnServices;
 use crate::failure::Outcome;
 use crate::output::Output;
 
 /// Stop services and take them out of the stack
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("services", |services| services.help("Which services")))]
 pub struct Rm {
     #[command(flatten)]
-    select: Select,
-
-    #[command(flatten)]
-    waiting: Waiting,
-
-    /// Which services
-    #[arg(required = true, value_name = "SERVICE")]
-    services: Vec<String>,
+    on: OnServices,
 }
 
 /// Does it.
@@ -27,5 +21,5 @@ pub struct Rm {
 /// A service that others depend on, or that does not stop.
 pub fn run(args: &Rm, output: &mut Output) -> Outcome {
     let deed = Deed { action: Action::Remove, verb: "remove", missed: "go" };
-    act(output, &args.select, &args.services, &deed, args.waiting)
+    act(output, &args.on, &deed)
 }

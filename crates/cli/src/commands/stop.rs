@@ -3,7 +3,7 @@
 use mainstay_api::types::Action;
 
 use crate::act::{Deed, act};
-use crate::args::{Select, Waiting};
+use crate::args::OnServices;
 use crate::failure::Outcome;
 use crate::output::Output;
 
@@ -11,14 +11,7 @@ use crate::output::Output;
 #[derive(Debug, clap::Args)]
 pub struct Stop {
     #[command(flatten)]
-    select: Select,
-
-    #[command(flatten)]
-    waiting: Waiting,
-
-    /// Which services, or whole stacks
-    #[arg(required = true, value_name = "SERVICE")]
-    services: Vec<String>,
+    on: OnServices,
 }
 
 /// Does it.
@@ -27,5 +20,5 @@ pub struct Stop {
 /// A service that does not stop.
 pub fn run(args: &Stop, output: &mut Output) -> Outcome {
     let deed = Deed { action: Action::Stop, verb: "stop", missed: "stop" };
-    act(output, &args.select, &args.services, &deed, args.waiting)
+    act(output, &args.on, &deed)
 }
