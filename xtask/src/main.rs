@@ -21,8 +21,10 @@ cargo xtask <chore>
   demo              build Mainstay and keep the example stack up; Ctrl+C stops it
   test              every check and test: lint, Linux, Windows under Wine, the Go example
   test linux        only the tests of this platform
+  test wine8        what runs under Wine 8, too
   lint              rustfmt, clippy for both targets, cargo-deny
   schema            write the generated files (JSON schema, OpenAPI document, state table) anew
+  service-api       compare what mainstay-service offers with the lists of it; MAINSTAY_BLESS=1 writes them
   windows [ARGS]    only the Windows tests, under Wine; ARGS go to cargo test
   fuzz [SECONDS]    random configurations, for a minute if nothing is said
   bench [NAMES]     the figures: ratios measured side by side in one run
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         ["demo", rest @ ..] => demo::run(rest),
         ["test"] => test::all(),
         ["test", "linux"] => test::linux(),
+        ["test", "wine8"] => test::wine_8(),
+        ["service-api"] => test::service_api(),
         ["lint"] => lint::run(),
         ["schema"] => schema::run(),
         ["windows", rest @ ..] => test::windows(rest),

@@ -20,6 +20,7 @@ pub fn all() -> Done {
     linux()?;
     apart("openapi-check")?;
     apart("otlp-check")?;
+    service_api()?;
     go()?;
     windows(&[])
 }
@@ -67,8 +68,21 @@ pub fn windows(args: &[&str]) -> Done {
     done
 }
 
+/// What of the Windows tests runs under Wine 8: those of the library that is a service. Whole stacks do not, see
+/// CONTRIBUTING.md.
+pub fn wine_8() -> Done {
+    let me = std::env::current_exe().map_err(|error| format!("cannot find myself: {error}"))?;
+    run(Command::new(me).args(["windows", "-p", "mainstay-service"]).env(wine::FORCE, "8"))
+}
+
+/// What the library offers, compared with what is written down.
+pub fn service_api() -> Done {
+    lint::windows_target()?;
+    apart("service-api-check")
+}
+
 /// Checks with others' large libraries, each in a workspace of its own: a generator of clients reads the API's document,
-/// and a collector of OpenTelemetry what is sent to it.
+/// a collector of OpenTelemetry what is sent to it, and a lister of public items what the library offers.
 fn apart(name: &str) -> Done {
     let manifest = root().join(name).join("Cargo.toml");
     let mut test = cargo();

@@ -19,11 +19,18 @@ pub enum Wine {
     Folder(PathBuf),
 }
 
+impl Wine {
+    /// Debian's own, which is not in PATH.
+    fn is_8(&self) -> bool {
+        matches!(self, Wine::System(path) if path.ends_with("wine64"))
+    }
+}
+
 /// The root folder with Debian trixie. Outside the repository, because `cargo clean` must not meet its mounts.
 const FOLDER: &str = "/var/lib/mainstay-test/trixie";
 
-/// Bypassed by Wine's runner: `MAINSTAY_TEST_WINE=8` forces the last choice, to test it.
-const FORCE: &str = "MAINSTAY_TEST_WINE";
+/// `MAINSTAY_TEST_WINE=8` forces the last choice. Programs under it find the same, and skip what it lacks.
+pub const FORCE: &str = "MAINSTAY_TEST_WINE";
 
 /// Finds or makes a Wine, and its prefix. Returns it with a word about which it is.
 pub fn prepare() -> Done<(Wine, String)> {
@@ -42,7 +49,7 @@ pub fn prepare() -> Done<(Wine, String)> {
         succeeds(&mut command(&wine, "wine", &["reg", "add", drivers, "/v", "Graphics", "/d", "null", "/f"]));
         succeeds(&mut command(&wine, "wineserver", &["-w"]));
     }
-    if name.contains("-8") {
+    if wine.is_8() {
         shim(&prefix)?;
     }
     Ok((wine, name))
@@ -136,7 +143,7 @@ fn make_folder(folder: &Path) -> Done {
 /// Where the prefix is: below the target folder, so that it goes with `cargo clean`.
 fn prefix(wine: &Wine) -> PathBuf {
     target().join(match wine {
-        Wine::System(path) if path.ends_with("wine64") => "wine/prefix-8",
+        _ if wine.is_8() => "wine/prefix-8",
         Wine::System(_) => "wine/prefix",
         Wine::Folder(_) => "wine/prefix-10",
     })
@@ -165,6 +172,9 @@ pub fn command(wine: &Wine, program: &str, args: &[&str]) -> Command {
         .env("WINEPREFIX", prefix(wine))
         .env("WINEDEBUG", "-all")
         .env("WINEDLLOVERRIDES", "mscoree,mshtml=");
+    if wine.is_8() {
+        command.env(FORCE, "8");
+    }
     command
 }
 

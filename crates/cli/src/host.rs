@@ -51,19 +51,10 @@ impl Host for Manager {
 
     fn on_ask(&self, ask: Box<dyn Fn(Ask) + Send + Sync>) {
         let down = AtomicBool::new(false);
-        let pass_on = move |event: Event| match event {
-            Event::Stop(reason) => {
-                if !down.swap(true, Ordering::AcqRel) {
-                    ask(Ask::Down(match reason {
-                        Reason::Asked => "the service manager",
-                        Reason::Shutdown => "the machine, which shuts down",
-                    }));
-                }
+        let pass_on = move |event: Event| {
+            if !matches!(event, Event::Stop(_)) || !down.swap(true, Ordering::AcqRel) {
+                ask(meant(event));
             }
-            Event::Pause => ask(Ask::Control(Control::Pause)),
-            Event::Continue => ask(Ask::Control(Control::Continue)),
-            Event::Custom(code) => ask(Ask::Control(Control::Code(code))),
-            Event::Reload => ask(Ask::Reload),
         };
         let pass_on = std::sync::Arc::new(pass_on);
         let early = std::sync::Arc::clone(&pass_on);
@@ -72,5 +63,29 @@ impl Host for Manager {
         if self.running.is_stopping() {
             early(Event::Stop(Reason::Asked));
         }
+    }
+}
+
+/// What an event means to a stack.
+fn meant(event: Event) -> Ask {
+    match event {
+        Event::Stop(Reason::Asked) => Ask::Down("the service manager"),
+        Event::Stop(Reason::Shutdown) => Ask::Down("the machine, which shuts down"),
+        Event::Pause => Ask::Control(Control::Pause),
+        Event::Continue => Ask::Control(Control::Continue),
+        Event::Custom(code) => Ask::Control(Control::Code(code)),
+        Event::Reload => Ask::Reload,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_goes_down_takes_the_stack_down() {
+        assert_eq!(meant(Event::Stop(Reason::Shutdown)), Ask::Down("the machine, which shuts down"));
+        assert_eq!(meant(Event::Stop(Reason::Asked)), Ask::Down("the service manager"));
+        assert_eq!(meant(Event::Custom(200)), Ask::Control(Control::Code(200)));
     }
 }

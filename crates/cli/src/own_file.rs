@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use mainstay_api::types::Apply;
+use mainstay_core::Plan;
 use mainstay_daemon::Source;
 
 use crate::args::Waiting;
@@ -218,10 +219,30 @@ pub fn service(meant: &Meant, loaded: &LoadedPlan) -> Result<Option<String>, Fai
     if let Some(plan) = services.get(name.as_str()) {
         return Ok(Some(plan.instance_of.as_ref().map_or_else(|| name.clone(), ToString::to_string)));
     }
-    let group =
-        |plan: &mainstay_core::ServicePlan| plan.instance_of.as_ref().is_some_and(|of| of.as_str() == name);
-    if services.values().any(group) {
+    if has_service(&loaded.plan, name) {
         return Ok(Some(name.clone()));
     }
     Err(meant.place.no_such_service(name, services.keys().map(|name| name.as_str())))
+}
+
+/// The keys that go before those that somebody wrote: the table of the service that was named; for a whole stack `service`
+/// if they begin with one of its services, and nothing if they are the file's own.
+pub fn below<'n>(service: Option<&'n str>, written: &str, plan: &Plan) -> Vec<&'n str> {
+    let first = written.split(['.', '=']).next().unwrap_or_default().trim();
+    match service {
+        _ if first == SERVICE => Vec::new(),
+        Some(name) => vec![SERVICE, name],
+        None if !mainstay_config::is_top_key(first) && has_service(plan, first) => vec![SERVICE],
+        None => Vec::new(),
+    }
+}
+
+/// The table of the services.
+const SERVICE: &str = "service";
+
+fn has_service(plan: &Plan, name: &str) -> bool {
+    let mut services = plan.services.iter();
+    services.any(|(own, plan)| {
+        own.as_str() == name || plan.instance_of.as_ref().is_some_and(|of| of.as_str() == name)
+    })
 }

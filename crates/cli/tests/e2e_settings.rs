@@ -57,6 +57,8 @@ fn a_setting_is_changed_and_nothing_else() {
     assert_eq!(home.ok(&["get", "api", "start"]), "manual\n");
     home.ok(&["set", "shop", "service.web.description=The front"]);
     assert_eq!(home.ok(&["get", "shop", "service.web.description"]), "The front\n");
+    home.ok(&["set", "shop", "web.description=The door"]);
+    assert_eq!(home.ok(&["get", "shop", "web.description"]), "The door\n", "the stack's service is meant");
     home.ok(&["set", "web", "--unset", "description", "--unset", "environment"]);
     assert_eq!(home.ok(&["get", "web", "stop.timeout"]), "7s\n");
     let said = home.fails(3, &["get", "web", "description"]);
@@ -77,6 +79,7 @@ fn what_is_wrong_changes_nothing() {
         (["set", "web", "start=sometimes"], "sometimes"),
         (["set", "web", "limits.processes.most=1"], "the file has processes = 50"),
         (["set", "shop", "name=other"], "would rename stack shop"),
+        (["set", "shop", "wbe.start=auto"], "wbe"),
         (["set", "web", "limits"], "is no KEY=VALUE"),
         (["set", "wbe", "start=auto"], "did you mean `web`"),
         (["set", "web", "command=[\"x\""], "no list or table"),

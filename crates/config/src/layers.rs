@@ -245,6 +245,10 @@ pub(crate) fn setting(text: &str, below: &[&str]) -> Result<(Vec<String>, String
     Ok((keys, quoted(value)))
 }
 
+pub(crate) fn is_top_key(name: &str) -> bool {
+    child(&ROOT, name).is_some()
+}
+
 /// A value as a person writes it on a command line: TOML, if it is TOML of a kind that the key takes; else the text
 /// itself.
 fn value_of(source: usize, text: &str, offset: usize, form: Option<&'static Form>) -> Node {

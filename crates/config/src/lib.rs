@@ -129,6 +129,11 @@ pub fn setting(text: &str, below: &[&str]) -> Result<(Vec<String>, String), Stri
     layers::setting(text, below)
 }
 
+/// Whether a configuration has a key of this name at its top.
+pub fn is_top_key(name: &str) -> bool {
+    layers::is_top_key(name)
+}
+
 /// Reads a configuration of one file from its text.
 ///
 /// `source_name` is what messages call it; its ending says how it is written.

@@ -85,3 +85,52 @@ pub(crate) fn drive(mut handler: impl Handler, running: &Running) -> Result<(), 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+    use crate::event::{MOST, Reason};
+    use crate::host::Channel;
+    use crate::service::{Answer, Host, Service};
+
+    /// Does nothing of what it is asked for to its end.
+    struct Stuck {
+        busy: Sender<()>,
+        never: Receiver<()>,
+    }
+
+    impl Handler for Stuck {
+        fn start(&mut self, _: &Running) -> Result<(), Failure> {
+            Ok(())
+        }
+
+        fn stop(&mut self, _: &Running) -> Result<(), Failure> {
+            Ok(())
+        }
+
+        fn custom(&mut self, _: &Running, _: u8) -> Result<(), Failure> {
+            self.busy.send(())?;
+            Ok(self.never.recv()?)
+        }
+    }
+
+    #[test]
+    fn whoever_asks_is_answered_though_the_service_hangs() {
+        let shared = Service::new("x").custom_controls().shared(Channel::new(Host::Terminal, None));
+        let running = Running::new(&shared);
+        let ((busy, is_busy), (release, never)) = (channel(), channel());
+        let service = std::thread::spawn(move || drive(Stuck { busy, never }, &running));
+        while shared.ask(Event::Custom(200)) == Answer::NotNow {
+            std::thread::yield_now();
+        }
+        is_busy.recv().expect("it hangs now");
+        // Nobody takes them from the queue; without an answer the test would hang, too.
+        let answers: Vec<Answer> = (0..=MOST).map(|_| shared.ask(Event::Custom(201))).collect();
+        assert_eq!(answers.last(), Some(&Answer::Full));
+        assert_eq!(shared.ask(Event::Stop(Reason::Asked)), Answer::Taken);
+        drop(release);
+        assert!(service.join().expect("it ends").is_ok(), "the stop comes before what waits");
+    }
+}

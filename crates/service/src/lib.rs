@@ -69,6 +69,8 @@
 //! Each control is answered at once, whatever the service is busy with. `PRESHUTDOWN` is taken in place of `SHUTDOWN`: it
 //! comes earlier and leaves more time.
 
+#![deny(missing_docs)]
+
 #[cfg(windows)]
 mod account;
 mod asynchronous;

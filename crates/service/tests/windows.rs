@@ -16,6 +16,16 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Wine takes handles of the SCM that several threads of a process use at once for each other's.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
+/// Whether this is Wine 8, which lacks what the test needs. Says so by name.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+fn is_wine_8(test: &str, why: &str) -> bool {
+    let old = std::env::var_os("MAINSTAY_TEST_WINE").is_some_and(|version| version == "8");
+    if old {
+        eprintln!("skipped under Wine 8: the end of {test}: {why}");
+    }
+    old
+}
+
 /// An installed worker; removed when it goes.
 struct Worker {
     _alone: MutexGuard<'static, ()>,
@@ -175,7 +185,12 @@ fn a_failure_tells_its_code_and_a_death_is_seen() {
     assert!(error.text.contains("code 42"), "{error}");
     assert_eq!(worker.query().exit_code, ServiceExitCode::ServiceSpecific(42));
     drop(worker);
-
+    if is_wine_8(
+        "a_failure_tells_its_code_and_a_death_is_seen",
+        "its SCM does not notice that a process died",
+    ) {
+        return;
+    }
     // Not while it starts: Wine goes on taking such a service for one that starts. Windows says 1067.
     let worker = Worker::install("dies", "dies");
     let _ = worker.manager.start(&worker.name, DEADLINE);

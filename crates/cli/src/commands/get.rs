@@ -8,7 +8,7 @@ use crate::edit_toml;
 use crate::failure::{ExitStatus, Failure, Outcome};
 use crate::names;
 use crate::output::Output;
-use crate::own_file::{OwnFile, service};
+use crate::own_file::{OwnFile, below, service};
 
 /// Show settings of a service or of a stack, defaults included
 ///
@@ -42,7 +42,10 @@ pub fn run(args: &Get, output: &mut Output) -> Outcome {
         values.retain(|value| value.service.as_ref() == Some(service));
     }
     if let Some(key) = &args.key {
-        let wanted = edit_toml::keys(key).unwrap_or_default();
+        let mut wanted = edit_toml::keys(key).unwrap_or_default();
+        if service.is_none() {
+            wanted.splice(0..0, below(None, key, &loaded.plan).into_iter().map(str::to_owned));
+        }
         values.retain(|value| full_key(value, service.is_some()).starts_with(&wanted));
         if values.is_empty() {
             return Err(Failure::not_there(format!("{} has no setting `{key}`", args.name))

@@ -10,13 +10,13 @@ use crate::edit_toml;
 use crate::failure::{Failure, Outcome};
 use crate::names;
 use crate::output::Output;
-use crate::own_file::{How, OwnFile, service};
+use crate::own_file::{How, OwnFile, below, service};
 
 /// Change settings in the configuration of a stack
 ///
 /// Comments and order of the file stay. A change that the configuration does not allow is refused, and nothing is
-/// written. `set api limits.memory=1GB` is for the service api; for a stack of several services keys are those
-/// of the file, such as service.api.limits.memory.
+/// written. `set api limits.memory=1GB` is for the service api; for a stack of several services keys begin with
+/// the service, as in `set shop api.limits.memory=1GB`, or are those of the file.
 #[derive(Debug, clap::Args)]
 pub struct Set {
     #[command(flatten)]
@@ -50,19 +50,19 @@ pub fn run(args: &Set, output: &mut Output) -> Outcome {
     }
     let loaded = own.load()?;
     let service = service(&meant, &loaded)?;
-    let below: Vec<&str> = service.as_deref().map(|name| vec!["service", name]).unwrap_or_default();
     let wrong = |text: String| Failure::usage(format!("{}: {text}", file.display()));
     let mut document: DocumentMut = own.read(&file)?.parse().map_err(|e| wrong(format!("{e}")))?;
     let mut set = Vec::new();
     for text in &args.settings {
-        let below = if text.starts_with("service.") { &[] } else { below.as_slice() };
-        let (keys, value) = setting(text, below)
+        let below = below(service.as_deref(), text, &loaded.plan);
+        let (keys, value) = setting(text, &below)
             .map_err(|error| Failure::usage(error).hint("write it like limits.memory=1GB"))?;
         edit_toml::set(&mut document, &keys, &value).map_err(wrong)?;
         set.push(keys);
     }
     for text in &args.unset {
-        let mut keys: Vec<String> = below.iter().map(|key| (*key).to_owned()).collect();
+        let below = below(service.as_deref(), text, &loaded.plan);
+        let mut keys: Vec<String> = below.into_iter().map(str::to_owned).collect();
         keys.extend(edit_toml::keys(text).ok_or_else(|| Failure::usage(format!("`{text}` is no key")))?);
         edit_toml::unset(&mut document, &keys).map_err(wrong)?;
     }

@@ -121,7 +121,7 @@ fn entry(plan: &Plan, seen: &Own) -> Vec<Finding> {
             "not_at_boot",
             format!("stack {name} is installed, and does not start with the machine"),
             "after a restart of the machine nothing of it runs",
-            format!("`mainstay install --start-type auto` for {name}, if it should"),
+            format!("`mainstay install --start auto` for {name}, if it should"),
         ));
     }
     found

@@ -211,6 +211,46 @@ mod tests {
         assert_eq!(meant(ServiceControl::NetBindAdd), None);
     }
 
+    /// There is one service in a process, so one test has it: one whose `main` is busy for ever and takes nothing from its
+    /// queue, as the keeper's is while it hangs.
+    #[test]
+    fn the_handler_waits_for_nobody() {
+        let before = on_control(ServiceControl::Interrogate);
+        assert!(matches!(before, ServiceControlHandlerResult::NoError), "even before there is a service");
+        let service = Service::new("x").pausable().reloadable().custom_controls();
+        let shared = SHARED.get_or_init(|| service.shared(Channel::new(Host::Scm, None)));
+        let running = crate::Running::new(shared);
+        running.ready();
+        let code = |control| match on_control(control) {
+            ServiceControlHandlerResult::NoError => 0,
+            ServiceControlHandlerResult::NotImplemented => 120,
+            ServiceControlHandlerResult::Other(code) => code,
+        };
+        let custom = || {
+            ServiceControl::UserEvent(windows_service::service::UserEventCode::from_raw(200).expect("a code"))
+        };
+        let answers: Vec<u32> = (0..10_000).map(|_| code(custom())).collect();
+        assert_eq!(answers.iter().filter(|answer| **answer == 0).count(), crate::event::MOST);
+        assert_eq!(answers.last(), Some(&BUSY), "whoever asks for more is told so, at once");
+        assert_eq!(code(ServiceControl::Interrogate), 0);
+        assert_eq!(code(ServiceControl::NetBindAdd), 120);
+
+        // The machine goes down: taken though the queue is full, seen at once, and nothing else is taken any more.
+        assert_eq!(code(ServiceControl::Preshutdown), 0);
+        assert_eq!(running.state(), State::Stopping);
+        assert!(running.is_stopping());
+        assert_eq!(running.next(std::time::Duration::ZERO), Some(Event::Stop(Reason::Shutdown)));
+        for control in [ServiceControl::Pause, ServiceControl::ParamChange, custom()] {
+            assert_eq!(code(control), CANNOT_ACCEPT);
+        }
+        assert_eq!(code(ServiceControl::Stop), 0, "a stop is what happens");
+        assert_eq!(
+            running.next(std::time::Duration::ZERO),
+            Some(Event::Stop(Reason::Shutdown)),
+            "for the first reason"
+        );
+    }
+
     #[test]
     fn states_as_the_scm_wants_them() {
         let all = Accepts { pause: true, reload: true, custom: true, shutdown: true };

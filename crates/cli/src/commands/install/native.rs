@@ -243,7 +243,7 @@ impl Native {
         definition.recovery = self.recovery(manager)?;
         if let Some(account) = &self.account {
             let canonical = if manager.wants_passwords() {
-                password::for_scm(account)
+                password::for_scm(account)?
             } else {
                 password::canonical(account)
             };

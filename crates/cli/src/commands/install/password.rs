@@ -32,10 +32,25 @@ pub fn canonical(account: &str) -> String {
 }
 
 /// The account as the SCM wants it: one of this machine has `.\` before it.
-pub fn for_scm(account: &str) -> String {
+///
+/// # Errors
+/// It is a managed account without its domain: no machine has one of its own.
+pub fn for_scm(account: &str) -> Result<String, Failure> {
     let canonical = canonical(account);
     let has_domain = canonical.contains(['\\', '@']);
-    if has_domain || canonical == "LocalSystem" { canonical } else { format!(r".\{canonical}") }
+    if has_domain || canonical == "LocalSystem" {
+        return Ok(canonical);
+    }
+    if is_managed(&canonical) {
+        return Err(Failure::usage(format!("the managed account {canonical} belongs to a domain"))
+            .hint(format!("write it with the domain's name: --account 'DOMAIN\\{canonical}'")));
+    }
+    Ok(format!(r".\{canonical}"))
+}
+
+/// Whether its password is the domain's affair (gMSA): there is a `$` behind its name.
+fn is_managed(account: &str) -> bool {
+    account.split('@').next().is_some_and(|name| name.ends_with('$'))
 }
 
 /// Whether an account has a password. Windows' own, virtual ones, and managed ones (with a `$`) have none.
@@ -43,7 +58,7 @@ pub fn needs_one(account: &str) -> bool {
     let lower = account.to_ascii_lowercase();
     let own =
         lower == "localsystem" || lower.starts_with(r"nt authority\") || lower.starts_with(r"nt service\");
-    !own && !lower.ends_with('$')
+    !own && !is_managed(&lower)
 }
 
 /// Gets it: from standard input if that is said, from the variable, or from whoever sits there.
@@ -80,16 +95,22 @@ mod tests {
             ("localsystem", "LocalSystem"),
             (r"NT SERVICE\api", r"NT SERVICE\api"),
             (r"CORP\web$", r"CORP\web$"),
+            ("web$@corp.example", "web$@corp.example"),
         ] {
             assert_eq!(canonical(name), full);
             assert!(!needs_one(full), "{full}");
         }
         for name in [r".\bob", r"CORP\bob", "bob@corp.example"] {
-            assert_eq!(for_scm(name), name);
+            assert_eq!(for_scm(name).expect("an account"), name);
             assert!(needs_one(name), "{name}");
         }
-        assert_eq!(for_scm("bob"), r".\bob");
-        assert_eq!(for_scm("system"), "LocalSystem");
+        assert_eq!(for_scm("bob").expect("an account"), r".\bob");
+        assert_eq!(for_scm("system").expect("an account"), "LocalSystem");
+        for name in [r"CORP\web$", "web$@corp.example"] {
+            assert_eq!(for_scm(name).expect("an account"), name);
+        }
+        let error = format!("{:?}", for_scm("web$").expect_err("no machine has one"));
+        assert!(error.contains("belongs to a domain"), "{error}");
         assert_eq!(canonical("Users"), "Users", "a group has no machine");
     }
 }
