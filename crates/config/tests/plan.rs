@@ -431,6 +431,7 @@ nice = 1
             inaccessible_paths: strings(["-/home", "-/root", "-/run/user"]),
             filter_system_calls: true,
         }),
+        ..Settings::default()
     };
     let loaded = parse_in(&text, &[], &[]);
     assert_eq!(loaded.diagnostics.to_string(), "");

@@ -45,6 +45,7 @@ mod program;
 pub mod record;
 mod refusal;
 pub mod reload;
+mod rights;
 mod secret;
 mod service;
 mod settings;
@@ -73,6 +74,7 @@ pub use plan::{
 };
 pub use program::{ConfigFile, OnChange, ProgramConfig};
 pub use refusal::{Refusal, RefusalKind};
+pub use rights::{ALWAYS_KEPT, Integrity, PRIVILEGES, Privileges};
 pub use secret::{Encoding, Piece, SecretMarks, SecretSource, SecretText, is_secret_name, names_in};
 pub use settings::{Rlimit, Sandbox, Settings};
 pub use status::{ProbeStatus, ServiceStatus, StateName};

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::{Integrity, Privileges};
+
 /// Settings of a process. The core passes them on unread. All absent: as Mainstay has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -26,6 +28,12 @@ pub struct Settings {
     /// What it cannot do though its account could. Linux.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<Sandbox>,
+    /// The privileges that it goes without. Windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privileges: Option<Privileges>,
+    /// Its integrity level; that of its account if absent. Windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integrity: Option<Integrity>,
 }
 
 /// What a service cannot do though its account could: itself, its hooks, its exec probes and its stop commands. Paths
@@ -68,5 +76,10 @@ impl Settings {
     /// Whether nothing is asked for.
     pub fn is_default(&self) -> bool {
         *self == Settings::default()
+    }
+
+    /// Whether it is given less than its account has, by a token of its own.
+    pub fn has_token(&self) -> bool {
+        self.privileges.is_some() || self.integrity.is_some()
     }
 }

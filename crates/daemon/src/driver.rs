@@ -449,8 +449,11 @@ impl Driver {
         };
         let commands = self.probes.exec.take_commands(number, |texts| vault.fill(texts));
         for mut command in commands {
-            if let Command::Spawn(spawn) = &mut command {
-                self.knows.fit(spawn);
+            if let Command::Spawn(spawn) = &mut command
+                && let Err(error) = self.knows.fit(spawn)
+            {
+                self.probes.exec.heard(RunId(spawn.run), Helper::SpawnFailed(error));
+                continue;
             }
             self.out.command(command);
         }

@@ -90,8 +90,10 @@ impl Driver {
         match self.vault.fill(secrets) {
             Ok(filled) => {
                 spawn.secrets = filled;
-                self.knows.fit(&mut spawn);
-                self.out.command(Command::Spawn(Box::new(spawn)));
+                match self.knows.fit(&mut spawn) {
+                    Ok(()) => self.out.command(Command::Spawn(Box::new(spawn))),
+                    Err(error) => self.input(Input::SpawnFailed { run: RunId(spawn.run), error }),
+                }
             }
             Err(missing) => {
                 let error = match missing {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_api::types::EventBody;
 use mainstay_core::{Event, EventKind, RunId, ServiceName, StopAction};
-use mainstay_link::{CTRL_BREAK, Command, REST, SECRETS, SEND, Spawn, Whom};
+use mainstay_link::{CTRL_BREAK, Command, REST, SECRETS, SEND, Spawn, TOKENS, Whom};
 
 use crate::driver::{Driver, now};
 use crate::message::{Refused, Reply};
@@ -35,13 +35,22 @@ impl Knows {
     }
 
     /// What an old keeper would pass over goes where it looks.
-    pub fn fit(&self, spawn: &mut Spawn) {
+    ///
+    /// # Errors
+    /// It would pass over what must not be left out.
+    pub fn fit(&self, spawn: &mut Spawn) -> Result<(), String> {
+        if spawn.settings.has_token() && !self.0.contains(TOKENS) {
+            return Err("the keeper is of an older version, and would give it all rights of its account; \
+                        `mainstay down` and `up` bring a new one"
+                .to_owned());
+        }
         if !self.0.contains(SECRETS) {
             let secrets = std::mem::take(&mut spawn.secrets);
             spawn
                 .environment
                 .extend(secrets.into_iter().map(|(name, secret)| (name, secret.value().to_owned())));
         }
+        Ok(())
     }
 
     /// Whether the keeper stays for what is left running.
@@ -139,6 +148,8 @@ impl Driver {
 
 #[cfg(test)]
 mod tests {
+    use mainstay_core::Privileges;
+
     use super::*;
 
     #[test]
@@ -148,5 +159,15 @@ mod tests {
         assert_eq!(old.nearest(StopAction::CloseWindow), StopAction::CloseWindow);
         let new = Knows::new(&mainstay_link::KNOWS.map(str::to_owned));
         assert_eq!(new.nearest(StopAction::CtrlBreak), StopAction::CtrlBreak);
+    }
+
+    #[test]
+    fn an_old_keeper_makes_nothing_with_rights_that_were_to_be_taken() {
+        let (old, new) = (Knows::new(&[]), Knows::new(&mainstay_link::KNOWS.map(str::to_owned)));
+        let mut spawn = Spawn::default();
+        assert_eq!(old.fit(&mut spawn), Ok(()));
+        spawn.settings.privileges = Some(Privileges::Keep(Vec::new()));
+        assert!(old.fit(&mut spawn).is_err());
+        assert_eq!(new.fit(&mut spawn), Ok(()));
     }
 }

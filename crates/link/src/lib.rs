@@ -29,7 +29,7 @@ pub const VERSION: u32 = 1;
 
 /// What a keeper of this version knows beyond the first one's [`Command`]s; goes into [`Welcome::knows`]. A daemon asks
 /// for nothing else: a frame with a word that an old keeper does not know would be lost whole.
-pub const KNOWS: [&str; 7] = [CTRL_BREAK, SEND, SET_LIMITS, SET_LOG, REST, ROTATE, SECRETS];
+pub const KNOWS: [&str; 8] = [CTRL_BREAK, SEND, SET_LIMITS, SET_LOG, REST, ROTATE, SECRETS, TOKENS];
 
 /// The keeper can send `ctrl_break`.
 pub const CTRL_BREAK: &str = "ctrl_break";
@@ -51,6 +51,9 @@ pub const ROTATE: &str = "rotate";
 
 /// The keeper takes [`Spawn::secrets`].
 pub const SECRETS: &str = "secrets";
+
+/// The keeper gives processes less than their account has, as [`Settings`] say. An older one would give them all.
+pub const TOKENS: &str = "tokens";
 
 /// How a [`Event::LogNote`] begins that tells of a disk on which too little is left.
 pub const DISK_LOW: &str = "less than min_free is left on the disk";

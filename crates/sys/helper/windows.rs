@@ -32,6 +32,7 @@ pub fn main() {
         })),
         "cwd" => say(&std::env::current_dir().expect("a directory").display().to_string()),
         "class" => say(&format!("{}", priority_class())),
+        "privileges" => say(&privileges().join(" ")),
         "cpus" => say(&format!("{}", own_affinity())),
         "cat" => drop(std::io::copy(&mut std::io::stdin(), &mut std::io::stdout())),
         "exit" => exit(u32::try_from(number(1)).expect("32 bits").cast_signed()),
@@ -385,6 +386,37 @@ fn echo() {
             other => panic!("unexpected: {other:?}"),
         }
     }
+}
+
+/// The names of the privileges in its token.
+fn privileges() -> Vec<String> {
+    use windows_sys::Win32::Security::{
+        GetTokenInformation, LUID_AND_ATTRIBUTES, LookupPrivilegeNameW, TOKEN_PRIVILEGES, TOKEN_QUERY,
+        TokenPrivileges,
+    };
+    use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
+    let mut token = std::ptr::null_mut();
+    let mut buffer = [0_u64; 512];
+    let room = u32::try_from(size_of_val(&buffer)).expect("a size");
+    let mut length = 0;
+    // SAFETY: the pseudo handle is valid; the buffer is as long as said and aligned; all results outlive the calls.
+    let held: Vec<LUID_AND_ATTRIBUTES> = unsafe {
+        assert_ne!(OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &mut token), 0);
+        let place = buffer.as_mut_ptr().cast();
+        assert_ne!(GetTokenInformation(token, TokenPrivileges, place, room, &mut length), 0);
+        let list = buffer.as_ptr().cast::<TOKEN_PRIVILEGES>();
+        let first = (&raw const (*list).Privileges).cast();
+        std::slice::from_raw_parts(first, (*list).PrivilegeCount as usize).to_vec()
+    };
+    let name = |held: &LUID_AND_ATTRIBUTES| {
+        let (mut name, mut length) = ([0_u16; 128], 128);
+        // SAFETY: number and buffer outlive the call, which is told how long that is.
+        let told =
+            unsafe { LookupPrivilegeNameW(std::ptr::null(), &held.Luid, name.as_mut_ptr(), &mut length) };
+        assert_ne!(told, 0);
+        String::from_utf16_lossy(&name[..length as usize])
+    };
+    held.iter().map(name).collect()
 }
 
 fn priority_class() -> u32 {

@@ -19,7 +19,7 @@ pub(crate) mod windows;
 #[cfg(windows)]
 use windows as platform;
 
-pub use settings::{RLIMITS, Rlimit, Sandbox, Settings};
+pub use settings::{Integrity, Privileges, RLIMITS, Rlimit, Sandbox, Settings};
 
 /// Every process of a run finds in this variable whose it is: `<stack id>/<container>/<run>`. Set by [`spawn`].
 pub const MARKER_VARIABLE: &str = "MAINSTAY_RUN";

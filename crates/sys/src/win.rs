@@ -6,6 +6,7 @@ pub(crate) mod pipe;
 pub(crate) mod port;
 pub(crate) mod security;
 pub(crate) mod suspend;
+pub(crate) mod token;
 
 use std::ffi::{OsStr, OsString, c_void};
 use std::io;

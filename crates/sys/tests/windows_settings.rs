@@ -4,7 +4,7 @@
 
 mod windows;
 
-use mainstay_sys::spawn::{Settings, SpawnErrorKind};
+use mainstay_sys::spawn::{Integrity, Privileges, Settings, SpawnErrorKind};
 use windows::{Run, stack};
 
 fn said(run: &Run<'_>) -> String {
@@ -55,4 +55,40 @@ fn standard_input_is_the_file() {
         assert_eq!(error.kind, SpawnErrorKind::Setting);
         assert!(error.message.contains(words), "{error}");
     }
+}
+
+#[test]
+fn privileges_are_gone_before_the_first_instruction() {
+    let root = stack();
+    let container = root.container("a").expect("a container");
+    let mut run = Run::helper(&container, &["privileges"]);
+    let all: Vec<String> = said(&run).split(' ').map(str::to_owned).collect();
+    let (always, one) = ("SeChangeNotifyPrivilege".to_owned(), all.last().expect("one").clone());
+    assert!(all.contains(&always) && one != always, "{all:?}");
+
+    run.settings.privileges = Some(Privileges::Remove(vec![one.clone()]));
+    let left: Vec<String> = said(&run).split(' ').map(str::to_owned).collect();
+    assert_eq!(left, all.iter().filter(|name| **name != one).cloned().collect::<Vec<_>>());
+
+    run.settings.privileges = Some(Privileges::Keep(vec!["SeNoSuchThingPrivilege".to_owned()]));
+    assert_eq!(said(&run), always);
+    run.rehearse().expect("it would start");
+    windows::until("all have ended", || container.is_empty().expect("it can be asked"));
+}
+
+#[test]
+fn a_level_that_the_account_has_not_is_refused_before_and_at_the_start() {
+    let root = stack();
+    let container = root.container("a").expect("a container");
+    let mut run = Run::helper(&container, &["privileges"]);
+    // No test runs as a service of the system.
+    run.settings.integrity = Some(Integrity::System);
+    for refused in [run.rehearse().err(), run.start().err()] {
+        let error = refused.expect("refused");
+        assert_eq!(error.kind, SpawnErrorKind::Setting);
+        assert!(error.message.starts_with("integrity: \"system\" is above"), "{error}");
+    }
+    run.settings.integrity = Some(Integrity::Low);
+    run.settings.privileges = Some(Privileges::Keep(Vec::new()));
+    assert_eq!(said(&run), "SeChangeNotifyPrivilege");
 }

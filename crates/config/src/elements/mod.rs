@@ -23,6 +23,7 @@ pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod reload;
 pub(crate) mod restart;
+pub(crate) mod rights;
 pub(crate) mod rlimits;
 pub(crate) mod sandbox;
 pub(crate) mod secrets;

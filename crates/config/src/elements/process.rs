@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mainstay_core::Settings;
 
-use super::{path, rlimits, sandbox};
+use super::{path, rights, rlimits, sandbox};
 use crate::System;
 use crate::context::{Context, Field};
 use crate::keys::{Form, Key, Section};
@@ -69,6 +69,8 @@ pub(crate) fn read<'n>(
     {
         cx.error(group.span(), format!("`user` names a group already: {user}")).hint("keep one of them");
     }
+    let privileges = get("privileges").and_then(|privileges| rights::privileges(cx, privileges));
+    let integrity = get("integrity").and_then(|level| rights::integrity(cx, level));
     let settings = Settings {
         group: group.and_then(|group| name(cx, group)),
         supplementary_groups: groups.and_then(|groups| {
@@ -81,6 +83,8 @@ pub(crate) fn read<'n>(
         umask: umask.and_then(|umask| read_umask(cx, umask)),
         stdin: get("stdin").and_then(|stdin| read_stdin(cx, stdin)),
         sandbox: sandbox.and_then(|sandbox| sandbox::read(cx, sandbox)),
+        privileges,
+        integrity,
     };
     match cx.around.system {
         System::Linux => settings,
@@ -88,6 +92,8 @@ pub(crate) fn read<'n>(
             nice: settings.nice,
             cpus: settings.cpus,
             stdin: settings.stdin,
+            privileges: settings.privileges,
+            integrity: settings.integrity,
             ..Settings::default()
         },
     }

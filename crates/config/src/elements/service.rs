@@ -4,7 +4,7 @@ use mainstay_core::{Launch, ProbeKind, ServicePlan, StartMode, WhenMainstayStops
 
 use super::depends_on::{self, Dependency};
 use super::{
-    command, controls, environment, hooks, leak, limits, log, path, probe, process, program, restart,
+    command, controls, environment, hooks, leak, limits, log, path, probe, process, program, restart, rights,
     rlimits, sandbox, stop, user,
 };
 use crate::context::{Context, Field, Scope};
@@ -140,6 +140,24 @@ pub(crate) static SERVICE: Section = Section {
             "What it cannot do though its account could; docs/security.md. Linux.",
         )
         .also(&["sandboxing"]),
+        Key::new(
+            "privileges",
+            rights::PRIVILEGES_FORM,
+            "{ remove = [\"SeDebugPrivilege\", \"SeShutdownPrivilege\"] }",
+            "The privileges of its account that it goes without; docs/security.md. Windows; Linux has \
+             `sandbox.capabilities`.",
+        )
+        .default("all of its account")
+        .also(&["privs", "required_privileges", "token_privileges"]),
+        Key::new(
+            "integrity",
+            rights::INTEGRITY,
+            "\"low\"",
+            "Its integrity level, which can be lowered alone: it changes nothing that is marked for a higher one. \
+             docs/security.md. Windows.",
+        )
+        .default("that of its account")
+        .also(&["integrity_level", "mandatory_level"]),
         Key::new(
             "stdin",
             process::STDIN,

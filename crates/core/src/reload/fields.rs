@@ -129,6 +129,8 @@ pub const FIELDS: &[Field] = &[
     field("launch.settings.rlimits", "rlimits", Class::Restart, PROCESS),
     field("launch.settings.umask", "umask", Class::Restart, PROCESS),
     field("launch.settings.sandbox", "sandbox", Class::Restart, PROCESS),
+    field("launch.settings.privileges", "privileges", Class::Restart, PROCESS),
+    field("launch.settings.integrity", "integrity", Class::Restart, PROCESS),
     field("launch.settings.stdin", "stdin", Class::Restart, PROCESS),
     field("launch.limits.open_files", "limits.open_files", Class::Restart, PROCESS),
     field("launch.limits", "limits", Class::Live, "holds for the processes that are there"),

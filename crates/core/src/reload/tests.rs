@@ -23,6 +23,8 @@ fn full() -> ServicePlan {
         umask: Some(7),
         stdin: Some("/in".into()),
         sandbox: Some(crate::Sandbox { private_tmp: true, ..crate::Sandbox::default() }),
+        privileges: Some(crate::Privileges::Keep(vec!["SeDebugPrivilege".into()])),
+        integrity: Some(crate::Integrity::Low),
     };
     ServicePlan {
         description: Some("d".into()),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mainstay_core::{NotEnforced, Settings};
+use mainstay_core::{Integrity, NotEnforced, Privileges, Settings};
 use mainstay_sys::container::Container;
 use mainstay_sys::spawn::{self, Rlimit};
 
@@ -48,6 +48,16 @@ fn settings_of(settings: &Settings) -> spawn::Settings {
             read_write_paths: sandbox.read_write_paths.clone(),
             inaccessible_paths: sandbox.inaccessible_paths.clone(),
             filter_system_calls: sandbox.filter_system_calls,
+        }),
+        privileges: settings.privileges.as_ref().map(|privileges| match privileges {
+            Privileges::Remove(names) => spawn::Privileges::Remove(names.clone()),
+            Privileges::Keep(names) => spawn::Privileges::Keep(names.clone()),
+        }),
+        integrity: settings.integrity.map(|level| match level {
+            Integrity::Low => spawn::Integrity::Low,
+            Integrity::Medium => spawn::Integrity::Medium,
+            Integrity::High => spawn::Integrity::High,
+            Integrity::System => spawn::Integrity::System,
         }),
     }
 }

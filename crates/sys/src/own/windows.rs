@@ -95,6 +95,7 @@ fn start(
         jobs: &[],
         flags: DETACHED_PROCESS | flags,
         affinity: None,
+        token: None,
     })
 }
 

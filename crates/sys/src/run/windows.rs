@@ -35,6 +35,7 @@ pub(super) fn run(asked: &Asked<'_>) -> io::Result<Ran> {
         jobs: &[job.handle()],
         flags: CREATE_NO_WINDOW,
         affinity: None,
+        token: None,
     })?;
     // Theirs alone now: our copies would keep the pipe open.
     drop((stdin, stdout, null));

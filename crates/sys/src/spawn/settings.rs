@@ -23,6 +23,33 @@ pub struct Settings {
     pub stdin: Option<PathBuf>,
     /// What it cannot do though its account could. Linux.
     pub sandbox: Option<Sandbox>,
+    /// The privileges that it goes without. Windows.
+    pub privileges: Option<Privileges>,
+    /// Its integrity level; that of its account if absent. Windows.
+    pub integrity: Option<Integrity>,
+}
+
+/// Which of its account's privileges a process goes without, by Windows' names. One that this Windows does not know nobody
+/// has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Privileges {
+    /// Without these.
+    Remove(Vec<String>),
+    /// Without all others than these and `SeChangeNotifyPrivilege`.
+    Keep(Vec<String>),
+}
+
+/// How far Windows trusts a process. It can be lowered alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Integrity {
+    /// Nearly nothing can be written.
+    Low,
+    /// An ordinary user's programs.
+    Medium,
+    /// An administrator's.
+    High,
+    /// Services.
+    System,
 }
 
 /// What a process and all of its children cannot do though their account could. Names and meanings are those of

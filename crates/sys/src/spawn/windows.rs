@@ -8,6 +8,7 @@ mod command_line;
 mod environment;
 mod look_up;
 mod settings;
+mod token;
 mod words;
 
 use std::ffi::{OsStr, OsString};
@@ -79,6 +80,7 @@ fn make(request: &Request<'_>, purpose: Purpose) -> Result<Launched, SpawnError>
     let stdin = wanted.stdin.as_deref().map(settings::stdin).transpose()?;
     let stdin = stdin.as_ref().map(inheritable).transpose().map_err(failed)?;
     let affinity = settings::affinity(&wanted.cpus)?;
+    let token = token::wanted(&wanted, None)?;
     let (held, affinity) = match purpose {
         Purpose::Run => (0, affinity),
         // Setting processors lets it go.
@@ -94,6 +96,7 @@ fn make(request: &Request<'_>, purpose: Purpose) -> Result<Launched, SpawnError>
         jobs: &request.container.0.jobs(),
         flags: CREATE_NO_WINDOW | held | settings::priority_class(wanted.nice),
         affinity,
+        token: token.as_ref(),
     })
     .map_err(failed)
 }

@@ -1,4 +1,4 @@
-//! `CreateProcessW`: the one place that calls it.
+//! `CreateProcessW` and `CreateProcessAsUserW`: the one place that calls them.
 //!
 //! A new process gets exactly the handles that are listed for it, whatever else in this process is inheritable, and is
 //! in its jobs before its first instruction: there is no moment in which it could start something outside of them.
@@ -8,8 +8,8 @@ use std::os::windows::io::OwnedHandle;
 
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::Threading::{
-    CREATE_SUSPENDED, CREATE_UNICODE_ENVIRONMENT, CreateProcessW, DeleteProcThreadAttributeList,
-    EXTENDED_STARTUPINFO_PRESENT, GetCurrentProcess, GetProcessAffinityMask,
+    CREATE_SUSPENDED, CREATE_UNICODE_ENVIRONMENT, CreateProcessAsUserW, CreateProcessW,
+    DeleteProcThreadAttributeList, EXTENDED_STARTUPINFO_PRESENT, GetCurrentProcess, GetProcessAffinityMask,
     InitializeProcThreadAttributeList, LPPROC_THREAD_ATTRIBUTE_LIST, PROC_THREAD_ATTRIBUTE_HANDLE_LIST,
     PROC_THREAD_ATTRIBUTE_JOB_LIST, PROCESS_INFORMATION, ResumeThread, STARTF_USESTDHANDLES, STARTUPINFOEXW,
     SetProcessAffinityMask, TerminateProcess, UpdateProcThreadAttribute,
@@ -37,6 +37,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) flags: u32,
     /// A bit for each processor that it may run on, of the first 64; all of ours if absent.
     pub(crate) affinity: Option<usize>,
+    /// What it may do; what we may if absent.
+    pub(crate) token: Option<&'a OwnedHandle>,
 }
 
 /// A process that was made. The handle is valid however fast the process ends.
@@ -69,22 +71,45 @@ pub(crate) fn launch(mut launch: Launch<'_>) -> io::Result<Launched> {
     // The processors are set before its first instruction.
     let suspended = if launch.affinity.is_some() { CREATE_SUSPENDED } else { 0 };
     let mut made = PROCESS_INFORMATION::default();
-    // SAFETY: all texts end with a NUL (the environment with two) and outlive the call; the command line is ours to be
+    // SAFETY: the token, if any, is open; all texts end with a NUL (the environment with two) and outlive the call; the command line is ours to be
     // written to; the start-up information is the extended one that the flag announces, and its list, with the two
     // arrays that it points at, lives until after the call.
     check(unsafe {
-        CreateProcessW(
-            launch.application.as_ptr(),
-            launch.command_line.as_mut_ptr(),
-            std::ptr::null(),
-            std::ptr::null(),
-            1,
-            launch.flags | suspended | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT,
-            launch.environment.map_or(std::ptr::null(), |block| block.as_ptr().cast()),
-            launch.working_dir.map_or(std::ptr::null(), <[u16]>::as_ptr),
-            &raw const startup.StartupInfo,
-            &mut made,
-        )
+        let application = launch.application.as_ptr();
+        let command_line = launch.command_line.as_mut_ptr();
+        let none = std::ptr::null();
+        let flags = launch.flags | suspended | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT;
+        let environment = launch.environment.map_or(std::ptr::null(), |block| block.as_ptr().cast());
+        let directory = launch.working_dir.map_or(std::ptr::null(), <[u16]>::as_ptr);
+        let startup = &raw const startup.StartupInfo;
+        let made = &raw mut made;
+        match launch.token.map(raw) {
+            None => CreateProcessW(
+                application,
+                command_line,
+                none,
+                none,
+                1,
+                flags,
+                environment,
+                directory,
+                startup,
+                made,
+            ),
+            Some(token) => CreateProcessAsUserW(
+                token,
+                application,
+                command_line,
+                none,
+                none,
+                1,
+                flags,
+                environment,
+                directory,
+                startup,
+                made,
+            ),
+        }
     })?;
     let (thread, process) = (owned(made.hThread)?, owned(made.hProcess)?);
     if let Some(mask) = launch.affinity

@@ -11,8 +11,8 @@ use std::sync::OnceLock;
 
 use windows_sys::Win32::Foundation::{HANDLE, LocalFree};
 use windows_sys::Win32::Security::Authorization::{
-    ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, GetSecurityInfo,
-    SDDL_REVISION_1, SE_OBJECT_TYPE,
+    ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, ConvertStringSidToSidW,
+    GetSecurityInfo, SDDL_REVISION_1, SE_OBJECT_TYPE,
 };
 use windows_sys::Win32::Security::{
     ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, CheckTokenMembership, CreateWellKnownSid, DACL_SECURITY_INFORMATION,
@@ -182,21 +182,35 @@ pub(crate) unsafe fn sid_text(sid: PSID) -> io::Result<String> {
     }
 }
 
-/// `DOMAIN\name` of a SID.
-pub(crate) fn name_of(sid: &str) -> io::Result<String> {
-    use windows_sys::Win32::Security::Authorization::ConvertStringSidToSidW;
-    let text = wide(sid)?;
+/// A SID in the form that calls take.
+pub(crate) struct Sid(LocalMemory);
+
+impl Sid {
+    /// Points at it: use it while this lives.
+    pub(crate) fn pointer(&self) -> PSID {
+        self.0.0
+    }
+}
+
+/// A SID from its text, `S-1-…`.
+pub(crate) fn sid(text: &str) -> io::Result<Sid> {
+    let text = wide(text)?;
     let mut binary: PSID = std::ptr::null_mut();
     // SAFETY: `text` ends with a NUL, and `binary` outlives the call.
     check(unsafe { ConvertStringSidToSidW(text.as_ptr(), &mut binary) })?;
-    let _free = LocalMemory(binary);
+    Ok(Sid(LocalMemory(binary)))
+}
+
+/// `DOMAIN\name` of a SID.
+pub(crate) fn name_of(sid: &str) -> io::Result<String> {
+    let binary = self::sid(sid)?;
     let (mut name, mut domain) = ([0_u16; 256], [0_u16; 256]);
     let (mut name_length, mut domain_length, mut kind) = (256, 256, 0);
     // SAFETY: both buffers are as long as said; the SID lives until the end of this function.
     check(unsafe {
         LookupAccountSidW(
             std::ptr::null(),
-            binary,
+            binary.pointer(),
             name.as_mut_ptr(),
             &mut name_length,
             domain.as_mut_ptr(),

@@ -119,6 +119,7 @@ fn help(pids: impl Iterator<Item = u32>, brk: bool) -> io::Result<()> {
         jobs: &[],
         flags: DETACHED_PROCESS,
         affinity: None,
+        token: None,
     })?;
     if !wait_ended(&made.process, HELPER_MILLISECONDS) {
         // SAFETY: the handle is open and has all rights.

@@ -7,8 +7,8 @@ use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_ACCESS_DISABLED_BY_POLICY, ERROR_BAD_EXE_FORMAT, ERROR_COMMITMENT_LIMIT,
     ERROR_DIRECTORY, ERROR_ELEVATION_REQUIRED, ERROR_EXE_MACHINE_TYPE_MISMATCH, ERROR_FILE_NOT_FOUND,
     ERROR_FILENAME_EXCED_RANGE, ERROR_INVALID_PARAMETER, ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ENOUGH_MEMORY,
-    ERROR_NOT_ENOUGH_QUOTA, ERROR_OUTOFMEMORY, ERROR_PATH_NOT_FOUND, ERROR_SHARING_VIOLATION,
-    ERROR_TOO_MANY_OPEN_FILES, ERROR_VIRUS_DELETED, ERROR_VIRUS_INFECTED,
+    ERROR_NOT_ENOUGH_QUOTA, ERROR_OUTOFMEMORY, ERROR_PATH_NOT_FOUND, ERROR_PRIVILEGE_NOT_HELD,
+    ERROR_SHARING_VIOLATION, ERROR_TOO_MANY_OPEN_FILES, ERROR_VIRUS_DELETED, ERROR_VIRUS_INFECTED,
 };
 
 use crate::spawn::{SpawnError, SpawnErrorKind};
@@ -55,6 +55,13 @@ fn words(error: &io::Error, program: &str, working_dir: &Path) -> (SpawnErrorKin
         ERROR_ELEVATION_REQUIRED => (
             Kind::NotExecutable,
             format!("{program} asks for an administrator's rights; run the stack as an administrator"),
+        ),
+        ERROR_PRIVILEGE_NOT_HELD => (
+            Kind::NotAllowed,
+            format!(
+                "{program} cannot be started with other rights than Mainstay's: that needs the privileges to replace a \
+                 process level token and to adjust memory quotas, which LocalSystem has"
+            ),
         ),
         ERROR_ACCESS_DISABLED_BY_POLICY => {
             (Kind::NotExecutable, format!("a software restriction policy forbids {program}"))
