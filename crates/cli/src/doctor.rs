@@ -3,6 +3,7 @@
 mod libraries;
 mod network;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -30,6 +31,9 @@ pub fn look(place: &Place, plan: &Plan, services: &[ServiceName]) -> Result<Seen
     let up = up(place);
     let mut seen =
         Seen { machine: machine(&stage), stack: stack(place), others: others(place), ..Seen::default() };
+    if plan.opentelemetry.endpoint.is_some() {
+        seen.stack.secrets = unread(plan.opentelemetry.secret_names(), &secrets);
+    }
     for name in services {
         let Some(planned) = plan.services.get(name) else { continue };
         let mut service = service(name, planned, &stage, &secrets)?;
@@ -112,17 +116,22 @@ fn service(
     let libraries = program.as_deref().map(|file| libraries::missing(file, launch)).unwrap_or_default();
     let writable = program.as_deref().and_then(mainstay_sys::file::open_to_all);
     let who = launch.user.clone().unwrap_or_else(process::own_user);
-    let unread = |name: String| Some((name.clone(), secrets.get(&name).err()?.to_string()));
     Ok(Service {
         refused: outcome.err().as_ref().map(|error| of_error(error, launch)),
         unquoted: unquoted(&launch.command),
         libraries,
         writable_by_all: writable.map(|path| path.display().to_string()),
         privileged: ["root", "0"].contains(&who.split(':').next().unwrap_or_default()),
-        secrets: plan.all_secret_names().into_iter().filter_map(unread).collect(),
+        secrets: unread(plan.all_secret_names(), secrets),
         not_enforced,
         is_up: false,
     })
+}
+
+/// Those of the secrets that cannot be read, with the reason.
+fn unread(names: BTreeSet<String>, secrets: &Secrets) -> BTreeMap<String, String> {
+    let unread = |name: String| Some((name.clone(), secrets.get(&name).err()?.to_string()));
+    names.into_iter().filter_map(unread).collect()
 }
 
 fn of_error(error: &SpawnError, launch: &Launch) -> Refused {

@@ -80,6 +80,29 @@ environment = {{ KEY = "${{secret:key}}" }}
 }
 
 #[test]
+fn secrets_of_the_collector_are_looked_for() {
+    let home = Home::new();
+    home.config(
+        r#"
+name = "shop"
+[opentelemetry]
+endpoint = "http://127.0.0.1:4318"
+headers = { authorization = "Bearer ${secret:collector}" }
+[secrets]
+collector = { file = "key" }
+[service.web]
+command = [@fixture@, "sleep"]
+"#,
+    );
+    let (code, found) = doctor(&home, &[]);
+    assert_eq!((code, ids(&found, "").contains(&"secret".to_owned())), (Some(1), true), "{found}");
+    assert!(found.to_string().contains("the secret collector cannot be read"), "{found}");
+    mainstay_sys::file::write_atomic(&home.work().join("key"), b"a key", true).expect("a private file");
+    let (code, found) = doctor(&home, &[]);
+    assert_eq!((code, ids(&found, "").contains(&"secret".to_owned())), (Some(0), false), "{found}");
+}
+
+#[test]
 fn stacks_that_want_the_same_are_told() {
     let home = Home::new();
     let other = home.work().join("other.toml");

@@ -65,6 +65,8 @@ pub struct Own {
     pub unquoted: Option<String>,
     /// It is installed, and does not start with the machine.
     pub not_at_boot: bool,
+    /// Secrets for the collector of OpenTelemetry that cannot be read, with the reason.
+    pub secrets: BTreeMap<String, String>,
 }
 
 /// A directory that is written to.
@@ -208,6 +210,14 @@ impl Finding {
 
     fn risk(id: &'static str, what: String, why: &str, mend: String) -> Finding {
         Finding::new(id, Severity::Risk, what, why, mend)
+    }
+
+    /// One that is not there, and what comes of that.
+    fn secret(name: &str, reason: &str, why: &str) -> Finding {
+        let mend = format!(
+            "`mainstay secret set {name}` puts it into the store; docs/secrets.md has the other places"
+        );
+        Finding::problem("secret", format!("the secret {name} cannot be read: {reason}"), why, mend)
     }
 
     fn of(mut self, service: &ServiceName) -> Finding {

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests panic, and say what they saw")]
 
+mod clock;
 pub mod installed;
 mod processes;
 mod stack;
@@ -13,6 +14,7 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+pub use clock::Clock;
 pub use processes::{end_all, kill, running};
 pub use stack::{Outcome, Stack};
 

@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mainstay_api::types::{Service, Stack as Status};
+use mainstay_api::Client;
+use mainstay_api::types::{Service, Stack as Status, StackUsage, UsageQuery};
 use mainstay_core::StateName;
 use mainstay_logs::{Follower, LogPos, Step};
+use mainstay_sys::dirs::Dirs;
+use mainstay_sys::endpoint;
 use serde::Deserialize;
 
 use crate::{end_all, eventually, program, running};
@@ -177,6 +180,16 @@ impl Stack {
             .into_iter()
             .find(|service| service.name.as_str() == name)
             .expect("a known service")
+    }
+
+    /// What its services use, looked at a second ago at most.
+    #[track_caller]
+    pub fn usage(&self) -> StackUsage {
+        let base = self.home.path().join(&self.name);
+        let dirs = Dirs { run: base.join("run"), state: base.join("state"), log: base.join("log") };
+        let client = Client::new(endpoint::address(&dirs, &self.name));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(client.usage(UsageQuery { max_age_ms: 0 })).unwrap()
     }
 
     /// Waits until a service is in one of the states.

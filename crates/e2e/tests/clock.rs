@@ -1,11 +1,9 @@
-//! The wall clock jumps by a day, back and forth: no storm of restarts, no timer that is stuck. Linux: a preloaded
-//! library (`libfaketime`) changes what keeper and daemon read, and no other process's clock.
+//! The wall clock jumps by a day, back and forth: no storm of restarts, no timer that is stuck.
 
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use mainstay_core::StateName;
-use mainstay_e2e::{Stack, eventually, skip};
+use mainstay_e2e::{Clock, Stack, eventually, skip};
 
 const CONFIG: &str = r#"
 [service.crasher]
@@ -20,30 +18,17 @@ live = { exec = ["FIXTURE", "exit", "0"], interval = "200ms", timeout = "5s", fa
 command = ["FIXTURE", "lines", "--rate", "50"]
 "#;
 
-/// Where Debian has the library.
-fn library() -> Option<PathBuf> {
-    let dirs = ["/usr/lib/x86_64-linux-gnu/faketime", "/usr/lib/faketime"];
-    dirs.iter().map(|dir| Path::new(dir).join("libfaketimeMT.so.1")).find(|path| path.is_file())
-}
-
 #[test]
 fn a_day_back_and_a_day_forward() {
-    if cfg!(windows) {
-        skip!("the clock of a process cannot be changed there");
-    }
-    let Some(library) = library() else { skip!("libfaketime is not installed") };
     let mut stack = Stack::new(CONFIG);
-    let clock = stack.home().join("clock");
-    let set = |offset: &str| std::fs::write(&clock, offset).unwrap();
-    set("+0");
-    stack.set("LD_PRELOAD", &library.to_string_lossy());
-    stack.set("FAKETIME_TIMESTAMP_FILE", &clock.to_string_lossy());
-    stack.set("FAKETIME_NO_CACHE", "1");
-    stack.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let clock = match Clock::of(&mut stack) {
+        Ok(clock) => clock,
+        Err(why) => skip!(why),
+    };
     stack.up();
     let probed = stack.wait_for("probed", &[StateName::Running]);
     for offset in ["-1d", "+1d", "+0", "-400d", "+0"] {
-        set(offset);
+        clock.set(offset);
         let restarts = stack.service("crasher").restarts;
         let began = Instant::now();
         let lines = stack.log("writer").len();

@@ -14,6 +14,8 @@ pub(super) fn examine(plan: &Plan, seen: &Seen) -> Vec<Finding> {
     let mut found = machine(plan, &seen.machine);
     found.extend(seen.stack.directories.iter().flat_map(|directory| disk(directory, floor)));
     found.extend(entry(plan, &seen.stack));
+    let unsent = "the collector of OpenTelemetry gets neither metrics nor traces";
+    found.extend(seen.stack.secrets.iter().map(|(name, why)| Finding::secret(name, why, unsent)));
     found
 }
 

@@ -25,14 +25,7 @@ pub(super) fn examine(plan: &ServicePlan, seen: &Service) -> Vec<Finding> {
         ));
     }
     for (name, why) in &seen.secrets {
-        found.push(Finding::problem(
-            "secret",
-            format!("the secret {name} cannot be read: {why}"),
-            "the service is not started without it",
-            format!(
-                "`mainstay secret set {name}` puts it into the store; docs/secrets.md has the other places"
-            ),
-        ));
+        found.push(Finding::secret(name, why, "the service is not started without it"));
     }
     for limit in &seen.not_enforced {
         let what = format!("its limit `{}` does not hold here: {}", limit.limit, limit.why);

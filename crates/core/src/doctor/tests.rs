@@ -169,6 +169,7 @@ fn all_findings_say_what_why_and_what_to_do() {
         no_event_source: true,
         unquoted: Some(r"C:\a b\mainstay.exe".into()),
         not_at_boot: true,
+        secrets: BTreeMap::from([("otel".to_owned(), "its file is missing".to_owned())]),
     };
     *seen.services.get_mut("web").expect("it is there") = Service {
         refused: Some(Refused { kind: RefusedKind::Missing, message: "program not found: web".into() }),

@@ -33,22 +33,18 @@ pub(super) struct Looked<'a> {
 impl Leaks {
     /// Takes in what a service uses; gives what has changed. One that was not seen before is given its history first.
     pub fn see(&mut self, it: &Looked<'_>, store: Option<&Store>) -> Vec<Change> {
-        let mut told = Vec::new();
-        let values = values(it.usage);
-        if !self.0.contains_key(it.name) {
-            let mut series = Resource::ALL.map(Series::new);
-            if let Some(store) = store {
-                remember(&mut series, it, store);
-                // What goes on growing is told by this daemon, too.
-                told.extend(series.iter().filter_map(|series| series.growth().copied().map(Change::Grows)));
-            }
-            self.0.insert(it.name.to_owned(), series);
+        if let Some(series) = self.0.get_mut(it.name) {
+            return sample(series, it);
         }
-        let Some(series) = self.0.get_mut(it.name) else { return told };
-        for ((series, value), resource) in series.iter_mut().zip(values).zip(Resource::ALL) {
-            series.set_limit(limit(resource, it));
-            told.extend(value.and_then(|value| series.sample(it.at, it.run.0, value)));
+        let mut series = Resource::ALL.map(Series::new);
+        if let Some(store) = store {
+            remember(&mut series, it, store);
         }
+        // What goes on growing is told by this daemon, too. What an earlier run left growing ends with this sample, and
+        // concerns nobody any more.
+        sample(&mut series, it);
+        let told = series.iter().filter_map(|series| series.growth().copied().map(Change::Grows)).collect();
+        self.0.insert(it.name.to_owned(), series);
         told
     }
 
@@ -56,6 +52,16 @@ impl Leaks {
     pub fn retain(&mut self, is_there: impl Fn(&str) -> bool) {
         self.0.retain(|name, _| is_there(name));
     }
+}
+
+/// Takes in what it uses now.
+fn sample(series: &mut [Series; 4], it: &Looked<'_>) -> Vec<Change> {
+    let mut told = Vec::new();
+    for ((series, value), resource) in series.iter_mut().zip(values(it.usage)).zip(Resource::ALL) {
+        series.set_limit(limit(resource, it));
+        told.extend(value.and_then(|value| series.sample(it.at, it.run.0, value)));
+    }
+    told
 }
 
 fn values(usage: &Usage) -> [Option<f64>; 4] {
@@ -183,5 +189,8 @@ mod tests {
         let [Change::Grows(again)] = again[..] else { panic!("{again:?}") };
         assert!((again.per_hour / told.per_hour - 1.0).abs() < 0.2, "{again:?}\n{told:?}");
         assert!(again.reach().is_some());
+        // The same history, and a run that has just begun: it is not restarted for what another one did.
+        let young = Looked { uptime: Duration::from_secs(5), ..looked("api", &now, &limits, minutes) };
+        assert_eq!(Leaks::default().see(&young, Some(&store)), []);
     }
 }
