@@ -78,6 +78,7 @@ impl<'a> Files<'a> {
     pub fn live(&self, stack: &Stack, service: &Service) -> Facts {
         let mut facts = of_service(service);
         facts.going_down = stack.going_down;
+        facts.configuration = taken_back_for(stack, service);
         if let Some(plan) = &self.plan {
             roots(&mut facts, plan, stack);
         }
@@ -92,6 +93,13 @@ impl<'a> Files<'a> {
         facts.last_exit = facts.ends.first().and_then(|end| end.exit);
         facts
     }
+}
+
+/// What became of the newest configuration, if it was taken back because of this service.
+fn taken_back_for(stack: &Stack, service: &Service) -> Option<String> {
+    let trouble = stack.configuration.trouble.as_ref()?;
+    let (_, why) = trouble.split_once(" taken back: ")?;
+    why.strip_prefix(service.name.as_str())?.starts_with(' ').then(|| trouble.clone())
 }
 
 /// Adds what the files of the stack and the kernel know.

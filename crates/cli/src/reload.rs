@@ -14,6 +14,8 @@ use crate::output::style::{self, Paint};
 use crate::output::{Output, words};
 use crate::stack::Place;
 
+/// So wide is a terminal that everybody has.
+const WIDTH: usize = 80;
 /// The daemon is asked again at least so often.
 const LOOK: Duration = Duration::from_secs(1);
 /// Whoever waits for an answer sees so often for how long.
@@ -26,7 +28,7 @@ pub fn text(reload: &ReloadPlan, paint: Paint) -> String {
     }
     let mut text = String::new();
     for change in &reload.stack {
-        text += &format!("  {}\n", words::printable(&field(change)));
+        text += &field(change, 2);
     }
     let width = reload.steps.iter().map(|step| step.service.as_str().len()).max().unwrap_or(0);
     for step in &reload.steps {
@@ -43,7 +45,7 @@ pub fn text(reload: &ReloadPlan, paint: Paint) -> String {
             false => format!("{what}\n"),
         };
         for change in &step.changes {
-            text += &format!("    {}\n", words::printable(&field(change)));
+            text += &field(change, 4);
         }
     }
     let count = |action| reload.steps.iter().filter(|step| step.action == action).count();
@@ -57,13 +59,35 @@ pub fn text(reload: &ReloadPlan, paint: Paint) -> String {
     text
 }
 
-fn field(change: &Change) -> String {
+/// A change on one line if it fits there, so far from the left; else what was and what becomes on lines of their own, as
+/// a diff has them.
+fn field(change: &Change, indent: usize) -> String {
     let Change { field, was, becomes, .. } = change;
-    match (was, becomes) {
+    let short = match (was, becomes) {
         (None, None) => format!("{field} changed"),
         (Some(was), Some(becomes)) => format!("{field}: {was} -> {becomes}"),
         (None, Some(becomes)) => format!("{field}: {becomes}"),
         (Some(was), None) => format!("{field}: {was} -> none"),
+    };
+    let alone = was.is_none() && becomes.is_none();
+    if alone || !short.contains('\n') && indent + short.chars().count() <= WIDTH {
+        return format!("{:indent$}{}\n", "", words::printable(&short));
+    }
+    let mut text = format!("{:indent$}{}:\n", "", words::printable(field));
+    for (mark, value) in [('-', was), ('+', becomes)] {
+        for line in value.iter().flat_map(|value| value.lines()) {
+            let line = cut(&words::printable(line), WIDTH - indent - 4);
+            text += &format!("{:indent$}  {mark} {line}\n", "");
+        }
+    }
+    text
+}
+
+/// A line of at most so many characters.
+fn cut(line: &str, most: usize) -> String {
+    match line.char_indices().nth(most) {
+        Some(_) => line.chars().take(most - 1).chain(['…']).collect(),
+        None => line.to_owned(),
     }
 }
 
@@ -147,5 +171,27 @@ pub async fn follow(
             ))
         }
         None => Err(Failure::failed(format!("nothing is known of revision {revision} any more"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(was: Option<&str>, becomes: Option<&str>) -> String {
+        let (was, becomes) = (was.map(str::to_owned), becomes.map(str::to_owned));
+        field(&Change { field: "ready.interval".to_owned(), action: Action::Live, was, becomes }, 4)
+    }
+
+    #[test]
+    fn a_change_is_on_one_line_or_looks_like_a_diff() {
+        assert_eq!(shown(Some("1 s"), Some("9 s")), "    ready.interval: 1 s -> 9 s\n");
+        assert_eq!(shown(Some("1 s"), None), "    ready.interval: 1 s -> none\n");
+        assert_eq!(shown(None, None), "    ready.interval changed\n");
+        let lines = shown(Some("a\nb"), Some("c"));
+        assert_eq!(lines, "    ready.interval:\n      - a\n      - b\n      + c\n");
+        let long = shown(Some(&"x".repeat(100)), Some("y"));
+        assert!(long.lines().all(|line| line.chars().count() <= WIDTH), "{long}");
+        assert!(long.contains("x…\n      + y\n"), "{long}");
     }
 }

@@ -59,6 +59,7 @@ fn a_program_gets_its_file_and_is_told_of_another_one() {
     home.config(&quiet("2", GOOD, TELL));
     let text = home.ok(&["plan"]);
     assert!(text.contains("~ a  signal\n"), "{text}");
+    assert!(text.contains("app.conf.content:\n      - limit 1\n      + limit 2\n"), "{text}");
     assert_eq!(conf(&home, "app.conf"), rendered(1), "it was only asked");
     home.ok(&["apply"]);
     assert_eq!((conf(&home, "app.conf"), conf(&home, "app.conf.previous")), (rendered(2), rendered(1)));
@@ -211,6 +212,11 @@ fn a_secret_that_changes_is_told_to_the_program_that_reads_it() {
 
 /// A program as a probe and a request see it: healthy unless its file says 13. How often it was told.
 fn program(home: &Home) -> (u16, std::sync::Arc<std::sync::atomic::AtomicU32>) {
+    sick_of(home, "limit 13\n")
+}
+
+/// The same, with what it does not like in its file.
+fn sick_of(home: &Home, what: &'static str) -> (u16, std::sync::Arc<std::sync::atomic::AtomicU32>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("its address").port();
     let (file, told) = (home.file("app.conf"), std::sync::Arc::default());
@@ -221,7 +227,7 @@ fn program(home: &Home) -> (u16, std::sync::Arc<std::sync::atomic::AtomicU32>) {
             let length = stream.read(&mut bytes).unwrap_or(0);
             let told = bytes[..length].starts_with(b"PUT /reload ");
             count.fetch_add(u32::from(told), std::sync::atomic::Ordering::Relaxed);
-            let sick = std::fs::read_to_string(&file).is_ok_and(|text| text.contains("limit 13\n"));
+            let sick = std::fs::read_to_string(&file).is_ok_and(|text| text.contains(what));
             let status = if sick && !told { "503 Unavailable" } else { "200 OK" };
             let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
             let _ = stream.write_all(answer.as_bytes());
@@ -256,5 +262,130 @@ fn what_is_not_healthy_with_its_new_file_gets_the_old_one_back_and_is_told_again
     assert_eq!(process(&home), first, "the process goes on");
     home.until_state("app", "a", "ready");
     assert_eq!(home.stack("app").expect("it is up")["configuration"]["revision"], 2);
+    home.ok(&["down"]);
+}
+
+/// A service whose file has two secrets; with a value that ends in `-bad` it is not healthy.
+const ROTATED: &str = r#"
+name = "app"
+reload = { timeout = "4s", settle = "100ms", watch = @watch@ }
+secrets = { said = { command = @say@ }, filed = { file = "filed.secret" } }
+
+[service.a]
+description = "@about@"
+command = [@fixture@, "sleep"]
+ready = { http = "http://127.0.0.1:@port@/", interval = "100ms" }
+config = { on_change = { http = "http://127.0.0.1:@port@/reload", method = "PUT" }, files = [
+    { path = "app.conf", text = "{{ secret.said }} {{ secret.filed }}" },
+    { path = "plain.conf", text = "no secret" },
+] }
+"#;
+
+fn rotated(home: &Home, port: u16, watch: bool, about: &str) {
+    // It notes each time that it is asked.
+    let (asked, said) = (home.file("asked"), home.file("said.txt"));
+    let (asked, said) = (asked.display(), said.display());
+    let say = match cfg!(windows) {
+        true => format!("['cmd', '/c', 'echo x>>{asked}& type {said}']"),
+        false => format!("['sh', '-c', 'echo x >>{asked}; cat {said}']"),
+    };
+    let config = ROTATED.replace("@say@", &say).replace("@port@", &port.to_string());
+    home.config(&config.replace("@watch@", &watch.to_string()).replace("@about@", about));
+}
+
+fn said(home: &Home, value: &str) {
+    std::fs::write(home.file("said.txt"), value).expect("written");
+}
+
+fn filed(home: &Home, value: &str) {
+    mainstay_sys::file::write_atomic(&home.file("filed.secret"), value.as_bytes(), true).expect("written");
+}
+
+/// How often the command was asked since the last call.
+fn asked(home: &Home) -> usize {
+    let times = conf(home, "asked").lines().count();
+    let _ = std::fs::remove_file(home.file("asked"));
+    times
+}
+
+fn idle(home: &Home) {
+    until("nothing is being applied", || {
+        home.stack("app").filter(|stack| stack["configuration"]["applying"].is_null())
+    });
+}
+
+#[test]
+fn a_secret_that_does_not_work_is_taken_out_of_the_file_again() {
+    let home = Home::new();
+    let (port, told) = sick_of(&home, "-bad");
+    let told = || told.load(std::sync::atomic::Ordering::Relaxed);
+    said(&home, "one");
+    filed(&home, "1");
+    rotated(&home, port, false, "");
+    home.ok(&["up", "-d", "--wait"]);
+    let first = process(&home);
+    asked(&home);
+    said(&home, "two");
+    home.ok(&["apply"]);
+    assert_eq!((conf(&home, "app.conf").as_str(), told()), ("two 1", 1));
+    assert_eq!(asked(&home), 1, "once for all that follows");
+
+    said(&home, "three-bad");
+    let error = home.fails(1, &["secret", "rotate"]);
+    assert!(error.contains("was told of its new files, but was not healthy within"), "{error}");
+    assert_eq!((conf(&home, "app.conf").as_str(), told()), ("two 1", 3), "the old one, of which it was told");
+    assert_eq!(asked(&home), 1);
+    assert_eq!(process(&home), first, "the process goes on");
+    let events = home.ok(&["events"]);
+    assert!(events.contains("configuration: app.conf is as before; told by PUT"), "{events}");
+    home.until_state("app", "a", "ready");
+
+    // No start brings it back either, until there is another one.
+    home.ok(&["restart", "a"]);
+    assert_eq!(conf(&home, "app.conf"), "two 1");
+    // It is tried again when somebody wants that, by a daemon that is killed on its way there and on its way back.
+    let kill_daemon = || kill(pid(&home.stack("app").expect("it is up")["daemon"]["pid"]));
+    let mut rotate = home.start(&["secret", "rotate"]);
+    until("it is tried", || (conf(&home, "app.conf") == "three-bad 1").then_some(()));
+    kill_daemon();
+    until("it is back", || (conf(&home, "app.conf") == "two 1").then_some(()));
+    kill_daemon();
+    rotate.until_end();
+    idle(&home);
+    assert_eq!(conf(&home, "app.conf"), "two 1");
+    home.until_state("app", "a", "ready");
+    said(&home, "four");
+    home.ok(&["restart", "a"]);
+    assert_eq!(conf(&home, "app.conf"), "four 1");
+    home.ok(&["down"]);
+}
+
+#[test]
+fn a_secret_that_did_not_work_is_not_tried_again_by_itself() {
+    let home = Home::new();
+    let (port, told) = sick_of(&home, "-bad");
+    let told = || told.load(std::sync::atomic::Ordering::Relaxed);
+    said(&home, "one");
+    filed(&home, "1");
+    rotated(&home, port, true, "first");
+    home.ok(&["up", "-d", "--wait"]);
+    filed(&home, "2-bad");
+    until("it is tried", || (conf(&home, "app.conf") == "one 2-bad").then_some(()));
+    until("it is back", || (conf(&home, "app.conf") == "one 1").then_some(()));
+    idle(&home);
+    let status = home.ok(&["status"]);
+    assert!(status.contains("taken back: a was told of its new files, but was not healthy"), "{status}");
+    let explained = home.ok(&["explain", "a"]).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(explained.contains("The newest configuration: revision 2 taken back: a was told"), "{explained}");
+
+    // Something else changes: that is taken over, without it.
+    let before = told();
+    rotated(&home, port, true, "second");
+    until("it has its description", || (home.service("app", "a")["description"] == "second").then_some(()));
+    idle(&home);
+    assert_eq!((conf(&home, "app.conf").as_str(), told()), ("one 1", before));
+    filed(&home, "3");
+    until("another one is taken", || (conf(&home, "app.conf") == "one 3").then_some(()));
+    idle(&home);
     home.ok(&["down"]);
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use common::{World, base_dir, parse_for, parse_in};
 use mainstay_config::System;
 use mainstay_core::{
-    Check, Compress, Condition, ConfigFile, ControlAction, DailyWindow, ExitAction, Hook, Hooks, Launch,
-    LeakAction, Limits, LogEncoding, LogFormat, LogPlan, OnChange, OnFull, Piece, Plan, ProbePlan,
+    Check, Compress, Condition, ConfigFile, ControlAction, DailyWindow, ExitAction, FileNotes, Hook, Hooks,
+    Launch, LeakAction, Limits, LogEncoding, LogFormat, LogPlan, OnChange, OnFull, Piece, Plan, ProbePlan,
     ProgramConfig, RestartPlan, RestartPolicy, Rlimit, Sandbox, SecretSource, SecretText, ServiceName,
     ServicePlan, Settings, StartLimit, StartMode, StopAction, StopPlan, StopStep, WhenMainstayStops,
 };
@@ -75,6 +75,7 @@ fn files_of_api() -> ProgramConfig {
         on_change: OnChange::Signal(StopAction::Signal(1)),
         timeout: secs(10),
         secrets: BTreeMap::new(),
+        notes: FileNotes::default(),
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Facts {
     pub stop_step: Option<String>,
     /// Who asked for something last.
     pub asked: Option<Asked>,
+    /// What became of the newest configuration, if it was taken back because of this service.
+    pub configuration: Option<String>,
     /// The last lines of its output, the oldest first.
     pub output: Vec<String>,
     /// What it uses that grows without end, in words each.
@@ -97,6 +99,7 @@ impl Facts {
             probes: Vec::new(),
             stop_step: None,
             asked: None,
+            configuration: None,
             output: Vec::new(),
             leaks: Vec::new(),
             log_lost: 0,
@@ -315,6 +318,7 @@ pub fn explain(facts: &Facts) -> Explanation {
     if trouble && let Some(end) = facts.ends.first() {
         because.extend(killed(end, facts.windows));
     }
+    because.extend(facts.configuration.as_ref().map(|what| format!("The newest configuration: {what}.")));
     Explanation {
         service: facts.service.clone(),
         stack: facts.stack.clone(),

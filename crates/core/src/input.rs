@@ -35,6 +35,15 @@ pub enum Input {
         /// What tells of changed values.
         marks: SecretMarks,
     },
+    /// Files with secrets are in their places, for a preparation or a change whose answer follows.
+    FilesMade {
+        /// Which.
+        run: RunId,
+        /// What tells of the values that are in them.
+        secrets: SecretMarks,
+        /// By the path of each, what tells of its content.
+        contents: SecretMarks,
+    },
     /// Files of a service were put in their places before a start. Only told.
     FilesWritten {
         /// Whose.

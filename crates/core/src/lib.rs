@@ -72,7 +72,7 @@ pub use plan::{
     OnFull, Plan, ProbePlan, RestartPlan, RestartPolicy, ServicePlan, StartLimit, StartMode, StopAction,
     StopPlan, StopStep, WhenMainstayStops,
 };
-pub use program::{ConfigFile, OnChange, ProgramConfig};
+pub use program::{ConfigFile, FileNotes, OnChange, ProgramConfig};
 pub use refusal::{Refusal, RefusalKind};
 pub use rights::{ALWAYS_KEPT, Integrity, PRIVILEGES, Privileges};
 pub use secret::{Encoding, Piece, SecretMarks, SecretSource, SecretText, is_secret_name, names_in};

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::reload::ReloadSettings;
 use crate::{
-    Check, ControlAction, DailyWindow, Hooks, Limits, OpenTelemetryPlan, ProbeKind, ProgramConfig,
+    Check, ControlAction, DailyWindow, FileNotes, Hooks, Limits, OpenTelemetryPlan, ProbeKind, ProgramConfig,
     SecretMarks, SecretSource, SecretText, ServiceName, Settings, names_in, signal_name, signal_number,
 };
 
@@ -153,6 +153,18 @@ impl ServicePlan {
         let new = self.launch.secrets != launch || self.config.secrets != files;
         (self.launch.secrets, self.config.secrets) = (launch, files);
         new
+    }
+
+    /// Forgets with which values its process and its files were made.
+    pub fn forget_marks(&mut self) {
+        self.set_marks(&SecretMarks::new());
+        self.config.notes = FileNotes::default();
+    }
+
+    /// The secrets that its files are made with, and nothing of its process. Their values from before are in the files.
+    pub(crate) fn only_in_files(&self) -> impl Iterator<Item = String> {
+        let of_process = names_in(self.launch.secret_environment.values());
+        self.config.secret_names().into_iter().filter(move |name| !of_process.contains(name))
     }
 
     /// The secrets that its process and its probes use.

@@ -23,6 +23,30 @@ pub struct ProgramConfig {
     /// With which values of secrets the files were written.
     #[serde(skip_serializing_if = "SecretMarks::is_empty")]
     pub secrets: SecretMarks,
+    /// What is noted of the files as they are written.
+    #[serde(skip_serializing_if = "FileNotes::is_empty")]
+    pub notes: FileNotes,
+}
+
+/// What is noted of the files with secrets, so that they can go back to what they were although a value from before is
+/// nowhere but in them. Nothing that anybody has configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct FileNotes {
+    /// By the path of each, what tells of the content that was put into its place.
+    #[serde(skip_serializing_if = "SecretMarks::is_empty")]
+    pub contents: SecretMarks,
+    /// By the name of a secret, the mark of a value with which it did not work. As long as it has that one the files
+    /// keep their content.
+    #[serde(skip_serializing_if = "SecretMarks::is_empty")]
+    pub refused: SecretMarks,
+}
+
+impl FileNotes {
+    /// Whether nothing is.
+    pub fn is_empty(&self) -> bool {
+        self.contents.is_empty() && self.refused.is_empty()
+    }
 }
 
 /// One file.
@@ -107,6 +131,7 @@ impl Default for ProgramConfig {
             on_change: OnChange::default(),
             timeout: Duration::from_secs(30),
             secrets: SecretMarks::new(),
+            notes: FileNotes::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod debounce;
 mod fields;
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -162,7 +163,9 @@ impl ReloadPlan {
             steps.extend(match old.services.get(&name) {
                 None => Some(Step::added(&name, plan)),
                 Some(before) if before == plan => None,
-                Some(before) => Some(Step::changed(&name, before, plan)),
+                Some(before) => {
+                    Some(Step::changed(&name, before, plan)).filter(|step| !step.changes.is_empty())
+                }
             });
         }
         steps.extend(last.iter().map(stop));
@@ -199,9 +202,16 @@ impl Step {
     /// What a changed service needs.
     pub(crate) fn changed(name: &ServiceName, old: &ServicePlan, new: &ServicePlan) -> Step {
         let mut changes = Vec::new();
+        let variables = shown::Variables::of([old, new]);
         walk("", &json(old), &json(new), &mut |field, was, becomes| {
             let action = action(field, old, new);
-            changes.push(change(field, action, was, becomes));
+            changes.push(match (was, becomes) {
+                (Value::String(was), Value::String(becomes)) if shown::is_content(field) => {
+                    let (was, becomes) = shown::lines(was, becomes, &variables);
+                    Change { field: field.to_owned(), action, was: Some(was), becomes: Some(becomes) }
+                }
+                _ => change(field, action, was, becomes),
+            });
         });
         // A stop or a start is more than a restart: what is stopped needs no new process.
         let rank = |action: Action| match action {
@@ -232,7 +242,7 @@ impl Step {
 fn action(field: &str, old: &ServicePlan, new: &ServicePlan) -> Action {
     match fields::class_of(field) {
         None | Some(Class::Restart) => Action::Restart,
-        Some(Class::Nothing) => Action::Nothing,
+        Some(Class::Nothing | Class::Note) => Action::Nothing,
         Some(Class::Live) => Action::Live,
         Some(Class::Start) => match (old.start, new.start) {
             (_, StartMode::Disabled) => Action::Stop,
@@ -267,6 +277,8 @@ fn change(field: &str, action: Action, was: &Value, becomes: &Value) -> Change {
     let shown = |value: &Value| match value {
         Value::Null => None,
         _ if !fields::is_shown(field) => None,
+        // A file that is new is in the configuration.
+        Value::Object(file) if file.contains_key("content") => None,
         value => Some(clip(words(value))),
     };
     Change { field: field.to_owned(), action, was: shown(&was), becomes: shown(&becomes) }
@@ -333,15 +345,18 @@ fn words(value: &Value) -> String {
     }
     match value {
         Value::Null => "none".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => shown::without_password(text),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
         Value::Array(list) => {
             let list: Vec<String> = list.iter().map(element).collect();
             format!("[{}]", list.join(","))
         }
         Value::Object(members) => {
-            let members: Vec<String> =
-                members.iter().map(|(key, value)| format!("{key}: {}", words(value))).collect();
+            let member = |(key, value): (&String, &Value)| match key.as_str() {
+                fields::HEADERS => format!("{key}: …"),
+                _ => format!("{key}: {}", words(value)),
+            };
+            let members: Vec<String> = members.iter().map(member).collect();
             format!("{{{}}}", members.join(", "))
         }
     }
@@ -364,7 +379,7 @@ fn duration(value: &Value) -> Option<std::time::Duration> {
 
 /// Says which fields differ: down to those that have a line in the table, or to values.
 fn walk(at: &str, old: &Value, new: &Value, differs: &mut dyn FnMut(&str, &Value, &Value)) {
-    if old == new {
+    if old == new || fields::class_of(at) == Some(Class::Note) {
         return;
     }
     let nothing = serde_json::Map::new();
@@ -378,8 +393,10 @@ fn walk(at: &str, old: &Value, new: &Value, differs: &mut dyn FnMut(&str, &Value
         "config.secrets",
     ]
     .contains(&at);
-    let known = !by_name && fields::is_leaf(at);
-    if known || !(inside(old) && inside(new)) || (old.is_null() && new.is_null()) {
+    // What is there before and after is looked into, what is new or gone is one thing.
+    let known = !by_name && fields::is_leaf(at) && (old.is_null() || new.is_null());
+    let whole = duration(old).is_some() || duration(new).is_some();
+    if known || whole || !(inside(old) && inside(new)) || (old.is_null() && new.is_null()) {
         return differs(at, old, new);
     }
     let (old, new) = (old.as_object().unwrap_or(&nothing), new.as_object().unwrap_or(&nothing));

@@ -137,6 +137,11 @@ impl SecretText {
         })
     }
 
+    /// One as a plan has it, with its references, for people.
+    pub(crate) fn stored(text: &str) -> String {
+        text.replace("$$", "$")
+    }
+
     /// The text itself, if it refers to no secret.
     pub fn plain(&self) -> Option<String> {
         let text = |piece| match piece {

@@ -124,6 +124,7 @@ impl Supervisor {
             Input::Prepared { run, error: None } => self.about(run, On::Prepared),
             Input::Prepared { run, error: Some(error) } => self.about(run, On::PrepareFailed(error)),
             Input::SecretsRead { run, marks } => self.secrets_read(run, marks),
+            Input::FilesMade { run, secrets, contents } => self.files_made(run, secrets, contents),
             Input::FilesWritten { service, run, detail } => {
                 if self.nodes.contains_key(&service) {
                     let (stage, took) = (ConfigStage::Written, std::time::Duration::ZERO);
@@ -186,16 +187,34 @@ impl Supervisor {
 
     /// Notes with which values of its secrets a service's process is about to be made.
     fn secrets_read(&mut self, run: RunId, marks: SecretMarks) {
-        let starts = self.runs.get(&run);
-        let Some(name) = starts.or_else(|| self.changes_files(run)).cloned() else { return };
-        let starts = starts.is_some();
+        let Some(name) = self.runs.get(&run).cloned() else { return };
         let Some(plan) = self.plan.services.get_mut(&name) else { return };
-        let new = match starts {
-            true => plan.set_marks(&marks),
-            // Its process goes on, with the values that it has.
-            false => std::mem::replace(&mut plan.config.secrets, marks.clone()) != marks,
-        };
-        if new {
+        let before = plan.config.secrets.clone();
+        let is_new = plan.set_marks(&marks);
+        // What did not work does not get into its files.
+        let config = &mut plan.config;
+        for (secret, refused) in &config.notes.refused {
+            if config.secrets.get(secret) == Some(refused)
+                && let Some(before) = before.get(secret)
+            {
+                config.secrets.insert(secret.clone(), before.clone());
+            }
+        }
+        if is_new {
+            self.plan_changes.services.insert(name);
+        }
+    }
+
+    /// Notes what is in the files of a service.
+    fn files_made(&mut self, run: RunId, secrets: SecretMarks, contents: SecretMarks) {
+        let Some(name) = self.runs.get(&run).or_else(|| self.changes_files(run)).cloned() else { return };
+        let Some(plan) = self.plan.services.get_mut(&name) else { return };
+        let config = &mut plan.config;
+        let before = (config.secrets.clone(), config.notes.clone());
+        (config.secrets, config.notes.contents) = (secrets, contents);
+        let made = &config.secrets;
+        config.notes.refused.retain(|secret, refused| made.get(secret) != Some(refused));
+        if before != (config.secrets.clone(), config.notes.clone()) {
             self.plan_changes.services.insert(name);
         }
     }

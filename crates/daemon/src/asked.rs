@@ -155,6 +155,7 @@ impl Driver {
         mut plan: Box<Plan>,
     ) -> Result<(), Refused> {
         self.core.check_apply(&plan)?;
+        self.vault.were_read_for(&plan);
         keep_marks(&mut plan, self.core.plan());
         self.revisions.add(revision, by.clone(), same_as);
         self.input(Input::Apply { by, revision, plan });

@@ -457,6 +457,9 @@ impl Driver {
             }
             self.out.command(command);
         }
+        if self.core.applying().is_none() {
+            self.vault.apply_is_over();
+        }
         let changes = self.core.take_plan_changes();
         if !changes.is_empty() {
             self.vault.follow(self.core.plan());

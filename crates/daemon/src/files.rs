@@ -5,10 +5,11 @@
 //! are put into their places, the program is told. What fails before the third of them has changed nothing. Whatever
 //! was done when a daemon dies is done again by the next one: a file that is as it should be is left alone.
 
+mod before;
 mod tell;
 mod work;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -45,12 +46,18 @@ enum Step {
     Told(ProbeOutcome),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Written {
     /// The places of the files.
     files: Vec<PathBuf>,
-    /// What tells of the secrets' values in them, if they were read for that.
-    marks: SecretMarks,
+    /// Those of them that have again what they had before, which is not checked anew.
+    again: BTreeSet<PathBuf>,
+    /// Those that were to have it, but it is nowhere any more.
+    lost: Vec<String>,
+    /// What tells of the values that are in them.
+    secrets: SecretMarks,
+    /// What tells of the content of each file with a secret.
+    contents: SecretMarks,
 }
 
 /// Where such steps go. False: no room now.
@@ -106,8 +113,8 @@ struct Job {
     config: ProgramConfig,
     /// The new files, beside their places. They go with the job.
     staged: Vec<Staged>,
-    /// Their names, for people.
-    names: Vec<String>,
+    /// What they are.
+    written: Written,
 }
 
 /// How far a job is.
@@ -151,8 +158,8 @@ impl Files {
         let queue = self.queues.entry(service.clone()).or_default();
         // Of changes only the last one counts: nobody waits for the answers to the others.
         queue.retain(|job| job.at != At::Waiting || matches!(job.want, Want::Start(_)));
-        let (config, staged, names) = (ProgramConfig::default(), Vec::new(), Vec::new());
-        queue.push_back(Job { run, seq: self.seq, want, at: At::Waiting, config, staged, names });
+        let (config, staged, written) = (ProgramConfig::default(), Vec::new(), Written::default());
+        queue.push_back(Job { run, seq: self.seq, want, at: At::Waiting, config, staged, written });
     }
 
     /// Nobody waits for a preparation any more.
@@ -181,16 +188,18 @@ impl Files {
         let Some(job) = self.front(&service, seq) else { return };
         match what {
             _ if job.at == At::Cancelled => drop(self.drop_front(&service)),
-            Step::Written(Ok(Written { marks, .. })) => {
-                job.names = staged.iter().map(|file| work::name(file.place())).collect();
-                (job.staged, job.at) = (staged, At::Check(0));
-                if matches!(job.want, Want::Change(_)) {
-                    let run = job.run;
-                    self.follows.push(Follows::Input(Input::SecretsRead { run, marks }));
-                }
+            Step::Written(Ok(written)) => {
+                (job.staged, job.written, job.at) = (staged, written, At::Check(0));
             }
             Step::Written(Err(why)) | Step::Put(Err(why)) => self.refuse(&service, why),
-            Step::Put(Ok(())) => job.at = At::Tell,
+            Step::Put(Ok(())) => {
+                job.at = At::Tell;
+                let (run, notes) = (job.run, &job.config.notes);
+                let Written { secrets, contents, .. } = job.written.clone();
+                if !contents.is_empty() || !notes.is_empty() {
+                    self.follows.push(Follows::Input(Input::FilesMade { run, secrets, contents }));
+                }
+            }
             Step::Told(outcome) => self.told(&service, outcome),
         }
     }
@@ -203,7 +212,7 @@ impl Files {
         match job.at {
             At::Checking(file) if outcome.ok => job.at = At::Check(file + 1),
             At::Checking(file) => {
-                let name = job.names.get(file).cloned().unwrap_or_default();
+                let name = job.written.files.get(file).map(|path| work::name(path)).unwrap_or_default();
                 let said = work::last_words(&logs, &format!("{service}{CHECK}"), output, &vault);
                 let said = if said.is_empty() { said } else { format!(": {said}") };
                 self.refuse(&service, format!("{name} was refused by its check, {}{said}", outcome.detail));
@@ -245,7 +254,7 @@ impl Files {
         let Some(job) = self.drop_front(service) else { return };
         let what = &job.config.on_change;
         let outcome = match outcome.ok {
-            true => FilesOutcome::Done(format!("{}; told by {what}", work::news_of(&job.names))),
+            true => FilesOutcome::Done(format!("{}; told by {what}", job.written)),
             false => FilesOutcome::NotTold(format!("{what}: {}", outcome.detail)),
         };
         self.follows.push(Follows::Input(Input::Configured { run: job.run, outcome }));
@@ -253,11 +262,11 @@ impl Files {
 
     /// The files are in their places, and nobody is to be told.
     fn in_place(&mut self, service: &ServiceName) {
-        let Some(Job { run, want, names, .. }) = self.drop_front(service) else { return };
-        let (service, detail) = (service.clone(), work::news_of(&names));
+        let Some(Job { run, want, written, .. }) = self.drop_front(service) else { return };
+        let (service, detail) = (service.clone(), written.to_string());
         match want {
             Want::Start(facts) => {
-                if !names.is_empty() {
+                if !written.files.is_empty() {
                     let service = service.clone();
                     self.follows.push(Follows::Input(Input::FilesWritten { service, run, detail }));
                 }
@@ -300,7 +309,7 @@ impl Files {
                     Want::Start(_) => Reading::Known,
                     Want::Change(_) => Reading::Anew,
                 };
-                worker.write(job.seq, job.config.files.clone(), reading);
+                worker.write(job.seq, job.config.clone(), reading);
             }
             At::Check(file) => match job.staged.get(file) {
                 None => {
@@ -308,7 +317,8 @@ impl Files {
                     worker.put(job.seq, std::mem::take(&mut job.staged));
                 }
                 Some(staged) => {
-                    let command = work::check_of(staged, &job.config);
+                    let known = job.written.again.contains(staged.place());
+                    let command = work::check_of(staged, &job.config).filter(|_| !known);
                     job.at = if command.is_some() { At::Checking(file) } else { At::Check(file + 1) };
                     if let Some(command) = command {
                         probes.exec.run_check(now, (service, there), job.seq, &command, job.config.timeout);

@@ -51,6 +51,8 @@ struct Known {
     failed: BTreeMap<String, SecretError>,
     /// What is being read because something waits for it.
     wanted: BTreeSet<String>,
+    /// What was read for the configuration that is being applied, and need not be read again for it.
+    fresh: BTreeSet<String>,
 }
 
 /// What came of reading the secrets of a preparation.
@@ -68,6 +70,14 @@ pub(crate) enum Reading {
     Known,
     /// They are read again: they may be others by now.
     Anew,
+}
+
+/// The files of a program, filled.
+pub(crate) struct Filled {
+    /// By their paths.
+    pub contents: BTreeMap<String, Value>,
+    /// The marks of the values in them; none if there is no key for marks.
+    pub secrets: SecretMarks,
 }
 
 /// Why a text cannot be filled.
@@ -103,6 +113,24 @@ impl Vault {
         (known.used, known.sources) = (used, plan.secrets.clone());
     }
 
+    /// A plan is about to be applied for which its secrets were read: they need not be read again until that is over. A
+    /// command that says one may ask somebody for it, or give each time another one.
+    pub fn were_read_for(&self, plan: &Plan) {
+        let names: BTreeSet<String> =
+            plan.services.values().flat_map(|service| service.marks().into_keys()).collect();
+        let mut known = self.known();
+        let Known { values, sources, fresh, .. } = &mut *known;
+        *fresh = names
+            .into_iter()
+            .filter(|name| values.contains_key(name) && sources.get(name) == plan.secrets.get(name))
+            .collect();
+    }
+
+    /// From now on secrets are read anew.
+    pub fn apply_is_over(&self) {
+        self.known().fresh.clear();
+    }
+
     /// A number that is another one after a file of a secret in use has changed.
     pub fn stamp(&self) -> u64 {
         let used = self.known().used.clone();
@@ -120,7 +148,7 @@ impl Vault {
         }
         let vault = self.clone();
         self.0.runtime.spawn_blocking(move || {
-            let read = vault.read(&names);
+            let read = vault.read_once(&names);
             vault.tell(|| {
                 ToDriver::SecretsRead(run, Read { marks: read.marks.clone(), error: read.error.clone() })
             });
@@ -166,16 +194,13 @@ impl Vault {
         &self,
         files: &BTreeMap<String, ConfigFile>,
         reading: Reading,
-    ) -> Result<(BTreeMap<String, Value>, SecretMarks), SecretError> {
+    ) -> Result<Filled, SecretError> {
         let names = names_in(files.values().map(|file| &file.content));
         let unknown = |name: &String| !self.known().values.contains_key(name);
-        let mut marks = SecretMarks::new();
-        if names.iter().any(|name| reading == Reading::Anew || unknown(name)) {
-            let read = self.read(&names);
-            if let Some(error) = read.error {
-                return Err(error);
-            }
-            marks = read.marks;
+        if names.iter().any(|name| reading == Reading::Anew || unknown(name))
+            && let Some(error) = self.read_once(&names).error
+        {
+            return Err(error);
         }
         let value = |name: &str| {
             let value = self.known().values.get(name).cloned();
@@ -186,7 +211,20 @@ impl Vault {
             })
         };
         let filled = files.iter().map(|(path, file)| Ok((path.clone(), fill(&file.content, value)?)));
-        Ok((filled.collect::<Result<_, _>>()?, marks))
+        Ok(Filled { contents: filled.collect::<Result<_, _>>()?, secrets: self.marks_of(&names) })
+    }
+
+    /// The marks of values that are known.
+    fn marks_of<'n>(&self, names: impl IntoIterator<Item = &'n String>) -> SecretMarks {
+        let Some(marker) = self.marker() else { return SecretMarks::new() };
+        let known = self.known();
+        let mark = |name: &String| Some((name.clone(), marker.mark(name, known.values.get(name)?)));
+        names.into_iter().filter_map(mark).collect()
+    }
+
+    /// What tells of the content of a file, if there is a key for marks.
+    pub fn mark_of_file(&self, path: &str, content: &[u8]) -> Option<String> {
+        Some(self.marker()?.mark(path, content))
     }
 
     /// A text that somebody else has written, without the values that are known: as they are, as JSON has them, and line by
@@ -272,6 +310,16 @@ impl Vault {
             service.set_marks(&fresh.filter(|(_, mark)| mark != NONE).collect());
         }
         plan
+    }
+
+    /// The same but for what was read already for the configuration that is being applied.
+    fn read_once(&self, names: &BTreeSet<String>) -> Read {
+        let fresh = self.known().fresh.clone();
+        let (fresh, stale) =
+            names.iter().cloned().partition::<BTreeSet<String>, _>(|name| fresh.contains(name));
+        let mut read = self.read(&stale);
+        read.marks.extend(self.marks_of(&fresh));
+        read
     }
 
     /// Reads secrets as the present plan says, and keeps their values.
@@ -364,16 +412,31 @@ pub(crate) fn keep_marks(plan: &mut Plan, running: &Plan) {
             marks.extend(service.marks());
         }
         service.set_marks(&marks);
+        if let Some(running) = running.services.get(name) {
+            service.config.notes = running.config.notes.clone();
+        }
     }
 }
 
 /// The same plan with no marks: another time its secrets have other values.
 pub(crate) fn without_marks(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
-    plan.services.values_mut().for_each(|service| {
-        service.set_marks(&SecretMarks::new());
-    });
+    plan.services.values_mut().for_each(ServicePlan::forget_marks);
     plan
+}
+
+/// Leaves values out that did not work, of secrets that have nothing newer: nobody has asked for them.
+pub(crate) fn leave_refused(plan: &mut Plan, running: &Plan) {
+    for (name, service) in &mut plan.services {
+        let Some(running) = running.services.get(name) else { continue };
+        for (secret, refused) in &running.config.notes.refused {
+            if service.config.secrets.get(secret) == Some(refused)
+                && let Some(mark) = running.config.secrets.get(secret)
+            {
+                service.config.secrets.insert(secret.clone(), mark.clone());
+            }
+        }
+    }
 }
 
 impl Driver {

@@ -17,6 +17,7 @@ use crate::api::Context;
 use crate::api::reload::reload_marked;
 use crate::driver::now;
 use crate::message::{Ask, Refused};
+use crate::secrets::leave_refused;
 
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -24,8 +25,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// What cannot be applied just now is tried again after this.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
-/// What no digest is: to be tried whatever was before.
-const UNTRIED: u64 = 0;
 /// Who asks.
 const BY: &str = "mainstay (its files changed)";
 
@@ -56,7 +55,7 @@ pub(crate) async fn run(
             let by = wanted.borrow_and_update().clone().unwrap_or_default();
             let Some((back, read)) = away(source, |source| source.read()).await else { return };
             source = back;
-            if let Err(refused) = take_in(&context, by, read, UNTRIED).await {
+            if let Err(refused) = take_in(&context, by, read, None).await {
                 warn!("the configuration cannot be applied now: {}", refused.problem.message);
             }
         }
@@ -91,7 +90,7 @@ pub(crate) async fn run(
         if seen.look(now(), mark, &settings.reload) {
             let Some((back, read)) = away(source, |source| source.read()).await else { return };
             source = back;
-            if let Err(refused) = take_in(&context, BY.to_owned(), read, settings.tried).await {
+            if let Err(refused) = take_in(&context, BY.to_owned(), read, Some(settings.tried)).await {
                 warn!("a changed configuration has to wait: {}", refused.problem.message);
                 seen.again();
                 pause = TRY_AGAIN;
@@ -119,7 +118,8 @@ async fn away<T: Send + 'static>(
     .ok()
 }
 
-/// Applies it, or tells that it is wrong, unless that was done with the very same before.
+/// Applies it, or tells that it is wrong; unless nobody has asked for it, and that was done with the very same before, which
+/// has this digest.
 ///
 /// # Errors
 /// It cannot be done just now.
@@ -127,14 +127,21 @@ async fn take_in(
     context: &Context,
     by: String,
     read: Result<Plan, String>,
-    tried: u64,
+    tried: Option<u64>,
 ) -> Result<(), Refused> {
     let read = match read {
-        Ok(plan) => Ok(context.vault.marked(plan, None).await),
+        Ok(plan) => {
+            let mut plan = context.vault.marked(plan, None).await;
+            if tried.is_some() {
+                let (_, running, _) = context.ask(Ask::Plan).await?;
+                leave_refused(&mut plan, &running.plan);
+            }
+            Ok(plan)
+        }
         wrong => wrong,
     };
     let digest = digest(&read);
-    if digest == tried {
+    if Some(digest) == tried {
         return Ok(());
     }
     let wrong = match read {

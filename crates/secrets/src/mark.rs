@@ -48,12 +48,13 @@ impl Marker {
         Ok(Marker(Key::new(HMAC_SHA256, &*key)))
     }
 
-    /// The mark of a value. The same value has another one under another name.
-    pub fn mark(&self, name: &str, value: &str) -> String {
+    /// The mark of a value, or of a file that has some. The same one has another mark under another name.
+    pub fn mark(&self, name: &str, value: impl AsRef<[u8]>) -> String {
+        let value = value.as_ref();
         let mut both = Zeroizing::new(Vec::with_capacity(name.len() + 1 + value.len()));
         both.extend_from_slice(name.as_bytes());
         both.push(0);
-        both.extend_from_slice(value.as_bytes());
+        both.extend_from_slice(value);
         sign(&self.0, &both).as_ref().iter().take(MARK_LENGTH).map(|byte| format!("{byte:02x}")).collect()
     }
 }

@@ -56,6 +56,14 @@ pub fn is_there(path: &Path, bytes: &[u8], access: &Access<'_>) -> io::Result<bo
     Ok(true)
 }
 
+/// What is in a plain file that has at most so many bytes; none if it is not there, is longer, or cannot be read.
+pub fn content(path: &Path, most: u64) -> Option<Zeroizing<Vec<u8>>> {
+    let length = std::fs::symlink_metadata(path).ok().filter(std::fs::Metadata::is_file)?.len();
+    let mut found = Zeroizing::new(Vec::with_capacity(usize::try_from(length.min(most)).ok()? + 64));
+    std::fs::File::open(path).ok()?.take(most + 1).read_to_end(&mut found).ok()?;
+    (found.len() as u64 <= most).then_some(found)
+}
+
 /// Whether it is a plain file with this content.
 fn has(path: &Path, bytes: &[u8]) -> bool {
     let plain = std::fs::symlink_metadata(path)

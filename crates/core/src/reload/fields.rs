@@ -19,6 +19,8 @@ pub enum Class {
     Probe(ProbeKind),
     /// A file of the program: what follows is said by `on_change`.
     File,
+    /// It is in no configuration: Mainstay notes it itself, and its change is none.
+    Note,
 }
 
 /// A field, or all fields below it.
@@ -30,7 +32,7 @@ pub struct Field {
     pub key: &'static str,
     /// What its change does.
     pub class: Class,
-    /// Whether its values may be shown. Those of variables may be secret.
+    /// Whether its values may be shown. Those of variables may be secret, and digests say nothing.
     shown: bool,
     /// What that means, for people.
     pub about: &'static str,
@@ -73,30 +75,26 @@ pub const FIELDS: &[Field] = &[
         "counts for the next start, and for the order of stops at once",
     ),
     field("restart", "restart", Class::Nothing, "counts for the next end of the process"),
-    private("stop", "stop", Class::Nothing, "counts for the next stop"),
-    private("startup", "startup", Class::Probe(ProbeKind::Startup), PROBE),
-    private("ready", "ready", Class::Probe(ProbeKind::Ready), PROBE),
-    private("live", "live", Class::Probe(ProbeKind::Live), PROBE),
-    private("hooks", "hooks", Class::Nothing, "counts for the next moment of each"),
-    private("controls", "controls", Class::Nothing, "counts for the next code"),
-    private(
+    field("stop", "stop", Class::Nothing, "counts for the next stop"),
+    field("startup", "startup", Class::Probe(ProbeKind::Startup), PROBE),
+    field("ready", "ready", Class::Probe(ProbeKind::Ready), PROBE),
+    field("live", "live", Class::Probe(ProbeKind::Live), PROBE),
+    field("hooks", "hooks", Class::Nothing, "counts for the next moment of each"),
+    field("controls", "controls", Class::Nothing, "counts for the next code"),
+    field(
         "config.files",
         "config",
         Class::File,
         "`config.on_change` says which: it is told, restarted, or neither",
     ),
-    private(
-        "config.on_change",
-        "config.on_change",
-        Class::Nothing,
-        "counts for the next change of its files",
-    ),
+    field("config.on_change", "config.on_change", Class::Nothing, "counts for the next change of its files"),
     private(
         "config.secrets",
         "a secret's value in a file",
         Class::File,
         "the files that have it are written anew; told by a digest with a key",
     ),
+    private("config.notes", "", Class::Note, "what Mainstay has noted itself"),
     field("config.timeout", "config.timeout", Class::Nothing, "counts for the next change of its files"),
     field("leak", "leak", Class::Nothing, "counts for what grows from now on"),
     field(
@@ -161,10 +159,10 @@ fn line(path: &str) -> Option<&'static Field> {
     FIELDS.iter().find(covers)
 }
 
-/// Whether a field has a line of its own, and nothing in it has one.
+/// Whether a field has a line, or something that it is in, and nothing in it has one.
 pub(super) fn is_leaf(path: &str) -> bool {
     let below = |field: &Field| field.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
-    FIELDS.iter().any(|field| field.path == path) && !FIELDS.iter().any(below)
+    line(path).is_some() && !FIELDS.iter().any(below)
 }
 
 /// What the change of a field does; none if the table does not know it.
@@ -173,8 +171,12 @@ pub(super) fn class_of(path: &str) -> Option<Class> {
 }
 
 pub(super) fn is_shown(path: &str) -> bool {
-    line(path).is_some_and(|field| field.shown)
+    // Headers hold what others are let in with.
+    line(path).is_some_and(|field| field.shown) && !path.split('.').any(|part| part == HEADERS)
 }
+
+/// Of a probe.
+pub(super) const HEADERS: &str = "headers";
 
 /// The table in Markdown, for docs/reload.md.
 pub fn field_table() -> String {
@@ -188,6 +190,7 @@ pub fn field_table() -> String {
             Class::Start => "start or stop",
             Class::Probe(_) => "live or restart",
             Class::File => "signal, restart or live",
+            Class::Note => continue,
         };
         let _ = writeln!(text, "| `{}` | {does} | {} |", field.key, field.about);
     }

@@ -3,9 +3,9 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::testing::{name, needs, plan, probe, secs, service};
 use crate::{
-    Condition, ConfigFile, ExitAction, Hook, Hooks, Launch, LeakAction, Limits, LogEncoding, LogFormat,
-    LogPlan, MetricsPlan, OnChange, OpenTelemetryPlan, Piece, ProgramConfig, RestartPlan, Rlimit, SecretText,
-    Settings, StartLimit, StopAction, StopPlan, StopStep,
+    Condition, ConfigFile, ExitAction, FileNotes, Hook, Hooks, Launch, LeakAction, Limits, LogEncoding,
+    LogFormat, LogPlan, MetricsPlan, OnChange, OpenTelemetryPlan, Piece, ProgramConfig, RestartPlan, Rlimit,
+    SecretText, Settings, StartLimit, StopAction, StopPlan, StopStep,
 };
 
 fn hook() -> Option<Hook> {
@@ -82,6 +82,10 @@ fn full() -> ServicePlan {
             on_change: OnChange::Event("e".into()),
             timeout: secs(1),
             secrets: BTreeMap::from([("f".into(), "0b".into())]),
+            notes: FileNotes {
+                contents: BTreeMap::from([("/etc/p.json".into(), "0c".into())]),
+                refused: BTreeMap::from([("f".into(), "0d".into())]),
+            },
         },
         leak: LeakAction::Restart,
         when_mainstay_stops: crate::WhenMainstayStops::Leave,
@@ -273,7 +277,70 @@ fn a_change_shows_what_differs_in_words() {
     new.services.get_mut(&name("api")).expect("it is there").restart.delay = secs(2);
     let changed = ReloadPlan::of(&old, &new);
     let change = &changed.steps[0].changes[0];
-    assert_eq!(change.field, "restart");
-    assert_eq!(change.was.as_deref(), Some("{delay: 500 ms}"));
-    assert_eq!(change.becomes.as_deref(), Some("{delay: 2 s}"));
+    assert_eq!(change.field, "restart.delay");
+    assert_eq!(change.was.as_deref(), Some("500 ms"));
+    assert_eq!(change.becomes.as_deref(), Some("2 s"));
+}
+
+/// Each change as `field: was -> becomes`.
+fn seen(change: impl Fn(&mut ServicePlan)) -> Vec<String> {
+    let show = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
+    let changes = after(change).changes.into_iter();
+    changes
+        .map(|change| format!("{}: {} -> {}", change.field, show(change.was), show(change.becomes)))
+        .collect()
+}
+
+#[test]
+fn of_a_probe_or_a_hook_what_differs_is_shown() {
+    assert_eq!(seen(|s| s.ready.as_mut().unwrap().interval = secs(9)), ["ready.interval: 1 s -> 9 s"]);
+    assert_eq!(seen(|s| s.stop.timeout = secs(5)), ["stop.timeout: 3 s -> 5 s"]);
+    let hook = seen(|s| s.hooks.after_ready.as_mut().unwrap().command.push("more".into()));
+    assert_eq!(hook, [r#"hooks.after_ready.command: ["hook"] -> ["hook","more"]"#]);
+    assert_eq!(seen(|s| s.hooks.on_failure = None).len(), 1);
+    assert_eq!(
+        seen(|s| s.config.on_change = OnChange::Event("f".into())),
+        ["config.on_change.event: e -> f"]
+    );
+}
+
+#[test]
+fn what_lets_somebody_in_is_not_shown() {
+    let probe = |url: &str, token: &str| {
+        let headers = BTreeMap::from([("Authorization".to_owned(), token.to_owned())]);
+        let http = crate::HttpCheck { url: url.to_owned(), headers, ..crate::HttpCheck::default() };
+        Some(ProbePlan { check: Check::Http(Box::new(http)), ..probe() })
+    };
+    let (mut old, mut new) = (full(), full());
+    old.ready = probe("http://me:hunter2@host/a", "Bearer abc");
+    new.ready = probe("http://me:hunter3@host/b", "Bearer abd");
+    let shown = serde_json::to_string(&Step::changed(&name("s"), &old, &new)).unwrap();
+    assert!(shown.contains("http://me:***@host/a") && shown.contains("http://me:***@host/b"), "{shown}");
+    assert!(!shown.contains("hunter") && !shown.contains("Bearer"), "{shown}");
+    old.ready = None;
+    let shown = serde_json::to_string(&Step::changed(&name("s"), &old, &new)).unwrap();
+    assert!(!shown.contains("hunter") && !shown.contains("Bearer"), "{shown}");
+}
+
+#[test]
+fn of_a_file_the_lines_that_differ_are_shown_without_values_of_variables() {
+    let with = |content: &str| {
+        let mut plan = full();
+        plan.launch.environment.insert("TOKEN".into(), "hunter2".into());
+        plan.config.files.get_mut("/etc/p.json").unwrap().content = content.into();
+        plan
+    };
+    let change = |was: &str, becomes: &str| {
+        let step = Step::changed(&name("s"), &with(was), &with(becomes));
+        let change = step.changes.into_iter().next().unwrap();
+        assert_eq!(change.field, "config.files./etc/p.json.content");
+        (change.was.unwrap(), change.becomes.unwrap())
+    };
+    let (was, becomes) = change("a\nlimit $1\nz\n", "a\nlimit 2\ntoken hunter2\nz\n");
+    assert_eq!((was.as_str(), becomes.as_str()), ("limit $1", "limit 2\ntoken ***"));
+    let (_, long) = change("", &"line\n".repeat(100));
+    assert_eq!(long.lines().count(), 7);
+    assert!(long.ends_with("… and 94 lines more"), "{long}");
+    let new = seen(|s| drop(s.config.files.insert("/new".into(), ConfigFile::default())));
+    assert_eq!(new, ["config.files./new: none -> none"], "it is in the configuration");
 }

@@ -23,7 +23,9 @@ use super::Supervisor;
 use crate::reload::{self, Action, ReloadPlan};
 use crate::walks::in_order;
 use crate::words::{clip, count};
-use crate::{EventKind, Plan, Refusal, RefusalKind, ReloadStage, ServiceName, ServicePlan, Time};
+use crate::{
+    EventKind, Plan, ProgramConfig, Refusal, RefusalKind, ReloadStage, ServiceName, ServicePlan, Time,
+};
 
 /// A configuration on its way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -182,8 +184,13 @@ impl Supervisor {
     }
 
     /// Begins to apply a plan, if it can.
-    pub(super) fn apply(&mut self, by: String, revision: u64, plan: Plan) -> bool {
+    pub(super) fn apply(&mut self, by: String, revision: u64, mut plan: Plan) -> bool {
         let by = clip(by);
+        // What is asked for is tried, though it did not work before.
+        for service in plan.services.values_mut() {
+            let ProgramConfig { secrets, notes, .. } = &mut service.config;
+            notes.refused.retain(|secret, refused| secrets.get(secret) != Some(refused));
+        }
         if let Err(refusal) = self.check_apply(&plan) {
             let detail = format!("{refusal}; asked by {by}");
             self.tell(None, EventKind::Reload { revision, stage: ReloadStage::Refused, detail });
@@ -298,12 +305,30 @@ impl Supervisor {
         let why = clip(why);
         self.tell(None, EventKind::Reload { revision, stage: ReloadStage::Failed, detail: why.clone() });
         self.progress.going_back = Some(why);
+        self.note_refused();
         // What was waited for on the way there is nothing to wait for on the way back.
         self.progress.untouched = self.untouched();
         self.progress.done.clear();
         self.progress.gates.clear();
         self.dirty_apply = true;
         self.set_out();
+    }
+
+    /// What is gone back to gets to know which values of secrets did not work. Those from before cannot be read any
+    /// more, but they are in the files from before, which come back as they were.
+    fn note_refused(&mut self) {
+        let Some(apply) = &mut self.apply else { return };
+        for (name, back) in &mut apply.back.services {
+            let (Some(back), Some(tried)) = (back, self.plan.services.get(name)) else { continue };
+            for secret in back.only_in_files().collect::<Vec<_>>() {
+                let marks = (tried.config.secrets.get(&secret), back.config.secrets.get(&secret));
+                if let (Some(tried), Some(before)) = marks
+                    && tried != before
+                {
+                    back.config.notes.refused.insert(secret, tried.clone());
+                }
+            }
+        }
     }
 
     /// Lets through what is up, or gone. Why everything has to go back, if it has.

@@ -1,18 +1,19 @@
 //! What is done with files themselves, on threads where waiting harms nobody.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mainstay_core::{ConfigFile, ProbeOutcome, ProgramConfig, ServiceName};
 use mainstay_link::LogPos;
 use mainstay_logs::{Follower, Lines};
-use mainstay_secrets::Value;
 use mainstay_sys::staged::{self, Access, Staged};
 use tokio::runtime::Handle;
 
+use super::before::Before;
 use super::{Moved, Report, Step, Written};
-use crate::secrets::{Reading, Vault, in_words};
+use crate::secrets::{Filled, Reading, Vault, in_words};
 
 /// A report for which there is no room is made again after this.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -33,14 +34,11 @@ pub(super) struct Worker<'a> {
 
 impl Worker<'_> {
     /// Writes those that are not as they should be beside their places.
-    pub fn write(&self, seq: u64, files: BTreeMap<String, ConfigFile>, reading: Reading) {
+    pub fn write(&self, seq: u64, config: ProgramConfig, reading: Reading) {
         let vault = self.vault.clone();
         self.work(seq, move || {
-            let filled = vault.fill_files(&files, reading).map_err(|error| in_words(&error));
-            Step::Written(filled.and_then(|(contents, marks)| {
-                let files = write(&files, &contents)?;
-                Ok(Written { files, marks })
-            }))
+            let filled = vault.fill_files(&config.files, reading).map_err(|error| in_words(&error));
+            Step::Written(filled.and_then(|filled| write(&config, filled, &vault)))
         });
     }
 
@@ -84,20 +82,28 @@ fn access(file: &ConfigFile) -> Access<'_> {
     Access { mode: file.mode, owner: file.owner.as_deref(), group: file.group.as_deref() }
 }
 
-fn write(
-    files: &BTreeMap<String, ConfigFile>,
-    contents: &BTreeMap<String, Value>,
-) -> Result<Vec<PathBuf>, String> {
-    let mut written = Vec::new();
-    for ((path, file), content) in files.iter().zip(contents.values()) {
-        let (path, bytes, access) = (Path::new(path), content.as_bytes(), access(file));
+fn write(config: &ProgramConfig, filled: Filled, vault: &Vault) -> Result<Written, String> {
+    let before = Before::of(config, &filled.secrets, vault);
+    let (mut staged, mut written) = (Vec::new(), Written::default());
+    for ((name, file), content) in config.files.iter().zip(filled.contents.values()) {
+        let (path, access, kept) = (Path::new(name), access(file), before.content(name));
+        let bytes = kept.unwrap_or(content.as_bytes());
         let there = staged::is_there(path, bytes, &access).map_err(|error| error.to_string())?;
         if !there {
             // Those before this one go if it fails.
-            written.push(staged::stage(path, bytes, &access).map_err(|error| error.to_string())?);
+            staged.push(staged::stage(path, bytes, &access).map_err(|error| error.to_string())?);
+        }
+        if kept.is_some() {
+            written.again.insert(path.to_owned());
+        }
+        if file.content.names().next().is_some() {
+            written.contents.extend(vault.mark_of_file(name, bytes).map(|mark| (name.clone(), mark)));
         }
     }
-    Ok(written.into_iter().map(Staged::leave).collect())
+    written.lost = before.lost.iter().map(|path| name(Path::new(path))).collect();
+    written.secrets = before.secrets(filled.secrets);
+    written.files = staged.into_iter().map(Staged::leave).collect();
+    Ok(written)
 }
 
 fn put(files: Vec<Staged>) -> Result<(), String> {
@@ -131,12 +137,32 @@ pub(super) fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// "api.json and 2 more are new".
-pub(super) fn news_of(names: &[String]) -> String {
-    match names {
-        [] => "its files are as they were".to_owned(),
-        [one] => format!("{one} is new"),
-        [first, rest @ ..] => format!("{first} and {} more are new", rest.len()),
+/// "api.json and 2 more are new; app.json is as before".
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (again, new): (Vec<_>, Vec<_>) = self.files.iter().partition(|path| self.again.contains(*path));
+        match (new.as_slice(), again.as_slice()) {
+            ([], []) => f.write_str("its files are as they were")?,
+            ([], again) => are(f, again, "as before")?,
+            (new, []) => are(f, new, "new")?,
+            (new, again) => {
+                are(f, new, "new")?;
+                f.write_str("; ")?;
+                are(f, again, "as before")?;
+            }
+        }
+        match self.lost.as_slice() {
+            [] => Ok(()),
+            lost => write!(f, "; what was in {} before is not kept any more", lost.join(", ")),
+        }
+    }
+}
+
+fn are(f: &mut fmt::Formatter<'_>, files: &[&PathBuf], what: &str) -> fmt::Result {
+    match files {
+        [] => Ok(()),
+        [one] => write!(f, "{} is {what}", name(one)),
+        [first, rest @ ..] => write!(f, "{} and {} more are {what}", name(first), rest.len()),
     }
 }
 

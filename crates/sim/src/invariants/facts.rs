@@ -220,7 +220,7 @@ impl Facts {
                 return true;
             }
             // Its answer follows.
-            Input::SecretsRead { .. } => return false,
+            Input::SecretsRead { .. } | Input::FilesMade { .. } => return false,
             Input::Spawned { run, .. }
             | Input::SpawnFailed { run, .. }
             | Input::Exited { run, .. }

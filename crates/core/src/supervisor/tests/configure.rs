@@ -2,8 +2,8 @@
 
 use crate::testing::{Bench, ms, probe, secs, service};
 use crate::{
-    ConfigFile, ConfigStage, EventKind, FilesOutcome, Input, OnChange, Piece, ProbeKind, ReloadStage,
-    Request, SecretMarks, SecretText, ServicePlan, StateName, StopAction,
+    ConfigFile, ConfigStage, EventKind, FileNotes, FilesOutcome, Input, OnChange, Piece, ProbeKind,
+    ProgramConfig, ReloadStage, Request, SecretMarks, SecretText, ServicePlan, StateName, StopAction,
 };
 
 fn reading(content: &str, on_change: OnChange) -> ServicePlan {
@@ -237,10 +237,11 @@ fn a_secret_of_a_file_that_changed_is_told_and_what_was_written_is_noted() {
     assert_eq!(bench.deeds(), ["change the files of s and tell it"]);
     // By the time that it was written it had another value again.
     let run = bench.configuring.expect("asked");
-    bench.feed(Input::SecretsRead { run, marks: marks("newest") });
+    let made = |mark| Input::FilesMade { run, secrets: marks(mark), contents: SecretMarks::new() };
+    bench.feed(made("newest"));
     bench.configured(None);
     assert_eq!(bench.supervisor.plan().services["s"].config.secrets, marks("newest"));
-    bench.feed(Input::SecretsRead { run, marks: marks("late") });
+    bench.feed(made("late"));
     assert_eq!(bench.supervisor.plan().services["s"].config.secrets, marks("newest"));
     bench.pass(secs(1));
     bench.tick();
@@ -248,4 +249,90 @@ fn a_secret_of_a_file_that_changed_is_told_and_what_was_written_is_noted() {
     assert_eq!(bench.supervisor.applying(), None);
     bench.apply(3, [("s", with_secret("newest"))]);
     assert_eq!(bench.deeds(), [""; 0], "nothing is different");
+}
+
+/// One whose file has a secret with a value that does not work, and for which everything goes back.
+fn back_from_a_bad_secret() -> Bench {
+    let mut plan = with_secret("old");
+    plan.config.notes.contents = marks("old content");
+    let mut bench = up(plan);
+    let mut goal = with_secret("bad");
+    goal.config.notes.contents = marks("old content");
+    bench.apply(2, [("s", goal)]);
+    let run = bench.configuring.expect("asked");
+    bench.feed(Input::FilesMade { run, secrets: marks("bad"), contents: marks("bad content") });
+    let run = bench.configuring.take().expect("asked");
+    bench.feed(Input::Configured { run, outcome: FilesOutcome::NotTold("no answer".into()) });
+    bench.look();
+    let config = config(&bench);
+    assert_eq!(config.notes, FileNotes { contents: marks("old content"), refused: marks("bad") });
+    assert_eq!(config.secrets, marks("old"));
+    bench
+}
+
+fn config(bench: &Bench) -> ProgramConfig {
+    bench.supervisor.plan().services["s"].config.clone()
+}
+
+#[test]
+fn a_value_that_does_not_work_is_noted_and_the_file_from_before_comes_back() {
+    let mut bench = back_from_a_bad_secret();
+    bench.take_over();
+    assert_eq!(bench.deeds(), ["change the files of s and tell it"], "the next daemon does it again");
+    let run = bench.configuring.expect("asked");
+    bench.feed(Input::FilesMade { run, secrets: marks("old"), contents: marks("old content") });
+    bench.configured(None);
+    bench.pass(secs(1));
+    bench.tick();
+    bench.answer("s", ProbeKind::Ready, true);
+    assert_eq!(bench.supervisor.applying(), None);
+    assert_eq!(config(&bench).notes.refused, marks("bad"), "as long as it runs");
+
+    // A start reads it again, and leaves it out; another one is taken.
+    bench.exits("s", 1);
+    bench.pass(secs(1));
+    for (read, kept) in [("bad", "old"), ("good", "good")] {
+        let run = bench.run("s");
+        bench.feed(Input::SecretsRead { run, marks: marks(read) });
+        assert_eq!(config(&bench).secrets, marks(kept));
+    }
+}
+
+#[test]
+fn a_value_that_did_not_work_is_tried_when_somebody_asks_for_it() {
+    let mut bench = back_from_a_bad_secret();
+    bench.configured(None);
+    bench.pass(secs(1));
+    bench.tick();
+    bench.answer("s", ProbeKind::Ready, true);
+    let mut goal = with_secret("bad");
+    goal.config.notes = config(&bench).notes;
+    bench.look();
+    bench.apply(3, [("s", goal)]);
+    assert_eq!(bench.deeds(), ["change the files of s and tell it"]);
+    assert_eq!(config(&bench).notes.refused, SecretMarks::new());
+}
+
+#[test]
+fn a_file_whose_content_from_before_is_lost_is_made_anew_and_that_is_known() {
+    let mut bench = back_from_a_bad_secret();
+    let run = bench.configuring.expect("asked");
+    bench.feed(Input::FilesMade { run, secrets: marks("bad"), contents: marks("bad content") });
+    bench.configured(None);
+    let known = FileNotes { contents: marks("bad content"), refused: SecretMarks::new() };
+    assert_eq!((config(&bench).secrets, config(&bench).notes), (marks("bad"), known));
+}
+
+#[test]
+fn what_the_process_has_too_is_nothing_that_a_file_could_keep() {
+    let plan = |mark: &str| {
+        let mut plan = with_secret(mark);
+        plan.launch.secret_environment.insert("DB".into(), SecretText::of([Piece::Secret("db", vec![])]));
+        plan.launch.secrets = marks(mark);
+        plan
+    };
+    let mut bench = up(plan("old"));
+    bench.apply(2, [("s", plan("bad"))]);
+    bench.configured(Some("the check says no"));
+    assert_eq!(config(&bench).notes, FileNotes::default());
 }
