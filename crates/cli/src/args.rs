@@ -5,9 +5,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    api, apply, completions, config, continue_, debug, doctor, down, edit, events, explain, export, forecast,
-    get, history, install, list, logs, man, metrics, notify, pause, plan, restart, rm, rollback, run, secret,
-    set, signal, start, status, stop, top, uninstall, up, upgrade, version, wait,
+    api, apply, completions, config, continue_, control, debug, doctor, down, edit, events, explain, export,
+    forecast, get, history, install, list, logs, man, metrics, notify, pause, plan, restart, rm, rollback,
+    run, secret, set, signal, start, status, stop, top, uninstall, up, upgrade, version, wait,
 };
 use crate::output::style::Choice;
 
@@ -61,6 +61,7 @@ pub enum Command {
     Pause(pause::Pause),
     #[command(name = "continue")]
     Continue(continue_::Continue),
+    Control(control::Control),
     Signal(signal::Signal),
     Wait(wait::Wait),
     #[command(visible_alias = "log")]
@@ -87,7 +88,7 @@ pub enum Command {
     Api(api::Api),
     Notify(notify::Notify),
     Upgrade(upgrade::Upgrade),
-    Install(install::Install),
+    Install(Box<install::Install>),
     Uninstall(uninstall::Uninstall),
     Set(set::Set),
     Get(get::Get),

@@ -5,6 +5,7 @@ pub mod apply;
 pub mod completions;
 pub mod config;
 pub mod continue_;
+pub mod control;
 pub mod debug;
 pub mod doctor;
 pub mod down;
@@ -60,6 +61,7 @@ pub fn dispatch(command: Command, output: &mut Output) -> Outcome {
         Command::Restart(args) => restart::run(&args, output),
         Command::Pause(args) => pause::run(&args, output),
         Command::Continue(args) => continue_::run(&args, output),
+        Command::Control(args) => control::run(&args, output),
         Command::Explain(args) => explain::run(&args, output),
         Command::Signal(args) => signal::run(&args, output),
         Command::Wait(args) => wait::run(&args, output),

@@ -62,6 +62,7 @@ fn definition(stack: &Definition, service: &ServiceName, description: Option<&st
     // The stack decides when its services start, and what is done when they fail.
     entry.start = Start::Manual;
     entry.depends_on.clear();
+    entry.triggers.clear();
     entry.recovery = Recovery { actions: Vec::new(), also_failures: false, ..stack.recovery.clone() };
     entry
 }

@@ -32,6 +32,7 @@ mod runtime;
 mod sources;
 mod stack;
 mod system_log;
+mod system_view;
 mod tails;
 mod view;
 mod wait;

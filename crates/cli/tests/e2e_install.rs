@@ -35,6 +35,14 @@ fn a_dry_run_says_everything_and_changes_nothing() {
 
     let said = home.fails(2, &["install", "--dry-run", "mainstay-dry", "./there-is-none"]);
     assert!(said.contains("there is no program"), "{said}");
+    if cfg!(unix) {
+        let install = ["install", "--dry-run", "--trigger", "network-up", "mainstay-dry", program];
+        let said = home.fails(2, &install);
+        assert!(
+            said.contains("--trigger is for Windows") && said.contains("network-online.target"),
+            "{said}"
+        );
+    }
     home.config("name = \"x\"\n[service.a]\ncomand = [\"x\"]\n");
     let said = home.fails(2, &["install", "--dry-run", "-f", "mainstay.toml"]);
     assert!(said.contains("did you mean `command`"), "{said}");

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::rights::{Role, ServiceSid};
+use crate::trigger::Trigger;
 
 /// When a service is started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -143,8 +144,12 @@ pub struct Definition {
     pub privileges: Vec<String>,
     /// Whether it has a SID of its own (Windows).
     pub service_sid: ServiceSid,
+    /// What it is started or stopped at beside boot and people (Windows; systemd has units for that).
+    pub triggers: Vec<Trigger>,
     /// Accounts, and what they may do with it beside administrators (Windows).
     pub access: Vec<(String, Role)>,
+    /// Its whole access list as SDDL in the place of Windows' own and of [`access`](Definition::access) (Windows).
+    pub access_list: Option<String>,
     /// Further lines of a unit's `[Service]`, as they are.
     pub unit_lines: Vec<String>,
 }
@@ -209,7 +214,9 @@ impl Definition {
             event_messages: None,
             privileges: Vec::new(),
             service_sid: ServiceSid::default(),
+            triggers: Vec::new(),
             access: Vec::new(),
+            access_list: None,
             unit_lines: Vec::new(),
         }
     }

@@ -53,7 +53,7 @@
 //! | `RunWait` | none: the function itself waits for whatever it likes |
 //! | `SysvScript`, `RCSScript`, `UpstartScript`, `OpenRCScript` | an init script is made where there is no systemd; one of one's own needs no library |
 //! | `LaunchdConfig`, `KeepAlive`, `RunAtLoad`, `SessionCreate` (macOS), `Prefix` (Solaris) | none: these systems are not promised |
-//! | not there | pause, continue, reload, custom controls; readiness and signs of life; the watchdog; preshutdown; privileges, the service's SID and who may operate it; dry runs |
+//! | not there | pause, continue, reload, custom controls; readiness and signs of life; the watchdog; preshutdown; privileges, the service's SID, triggers and who may operate it; dry runs |
 //!
 //! # What the service manager sees
 //!
@@ -91,6 +91,7 @@ mod rights;
 mod service;
 mod status;
 mod stop;
+mod trigger;
 
 pub use asynchronous::{NextEvent, Task};
 pub use definition::{Action, Definition, Dependency, ErrorControl, KillMode, Recovery, Secret, Start};
@@ -101,6 +102,7 @@ pub use rights::{Role, ServiceSid};
 pub use service::{Failure, Host, Running, Service};
 pub use status::State;
 pub use stop::StopToken;
+pub use trigger::{Guid, Trigger, TriggerEvent};
 
 #[cfg(test)]
 mod tests {

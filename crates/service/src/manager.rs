@@ -8,6 +8,7 @@ use crate::definition::{Definition, name_problem};
 
 #[cfg(unix)]
 mod commands;
+mod facts;
 #[cfg(unix)]
 mod files;
 #[cfg(windows)]
@@ -15,7 +16,10 @@ mod scm;
 #[cfg(unix)]
 mod unit;
 #[cfg(unix)]
+mod unit_facts;
+#[cfg(unix)]
 mod unix;
+pub use facts::{Fact, FactValue};
 #[cfg(windows)]
 use scm as platform;
 #[cfg(unix)]
@@ -205,10 +209,11 @@ impl Manager {
         self.0.stop(name, wait)
     }
 
-    /// Passes a control of the SCM on to it: 6 is a change of its parameters, 128 to 255 are its own.
+    /// Passes a control on to it: 6 is a change of its parameters, 128 to 255 are its own. systemd sends a signal that a
+    /// program of this library takes for that: SIGHUP for 6, SIGUSR1 for 128, SIGUSR2 for 129.
     ///
     /// # Errors
-    /// It does not exist, does not run, or does not take this one; and other service managers have no controls.
+    /// It does not exist, does not run, or does not take this one; and systemd knows no others, an init script none.
     pub fn control(&self, name: &str, code: u32) -> Result<(), Error> {
         check(name)?;
         self.0.control(name, code)
@@ -235,6 +240,16 @@ impl Manager {
     /// What is wrong with a service that is installed. Only Windows has such faults.
     pub fn faults(&self, name: &str) -> Vec<Fault> {
         if check(name).is_err() { Vec::new() } else { self.0.faults(name) }
+    }
+
+    /// All that the service manager knows of it, its own words for the same things apart: state, configuration, rights, what
+    /// starts it and what depends on it.
+    ///
+    /// # Errors
+    /// There is no such service, or the service manager does not say.
+    pub fn facts(&self, name: &str) -> Result<Vec<Fact>, Error> {
+        check(name)?;
+        self.0.facts(name)
     }
 
     /// How it is.

@@ -18,8 +18,17 @@ use crate::stop::StopToken;
 pub struct Service {
     name: String,
     accepts: Accepts,
-    signals: bool,
+    signals: Taken,
     automatic: Automatic,
+}
+
+/// Which signals the library takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    All,
+    /// Those that do not ask for the end.
+    NoEnds,
+    None,
 }
 
 /// For how long the library itself tells the service manager that all is well.
@@ -40,7 +49,7 @@ impl Service {
         Service {
             name: name.into(),
             accepts: Accepts::default(),
-            signals: true,
+            signals: Taken::All,
             automatic: Automatic::Pending(PENDING),
         }
     }
@@ -92,7 +101,15 @@ impl Service {
     /// Signals and Ctrl+C are left to the program.
     #[must_use]
     pub fn without_signals(mut self) -> Service {
-        self.signals = false;
+        self.signals = Taken::None;
+        self
+    }
+
+    /// SIGTERM, SIGINT and Ctrl+C are left to the program. The signals that are no end (SIGHUP, SIGUSR1 and SIGUSR2 on Unix)
+    /// still ask for what they mean.
+    #[must_use]
+    pub fn without_end_signals(mut self) -> Service {
+        self.signals = Taken::NoEnds;
         self
     }
 
@@ -119,8 +136,8 @@ impl Service {
         self.run(move |running| crate::handler::drive(handler, &running))
     }
 
-    /// Whether Ctrl+C and signals are taken.
-    pub(crate) fn signals(&self) -> bool {
+    /// Which signals are taken.
+    pub(crate) fn signals(&self) -> Taken {
         self.signals
     }
 

@@ -10,6 +10,7 @@ use crate::names::{self, Meant};
 use crate::output::Output;
 use crate::runtime::block_on;
 use crate::stack;
+use crate::system_view::{self, OfSystem};
 use crate::view;
 
 /// Show how services are
@@ -17,6 +18,10 @@ use crate::view;
 pub struct Status {
     #[command(flatten)]
     select: Select,
+
+    /// What the system's service manager knows: state, process, configuration, rights, triggers, dependents
+    #[arg(long)]
+    system: bool,
 
     /// These services, in full; a stack of several as a table
     #[arg(value_name = "SERVICE")]
@@ -28,6 +33,9 @@ pub struct Status {
 /// # Errors
 /// No such stack or service.
 pub fn run(args: &Status, output: &mut Output) -> Outcome {
+    if args.system {
+        return system(args, output);
+    }
     let all = wanted(args)?;
     let mut stacks = block_on(async {
         let mut stacks = Vec::new();
@@ -56,6 +64,28 @@ pub fn run(args: &Status, output: &mut Output) -> Outcome {
         }
         show(meant, stack, output)?;
     }
+    Ok(ExitStatus::Done)
+}
+
+fn system(args: &Status, output: &mut Output) -> Outcome {
+    let mut found = Vec::new();
+    for service in OfSystem::meant(&args.select, &args.services)? {
+        found.push((service.manager.name(), service.facts()?));
+    }
+    if output.json {
+        let services: Vec<serde_json::Value> = found
+            .iter()
+            .map(|(manager, facts)| {
+                let mut value = system_view::json(facts);
+                value["manager"] = (*manager).into();
+                value
+            })
+            .collect();
+        output.json(&serde_json::json!({ "services": services }))?;
+        return Ok(ExitStatus::Done);
+    }
+    let texts: Vec<String> = found.iter().map(|(_, facts)| system_view::text(facts)).collect();
+    output.text(&texts.join("\n"))?;
     Ok(ExitStatus::Done)
 }
 

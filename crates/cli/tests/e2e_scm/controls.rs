@@ -1,6 +1,5 @@
 //! Controls while the daemon cannot hear, and those that are more than a stop.
 
-use mainstay_service::manager::{Manager, Scope};
 use mainstay_sys::process::{identity, resume, suspend};
 use windows_service::service::{Service, ServiceExitCode, ServiceState, UserEventCode};
 
@@ -49,11 +48,7 @@ fn a_parameter_change_takes_the_configuration_anew() {
     stack.start();
     let before = stack.until_service("a", "running", |a| a["state"] == "running");
     stack.configured(&format!("{SLEEPER}\n[service.b]\ncommand = [@fixture@, \"graceful\", \"0\"]\n"));
-    let change = || {
-        // Wine's `sc` has no `control`.
-        let manager = Manager::native(Scope::System).expect("the SCM");
-        manager.control(&stack.name, 6).expect("taken");
-    };
+    let change = || stack.ok(&["control", &stack.name, "paramchange"]);
     change();
     stack.until_service("b", "running", |b| b["state"] == "running");
     assert_eq!(stack.service("a").expect("it is there")["pid"], before["pid"], "what is the same goes on");

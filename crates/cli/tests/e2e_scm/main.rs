@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use common::{DEADLINE, Done, fixture, for_up_to, mainstay};
+use serde_json::{Value, json};
 use stack::{ANSWER, INSTALL, Stack};
 use windows_service::service::{Service, ServiceExitCode, ServiceState, UserEventCode};
 
@@ -107,7 +108,7 @@ fn pause_continue_and_codes_reach_the_services() {
     stack.ok(&["continue", "-s", &stack.name, "a"]);
     stack.until(ServiceState::Running);
 
-    let send = |code| stack.control(|service| service.notify(UserEventCode::from_raw(code).expect("a code")));
+    let send = |code: u32| stack.ok(&["control", &stack.name, &code.to_string()]);
     send(130);
     let logs = || stack.ok(&["logs", "-s", &stack.name, "a"]);
     assert!(
@@ -304,4 +305,88 @@ fn a_configuration_that_is_wrong_or_gone_says_so() {
     assert_eq!(done.code, Some(1), "its configuration is gone, and it never ran: {done:?}");
     assert!(done.stderr.contains("code 2"), "{done:?}");
     assert_eq!(stack.query().exit_code, ServiceExitCode::ServiceSpecific(2));
+}
+
+#[test]
+fn what_the_scm_knows_is_shown() {
+    let stack = Stack::new("facts");
+    stack.configured(SLEEPER);
+    let options = [
+        "--display-name",
+        "The facts",
+        "--depends-on",
+        "RpcSs",
+        "--preshutdown-timeout",
+        "77s",
+        "--on-crash",
+        "restart:5s",
+        "--crash-reset",
+        "1h",
+        // Wine's SCM keeps neither; what it does not tell is not shown, and is no change each time.
+        "--trigger",
+        "network-up",
+        "--privilege",
+        "SeChangeNotifyPrivilege",
+    ];
+    let install = [&INSTALL[..], &options].concat();
+    let said = stack.ok(&install);
+    assert!(said.contains("set triggers to network-up"), "{said}");
+    assert!(stack.ok(&install).contains("is installed so already"));
+    let facts = || -> Value {
+        let said = stack.ok(&["status", "--system", "--json", &stack.name]);
+        serde_json::from_str::<Value>(&said).expect("JSON")["services"][0].clone()
+    };
+    let stopped = facts();
+    assert_eq!(stopped["manager"], "SCM");
+    assert_eq!(stopped["name"], stack.name.as_str());
+    assert_eq!((&stopped["state"], &stopped["process"]), (&"stopped".into(), &Value::Null), "{stopped}");
+    for (name, value) in [
+        ("display_name", json!("The facts")),
+        ("type", json!("own process")),
+        ("start", json!("manual")),
+        ("error_control", json!("normal")),
+        ("dependencies", json!(["RpcSs"])),
+        ("preshutdown_timeout_ms", json!(77_000)),
+        ("account", json!(format!(r"NT SERVICE\{}", stack.name))),
+        ("marked_for_deletion", json!(false)),
+        ("accepts", json!([])),
+    ] {
+        assert_eq!(stopped[name], value, "{name} in {stopped}");
+    }
+    let text = |name: &str| stopped[name].as_str().unwrap_or_default().to_owned();
+    assert!(text("program").contains("keeper --service"), "{stopped}");
+    assert!(
+        text("sid").starts_with("S-1-5-80-") && text("event_source").ends_with("mainstay.exe"),
+        "{stopped}"
+    );
+    if !common::is_wine(
+        "what_the_scm_knows_is_shown, its rights",
+        "Wine's SCM keeps none, nor failure actions",
+    ) {
+        assert!(
+            text("failure_actions").starts_with("restart after 5000 ms; forgotten after 3600 s"),
+            "{stopped}"
+        );
+        assert_eq!(stopped["triggers"], json!(["network-up"]), "{stopped}");
+        assert_eq!(stopped["privileges"], json!(["SeChangeNotifyPrivilege"]), "{stopped}");
+    }
+    stack.start();
+    let running = facts();
+    assert_eq!(running["state"], "running");
+    assert_eq!(common::pid(&running["process"]), stack.pid_of("keeper"));
+    let accepts = json!(["stop", "pause and continue", "preshutdown", "parameter change"]);
+    assert_eq!(running["accepts"], accepts);
+    let shown = stack.ok(&["status", "--system", &stack.name]);
+    assert!(shown.contains("\nstate ") && shown.contains("running") && shown.contains("RpcSs"), "{shown}");
+    let done = stack.run(&["control", &stack.name, "127"]);
+    assert_eq!(done.code, Some(2), "{done:?}");
+    stack.stop();
+    stack.until(ServiceState::Stopped);
+    let done = stack.run(&["control", &stack.name, "200"]);
+    assert_eq!(done.code, Some(1), "it does not run: {done:?}");
+    stack.ok(&["uninstall", &stack.name]);
+    let done = stack.run(&["status", "--system", "-s", &stack.name]);
+    assert_eq!(done.code, Some(3), "{done:?}");
+    let done = stack.run(&[&INSTALL[..], &["--trigger", "network"]].concat());
+    assert!(done.code == Some(2) && done.stderr.contains("is none of network-up"), "{done:?}");
 }

@@ -16,6 +16,7 @@ const SHOP: &str = r#"name = "shop"
 [service.web]
 command = ["/opt/mainstay/mainstay-fixture", "web", "--port", "8081"]
 ready = { http = "http://127.0.0.1:8081/" }
+controls = { 128 = { command = ["touch", "/tmp/told"] } }
 [service.mule]
 command = ["/opt/mainstay/mainstay-fixture", "ignore-signals"]
 stop = { steps = [{ signal = "TERM", wait = "1s" }, { kill = "2s" }], timeout = "10s" }
@@ -82,8 +83,36 @@ fn installed_crashed_and_stopped() {
     assert!(machine.ok("mainstay install -f /srv/shop/mainstay.toml").contains("is installed so already"));
     assert_eq!(machine.property("shop", "Nice"), "5");
 
-    // The daemon dies, and nothing else notices.
     let keeper = machine.property("shop", "MainPID");
+    let system: Value =
+        serde_json::from_str(&machine.ok("mainstay status --system --json shop")).expect("JSON");
+    let system = &system["services"][0];
+    for (name, value) in [
+        ("manager", "systemd"),
+        ("name", "shop"),
+        ("state", "running"),
+        ("start", "auto"),
+        ("type", "notify"),
+        ("account", "root"),
+        ("failure_actions", "restart on-failure after 1s"),
+    ] {
+        assert_eq!(system[name], value, "{name} in {system}");
+    }
+    assert_eq!(system["process"].to_string(), keeper);
+    assert!(system["drop_ins"][0].as_str().is_some_and(|path| path.ends_with("limits.conf")), "{system}");
+    machine.ok("mainstay control shop 128");
+    eventually("the control's command", || (machine.sh("test -e /tmp/told").code == Some(0)).then_some(()));
+    machine.write("/srv/shop/mainstay.toml", "name = \"shop\"\n[service.web]\ncommand = 7\n");
+    machine.ok("mainstay control shop paramchange");
+    eventually("the wrong configuration is refused", || {
+        machine.ok("mainstay events -s shop").contains("refused").then_some(())
+    });
+    machine.write("/srv/shop/mainstay.toml", SHOP);
+    assert_eq!(machine.property("shop", "MainPID"), keeper, "no signal ended it");
+    let done = machine.sh("mainstay control shop 200");
+    assert!(done.code == Some(2) && done.stderr.contains("systemd knows 6, 128 and 129"), "{done:?}");
+
+    // The daemon dies, and nothing else notices.
     machine.ok(&format!("kill -9 {}", stack["daemon"]["pid"]));
     eventually("another daemon", || {
         let now = status(&machine, "");
@@ -397,6 +426,7 @@ fn a_host_without_systemd() {
     // As the system's init does it at boot.
     let keeper = up("for script in /etc/rc2.d/S*shop; do $script start; done");
     assert!(machine.ok("mainstay list").contains("running"));
+    assert!(machine.ok("mainstay status --system shop").contains("/etc/init.d/shop"));
     machine.ok("mainstay start shop && /etc/init.d/shop start");
     assert_eq!(keeper_now().as_ref(), Some(&keeper), "one keeper");
 

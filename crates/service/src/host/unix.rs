@@ -11,7 +11,7 @@ use signal_hook::iterator::Signals;
 use super::{Channel, exit_code};
 use crate::event::{Event, Reason};
 use crate::notify::Notifier;
-use crate::service::{Answer, Host, Main, Service, Shared};
+use crate::service::{Answer, Host, Main, Service, Shared, Taken};
 use crate::status::{Accepts, Report, State};
 
 /// The file that an init script watches; it is written to when the service is ready.
@@ -66,8 +66,13 @@ pub(super) fn run(service: Service, main: Main) -> ExitCode {
         Host::Terminal
     };
     let shared = service.shared(Channel::new(host, manager));
-    if service.signals()
-        && let Err(error) = take_signals(&shared)
+    let signals: &[i32] = match service.signals() {
+        Taken::All => &[SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2],
+        Taken::NoEnds => &[SIGHUP, SIGUSR1, SIGUSR2],
+        Taken::None => &[],
+    };
+    if !signals.is_empty()
+        && let Err(error) = take_signals(&shared, signals)
     {
         let _ = writeln!(io::stderr(), "{}: cannot take signals: {error}", service.name());
         return ExitCode::FAILURE;
@@ -76,8 +81,8 @@ pub(super) fn run(service: Service, main: Main) -> ExitCode {
     exit_code(service.conduct(&shared, arguments, main, drop))
 }
 
-fn take_signals(shared: &Arc<Shared>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])?;
+fn take_signals(shared: &Arc<Shared>, signals: &[i32]) -> io::Result<()> {
+    let mut signals = Signals::new(signals)?;
     let shared = Arc::clone(shared);
     let listen = move || {
         let mut interrupted = false;

@@ -13,7 +13,7 @@ use windows_service::{define_windows_service, service_dispatcher};
 use super::{Channel, exit_code};
 use crate::event::{Event, Reason};
 use crate::log::{self, Level};
-use crate::service::{Answer, Host, Main, Service, Shared};
+use crate::service::{Answer, Host, Main, Service, Shared, Taken};
 use crate::status::{Accepts, Report, State};
 
 mod console;
@@ -68,7 +68,7 @@ fn take_job() -> Option<Job> {
 fn in_console(service: Service, main: Main) -> ExitCode {
     let host = if std::env::var_os("MAINSTAY_RUN").is_some() { Host::Mainstay } else { Host::Terminal };
     let shared = service.shared(Channel::new(host, None));
-    if service.signals() {
+    if service.signals() == Taken::All {
         let asked = Arc::clone(&shared);
         // Without it Ctrl+C ends the program as it ends any other.
         let _ = console::on_ctrl(move || {

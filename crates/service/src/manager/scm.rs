@@ -1,5 +1,6 @@
 //! The service control manager of Windows.
 
+mod facts;
 mod faults;
 mod holders;
 mod logon;
@@ -8,6 +9,7 @@ mod raw;
 mod rights;
 mod settings;
 mod told;
+mod triggers;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,7 +18,7 @@ use windows_service::service::{Service, ServiceAccess, ServiceExitCode, ServiceS
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 use windows_sys::Win32::System::Services::SERVICE_CONTROL_PARAMCHANGE;
 
-use super::{Done, Error, ErrorKind, Fault, NativeState, Scope, Status};
+use super::{Done, Error, ErrorKind, Fact, Fault, NativeState, Scope, Status};
 use crate::account;
 use crate::definition::Definition;
 use crate::log;
@@ -167,6 +169,11 @@ impl Native {
     #[expect(clippy::unused_self, reason = "other managers have to know whose")]
     pub(super) fn faults(&self, name: &str) -> Vec<Fault> {
         faults::of(name)
+    }
+
+    #[expect(clippy::unused_self, reason = "there are two on Unix")]
+    pub(super) fn facts(&self, name: &str) -> Done<Vec<Fact>> {
+        facts::of(name)
     }
 
     pub(super) fn start(&self, name: &str, arguments: &[&str], wait: Duration) -> Done {

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::facts::{Fact, Facts};
 use super::files::{Step, perform};
-use super::{Done, Error, ErrorKind, Fault, NativeState, Scope, Status, commands, unit};
+use super::{Done, Error, ErrorKind, Fault, NativeState, Scope, Status, commands, unit, unit_facts};
 use crate::definition::Definition;
 
 #[derive(Clone, Debug)]
@@ -213,10 +214,49 @@ impl Native {
         Ok(None)
     }
 
-    #[expect(clippy::unused_self, reason = "the SCM has controls")]
     pub(super) fn control(&self, name: &str, code: u32) -> Done {
-        let text = format!("there is no control {code} for {name} here: controls are the SCM's, of Windows");
-        Err(Error::new(ErrorKind::Failed, text))
+        let signal = match (self.kind, code) {
+            (Kind::Systemd { .. }, 6) => "--signal=HUP",
+            (Kind::Systemd { .. }, 128) => "--signal=USR1",
+            (Kind::Systemd { .. }, 129) => "--signal=USR2",
+            (kind, _) => {
+                let why = if kind == Kind::Init {
+                    "an init script takes none"
+                } else {
+                    "systemd knows 6, 128 and 129"
+                };
+                return Err(Error::new(
+                    ErrorKind::Invalid,
+                    format!("there is no control {code} for {name} here: {why}"),
+                ));
+            }
+        };
+        self.must_be_there(name)?;
+        self.allowed("sending a control to a service")?;
+        commands::succeed(&self.systemctl(&["kill", "--kill-who=main", signal, name]), ANSWER).map(drop)
+    }
+
+    pub(super) fn facts(&self, name: &str) -> Done<Vec<Fact>> {
+        let missing = || Error::new(ErrorKind::NotInstalled, format!("there is no service {name}"));
+        match self.kind {
+            Kind::Systemd { .. } => {
+                let said =
+                    commands::succeed(&self.systemctl(&["show", unit_facts::PROPERTIES, name]), ANSWER)?;
+                unit_facts::read(&said).ok_or_else(missing)
+            }
+            Kind::Init => {
+                let status = self.status(name)?;
+                if status.state == NativeState::NotInstalled {
+                    return Err(missing());
+                }
+                let mut facts = Facts::default();
+                facts.add("name", name);
+                facts.add("state", status.state.as_str());
+                facts.add_some("process", status.pid);
+                facts.add("file", self.path(name).display().to_string());
+                Ok(facts.0)
+            }
+        }
     }
 
     pub(super) fn start(&self, name: &str, _arguments: &[&str], wait: Duration) -> Done {

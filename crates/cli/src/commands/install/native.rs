@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mainstay_service::manager::Manager;
 use mainstay_service::{
-    Action, Definition, Dependency, ErrorControl, KillMode, Recovery, Role, ServiceSid, Start,
+    Action, Definition, Dependency, ErrorControl, KillMode, Recovery, Role, ServiceSid, Start, Trigger,
 };
 
 use super::password;
@@ -68,6 +68,10 @@ pub struct Native {
     #[arg(long = "allow", value_name = "ROLE:ACCOUNT", value_parser = allowed)]
     allow: Vec<Allowed>,
 
+    /// The service's whole access list as SDDL, in the place of Windows' own [Windows]
+    #[arg(long, value_name = "SDDL", conflicts_with = "allow")]
+    sddl: Option<String>,
+
     /// A privilege that it keeps, by Windows' name; all that are not named are taken from it. Several times [Windows]
     #[arg(long = "privilege", value_name = "NAME")]
     privileges: Vec<String>,
@@ -75,6 +79,11 @@ pub struct Native {
     /// Whether it has a SID of its own beside its account [Windows]
     #[arg(long, value_name = "KIND", value_enum, default_value_t)]
     service_sid: OwnSid,
+
+    /// What it is started or stopped at beside boot: network-up, network-down, domain-join, pipe:NAME, device:GUID,
+    /// firewall-port:8080/tcp, machine-policy, event:GUID … Several times [Windows]
+    #[arg(long = "trigger", value_name = "EVENT")]
+    triggers: Vec<Trigger>,
 
     /// Make each service an entry of its own in services.msc, called STACK@SERVICE [Windows]
     #[arg(long)]
@@ -283,10 +292,17 @@ impl Native {
     fn rights(&self, definition: &mut Definition, manager: &Manager) -> Result<(), Failure> {
         let said = [
             ("--allow", self.allow.is_empty(), "polkit rules say who may run `systemctl` for a unit"),
+            ("--sddl", self.sddl.is_none(), "polkit rules say who may run `systemctl` for a unit"),
             (
                 "--privilege",
                 self.privileges.is_empty(),
                 "`capabilities` of a service say what its program keeps",
+            ),
+            (
+                "--trigger",
+                self.triggers.is_empty(),
+                "a unit of systemd waits by --depends-on network-online.target; a .path, .socket or .timer unit, or a \
+                 device's SYSTEMD_WANTS, starts it at other events",
             ),
             ("--service-sid", self.service_sid == OwnSid::None, "a user of its own is what --account takes"),
         ];
@@ -295,6 +311,8 @@ impl Native {
             return Err(Failure::usage(format!("{option} is for Windows")).hint(hint));
         }
         definition.privileges.clone_from(&self.privileges);
+        definition.access_list.clone_from(&self.sddl);
+        definition.triggers.clone_from(&self.triggers);
         definition.service_sid = self.service_sid.into();
         definition.access =
             self.allow.iter().map(|Allowed(role, account)| (password::canonical(account), *role)).collect();

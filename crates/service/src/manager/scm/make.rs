@@ -4,8 +4,8 @@ use windows_service::service::{Service, ServiceAccess, ServiceConfig};
 use windows_sys::Win32::System::Registry::{HKEY_LOCAL_MACHINE, REG_MULTI_SZ};
 
 use super::settings::parameters;
-use super::told::{INVALID_LEVEL, code, told, told_io};
-use super::{Done, logon, raw, rights, settings, there};
+use super::told::{INVALID_LEVEL, INVALID_TAG, code, told, told_io};
+use super::{Done, logon, raw, rights, settings, there, triggers};
 use crate::account::Kind;
 use crate::definition::{Definition, Start};
 use crate::manager::{Error, ErrorKind};
@@ -80,11 +80,11 @@ fn set(service: &Service, definition: &Definition) -> windows_service::Result<()
 fn set_rights(service: &Service, definition: &Definition, list: &str) -> std::io::Result<()> {
     let present = rights::privileges(service).unwrap_or_default();
     if present != definition.privileges {
-        match rights::set_privileges(service, &definition.privileges) {
-            // A Windows that lacks it goes without it.
-            Err(error) if error.raw_os_error() == Some(INVALID_LEVEL) => {}
-            done => done?,
-        }
+        lacking(rights::set_privileges(service, &definition.privileges))?;
+    }
+    let present = triggers::present(service).unwrap_or_default();
+    if present != triggers::wanted(&definition.triggers) {
+        lacking(triggers::set(service, &definition.triggers))?;
     }
     match rights::access(service)? {
         Some(present) if present == list => Ok(()),
@@ -93,6 +93,14 @@ fn set_rights(service: &Service, definition: &Definition, list: &str) -> std::io
 }
 
 /// A Windows that lacks a setting goes without it.
+fn lacking(done: std::io::Result<()>) -> std::io::Result<()> {
+    match done {
+        Err(error) if matches!(error.raw_os_error(), Some(INVALID_LEVEL | INVALID_TAG)) => Ok(()),
+        done => done,
+    }
+}
+
+/// The same.
 fn tolerate(done: windows_service::Result<()>) -> windows_service::Result<()> {
     match done {
         Err(error) if code(&error) == INVALID_LEVEL => Ok(()),

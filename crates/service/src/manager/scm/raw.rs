@@ -9,8 +9,9 @@ use std::ptr;
 
 use windows_service::service::Service;
 use windows_sys::Win32::System::Services::{
-    ChangeServiceConfigW, CloseServiceHandle, ControlService, CreateServiceW, OpenSCManagerW, SC_HANDLE,
-    SC_MANAGER_CONNECT, SC_MANAGER_CREATE_SERVICE, SERVICE_QUERY_STATUS, SERVICE_STATUS,
+    ChangeServiceConfigW, CloseServiceHandle, ControlService, CreateServiceW, OpenSCManagerW,
+    QueryServiceConfig2W, SC_HANDLE, SC_MANAGER_CONNECT, SC_MANAGER_CREATE_SERVICE, SERVICE_QUERY_STATUS,
+    SERVICE_STATUS,
 };
 
 /// What a service is made of, in the SCM's numbers and words.
@@ -136,6 +137,35 @@ pub(super) fn change(service: &Service, settings: &Settings, password: Option<&s
         )
     };
     if done == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// What `QueryServiceConfig2W` says at this level: a structure, and behind it what it points at. Made of usize for the
+/// alignment.
+pub(super) fn query_config(service: &Service, level: u32) -> io::Result<Vec<usize>> {
+    // So much a query fills at the most.
+    let mut buffer = vec![0_usize; 1024];
+    let mut needed = 0;
+    // SAFETY: the handle is open while `service` is; the place is as long as said, and aligned for the structure.
+    let done = unsafe {
+        QueryServiceConfig2W(
+            service.raw_handle(),
+            level,
+            buffer.as_mut_ptr().cast(),
+            u32::try_from(size_of_val(buffer.as_slice())).unwrap_or(0),
+            &mut needed,
+        )
+    };
+    if done == 0 { Err(io::Error::last_os_error()) } else { Ok(buffer) }
+}
+
+/// # Safety
+/// It is a text that ends with a NUL.
+pub(super) unsafe fn text_at(at: *const u16) -> String {
+    // SAFETY: what the caller promises.
+    unsafe {
+        let length = (0..).take_while(|unit| *at.add(*unit) != 0).count();
+        String::from_utf16_lossy(std::slice::from_raw_parts(at, length))
+    }
 }
 
 /// Passes a control on.

@@ -11,11 +11,11 @@ use windows_sys::Win32::Security::Authorization::{
 };
 use windows_sys::Win32::Security::{DACL_SECURITY_INFORMATION, LookupPrivilegeValueW, PSECURITY_DESCRIPTOR};
 use windows_sys::Win32::System::Services::{
-    ChangeServiceConfig2W, QueryServiceConfig2W, QueryServiceObjectSecurity,
-    SERVICE_CONFIG_REQUIRED_PRIVILEGES_INFO, SERVICE_REQUIRED_PRIVILEGES_INFOW, SetServiceObjectSecurity,
+    ChangeServiceConfig2W, QueryServiceObjectSecurity, SERVICE_CONFIG_REQUIRED_PRIVILEGES_INFO,
+    SERVICE_REQUIRED_PRIVILEGES_INFOW, SetServiceObjectSecurity,
 };
 
-use super::raw::list;
+use super::raw::{list, query_config, text_at};
 use crate::account;
 use crate::definition::Definition;
 use crate::local::Local;
@@ -24,6 +24,10 @@ use crate::rights::{ServiceSid, access_list};
 
 /// The access list that a service should have, as text.
 pub(super) fn wanted_access(definition: &Definition) -> io::Result<String> {
+    if let Some(list) = &definition.access_list {
+        let wrong = |error: io::Error| io::Error::new(error.kind(), format!("{list} is no SDDL: {error}"));
+        return text_of(parsed(list).map_err(wrong)?.as_ptr());
+    }
     let mut roles = Vec::new();
     for (account, role) in &definition.access {
         let sid = account::sid(account).map_err(|error| {
@@ -55,41 +59,27 @@ pub(super) fn sid_type(sid: ServiceSid) -> ServiceSidType {
 
 /// The privileges that it is left, by name; none at all said leaves all that its account has.
 pub(super) fn privileges(service: &Service) -> io::Result<Vec<String>> {
-    // So much a query fills at the most. Made of usize for the alignment.
-    let mut buffer = [0_usize; 1024];
-    let mut needed = 0;
-    // SAFETY: the handle is open while `service` is; the place is as long as said and aligned for the structure.
-    let done = unsafe {
-        QueryServiceConfig2W(
-            service.raw_handle(),
-            SERVICE_CONFIG_REQUIRED_PRIVILEGES_INFO,
-            buffer.as_mut_ptr().cast(),
-            u32::try_from(std::mem::size_of_val(&buffer)).unwrap_or(0),
-            &mut needed,
-        )
-    };
-    if done == 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call wrote the structure there.
-    let start =
-        unsafe { (*buffer.as_ptr().cast::<SERVICE_REQUIRED_PRIVILEGES_INFOW>()).pmszRequiredPrivileges };
-    let mut names = Vec::new();
-    let mut at = start.cast_const();
+    let buffer = query_config(service, SERVICE_CONFIG_REQUIRED_PRIVILEGES_INFO)?;
+    let info = buffer.as_ptr().cast::<SERVICE_REQUIRED_PRIVILEGES_INFOW>();
+    // SAFETY: the call wrote the structure there, and its list lies behind it in the buffer.
+    Ok(unsafe { texts((*info).pmszRequiredPrivileges) })
+}
+
+/// # Safety
+/// There is nothing, or texts that each end with a NUL, and an empty one behind the last.
+unsafe fn texts(mut at: *const u16) -> Vec<String> {
+    let mut texts = Vec::new();
     while !at.is_null() {
-        // SAFETY: the list lies in the buffer; each text ends with a NUL, and an empty one ends the list.
-        let name = unsafe {
-            let length = (0..).take_while(|at_unit| *at.add(*at_unit) != 0).count();
-            let name = String::from_utf16_lossy(std::slice::from_raw_parts(at, length));
-            at = at.add(length + 1);
-            name
-        };
-        if name.is_empty() {
+        // SAFETY: what the caller promises.
+        let text = unsafe { text_at(at) };
+        // SAFETY: the NUL behind it is there, and what comes next begins behind that.
+        at = unsafe { at.add(text.encode_utf16().count() + 1) };
+        if text.is_empty() {
             break;
         }
-        names.push(name);
+        texts.push(text);
     }
-    Ok(names)
+    texts
 }
 
 pub(super) fn set_privileges(service: &Service, names: &[String]) -> io::Result<()> {
@@ -189,9 +179,41 @@ mod tests {
         let list = wanted_access(&definition).expect("a list");
         assert!(list.starts_with(&plain), "{list}");
         assert!(list.contains(&account::sid(r"NT SERVICE\shop").expect("a SID")), "{list}");
+        definition.access_list = Some("D:(A;;CCLCSWRPWPDTLOCRRC;;;SY)".to_owned());
+        assert_eq!(wanted_access(&definition).expect("a list").matches("(A;").count(), 1, "it counts alone");
+        definition.access_list = Some("administrators only".to_owned());
+        let error = wanted_access(&definition).expect_err("no list");
+        assert!(error.to_string().contains("is no SDDL"), "{error}");
+        definition.access_list = None;
         definition.access = vec![(r".\nobody-of-this-name".to_owned(), Role::Look)];
         let error = wanted_access(&definition).expect_err("nobody");
         assert!(error.to_string().contains("nobody-of-this-name"), "{error}");
+    }
+
+    /// `SERVICE_SID_TYPE_…` and `SERVICE_REQUIRED_PRIVILEGES_INFO` of Microsoft's documentation.
+    #[test]
+    fn the_sid_and_the_privileges_are_as_windows_takes_them() {
+        for (sid, number) in
+            [(ServiceSid::None, 0), (ServiceSid::Unrestricted, 1), (ServiceSid::Restricted, 3)]
+        {
+            assert_eq!(sid_type(sid) as u32, number, "{sid:?}");
+        }
+        for (names, expected) in [
+            (
+                &["SeChangeNotifyPrivilege", "SeImpersonatePrivilege"][..],
+                "SeChangeNotifyPrivilege\0SeImpersonatePrivilege\0\0",
+            ),
+            (&["SeChangeNotifyPrivilege"], "SeChangeNotifyPrivilege\0\0"),
+            (&[], "\0\0"),
+        ] {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            let units = list(&names);
+            assert_eq!(String::from_utf16_lossy(&units), expected);
+            // SAFETY: the list ends with an empty text.
+            assert_eq!(unsafe { texts(units.as_ptr()) }, names);
+        }
+        // SAFETY: nothing is a list of nothing.
+        assert!(unsafe { texts(ptr::null()) }.is_empty());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use windows_sys::Win32::System::Services::{
 };
 
 use super::raw::Settings;
-use super::rights;
+use super::{rights, triggers};
 use crate::definition::{Action, Definition, Dependency, ErrorControl, Start};
 use crate::{log, registry};
 
@@ -181,8 +181,12 @@ const SOURCE: &str = "Event Log source";
 
 const PRIVILEGES: &str = "privileges";
 const SID: &str = "service SID";
+const TRIGGERS: &str = "triggers";
 const ACCESS: &str = "control";
 const ALL_PRIVILEGES: &str = "all of its account";
+
+/// How lists say that there is nothing in them.
+pub(super) const NONE: [&str; 2] = ["none", ALL_PRIVILEGES];
 
 fn words_or(words: &[String], none: &str) -> String {
     if words.is_empty() { none.to_owned() } else { words.join(", ") }
@@ -217,12 +221,13 @@ pub(super) fn wanted(definition: &Definition, list: &str) -> Vec<Setting> {
     });
     wanted.push(setting(PRIVILEGES, words_or(&definition.privileges, ALL_PRIVILEGES)));
     wanted.push(setting(SID, sid_word(rights::sid_type(definition.service_sid))));
+    wanted.push(setting(TRIGGERS, words_or(&triggers::wanted(&definition.triggers), "none")));
     let roles: Vec<String> =
         definition.access.iter().map(|(account, role)| format!("{} for {account}", role.word())).collect();
     wanted.push(Setting {
         name: ACCESS,
         value: list.to_owned(),
-        shown: Some(words_or(&roles, "administrators alone")),
+        shown: definition.access_list.clone().or_else(|| Some(words_or(&roles, "administrators alone"))),
     });
     wanted.push(setting(SOURCE, log::source(definition.event_messages.as_deref())));
     if definition.password.is_some() {
@@ -298,14 +303,17 @@ pub(super) fn present(
     if let Ok(kind) = service.get_config_service_sid_info() {
         present.insert(SID, sid_word(kind).to_owned());
     }
+    if let Ok(words) = triggers::present(service) {
+        present.insert(TRIGGERS, words_or(&words, "none"));
+    }
     present.extend(rights::access(service).ok().flatten().map(|list| (ACCESS, list)));
     present.extend(log::registered(name).map(|file| (SOURCE, file)));
     present
 }
 
 /// Settings that a Windows may lack (Wine does): one that cannot be read there is not one that differs.
-const MAY_BE_LACKING: [&str; 5] =
-    ["failure actions", "failure actions after a failure's exit code", PRIVILEGES, SID, ACCESS];
+const MAY_BE_LACKING: [&str; 6] =
+    ["failure actions", "failure actions after a failure's exit code", PRIVILEGES, SID, TRIGGERS, ACCESS];
 
 /// What differs.
 pub(super) fn difference(wanted: Vec<Setting>, present: &BTreeMap<&'static str, String>) -> Vec<Setting> {

@@ -8,6 +8,8 @@ use crate::manager::{Error, ErrorKind};
 pub(super) const ACCESS_DENIED: i32 = 5;
 pub(super) const INVALID_LEVEL: i32 = 124;
 pub(super) const INSUFFICIENT_BUFFER: i32 = 122;
+/// `RPC_S_INVALID_TAG`: the SCM's own interface has no such level.
+pub(super) const INVALID_TAG: i32 = 1733;
 pub(super) const ALREADY_RUNNING: i32 = 1056;
 pub(super) const NO_SUCH_SERVICE: i32 = 1060;
 pub(super) const NOT_ACTIVE: i32 = 1062;

@@ -54,7 +54,7 @@ fn deliver(reader: &OwnedFd) {
     }
 }
 
-/// One that is ignored stays so: `nohup` and shells mean it.
+/// One that is ignored stays so: `nohup` and shells mean it. One that a part of this program takes already is that part's.
 fn install(signal: i32) -> io::Result<()> {
     let mut before = MaybeUninit::<libc::sigaction>::zeroed();
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
@@ -64,7 +64,7 @@ fn install(signal: i32) -> io::Result<()> {
         if libc::sigaction(signal, std::ptr::null(), before.as_mut_ptr()) != 0 {
             return Err(io::Error::last_os_error());
         }
-        if before.assume_init_ref().sa_sigaction == libc::SIG_IGN {
+        if before.assume_init_ref().sa_sigaction != libc::SIG_DFL {
             return Ok(());
         }
         (*action.as_mut_ptr()).sa_sigaction = handler as extern "C" fn(libc::c_int) as libc::sighandler_t;
