@@ -110,8 +110,10 @@ fn service(
     secrets: &Secrets,
 ) -> Result<Service, Failure> {
     let launch = &plan.launch;
+    let value = |text| mainstay_secrets::fill(text, |name| secrets.get(name)).ok();
+    let password = launch.password.as_ref().and_then(value);
     let Rehearsal { outcome, program, not_enforced } = stage
-        .rehearse(name.as_str(), launch)
+        .rehearse(name.as_str(), launch, password.as_ref().map(|password| password.as_str()))
         .map_err(|error| Failure::failed(format!("{name} cannot be tried: {error}")))?;
     let libraries = program.as_deref().map(|file| libraries::missing(file, launch)).unwrap_or_default();
     let writable = program.as_deref().and_then(mainstay_sys::file::open_to_all);

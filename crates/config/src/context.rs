@@ -213,6 +213,11 @@ impl<'a> Context<'a> {
         name.display().to_string()
     }
 
+    /// What stands at this place is shown to nobody.
+    pub fn hide(&mut self, span: Span) {
+        self.sources[span.source].hide(span.start, span.end);
+    }
+
     /// Remembers that a file was looked at.
     pub fn add_file(&mut self, path: PathBuf) {
         self.files.push(path);

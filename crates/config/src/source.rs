@@ -1,5 +1,6 @@
 //! The texts that a configuration consists of, and places in them.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Place;
@@ -46,6 +47,7 @@ pub(crate) struct Source {
     /// Relative paths in it start here.
     pub base_dir: PathBuf,
     shown: Shown,
+    hidden: Vec<Range<usize>>,
     /// Where each line starts, made when the first place is asked for.
     lines: Vec<usize>,
 }
@@ -53,13 +55,24 @@ pub(crate) struct Source {
 impl Source {
     pub fn new(name: &str, text: String, shown: Shown, origin: Origin, base_dir: &Path) -> Self {
         let base_dir = base_dir.to_owned();
-        Source { name: name.to_owned(), text, origin, base_dir, shown, lines: Vec::new() }
+        Source { name: name.to_owned(), text, origin, base_dir, shown, hidden: Vec::new(), lines: Vec::new() }
     }
 
     /// A text that only a test knows.
     #[cfg(test)]
     fn of(text: &str) -> Self {
         Source::new("x", text.to_owned(), Shown::Lines, Origin::File, Path::new("/"))
+    }
+
+    /// What stands there is shown to nobody.
+    pub fn hide(&mut self, start: usize, end: usize) {
+        self.hidden.push(start..end);
+    }
+
+    /// A part of the text that starts at this byte, without what is hidden.
+    fn masked(&self, part: &str, start: usize) -> String {
+        let is_hidden = |at: usize| self.hidden.iter().any(|hidden| hidden.contains(&(start + at)));
+        part.char_indices().map(|(at, c)| if is_hidden(at) { '*' } else { c }).collect()
     }
 
     /// The place of `start..end`, cut down to the line it starts on.
@@ -82,8 +95,8 @@ impl Source {
         let length = line_text[from..to].chars().count();
         let (text, text_column) = match self.shown {
             Shown::Lines => {
-                let (text, first) = window(line_text, from);
-                (Some(text), first)
+                let (part, first) = window(line_text, from);
+                (Some(self.masked(&line_text[part.clone()], line_start + part.start)), first)
             }
             Shown::PlaceOnly => (None, 1),
         };
@@ -92,10 +105,10 @@ impl Source {
 }
 
 /// The part of `line` around byte `at`, and the column of its first character.
-fn window(line: &str, at: usize) -> (String, usize) {
+fn window(line: &str, at: usize) -> (Range<usize>, usize) {
     let before = line[..at].char_indices().rev().take(MARGIN).last().map_or(at, |(index, _)| index);
     let after = line[at..].char_indices().nth(MARGIN).map_or(line.len(), |(index, _)| at + index);
-    (line[before..after].to_owned(), line[..before].chars().count() + 1)
+    (before..after, line[..before].chars().count() + 1)
 }
 
 /// The nearest character boundary at or before `at`.

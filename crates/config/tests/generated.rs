@@ -128,6 +128,7 @@ fn wrap(place: &str, example: &str) -> String {
         "service.NAME" if example.starts_with("extends") => format!("[template.base]\n{}", service(example)),
         "service.NAME" if example.starts_with("profiles") => service(example),
         "service.NAME" if example.starts_with("command") => format!("{others}[service.x]\n{example}\n"),
+        "service.NAME" if example.starts_with("password") => service(&format!("user = 'bob'\n{example}")),
         "service.NAME" => service(example),
         "service.NAME.stop.steps" if example.starts_with("signal") => {
             service(&format!("stop.steps = [{{ {example} }}]"))

@@ -442,7 +442,7 @@ nice = 1
     assert_eq!(plan.services[&name("b")].launch.settings, small);
     // On Windows what does nothing is told and left out.
     let loaded = parse_for(System::Windows, &text, &[], &[]);
-    for key in ["user", "group", "supplementary_groups", "umask", "rlimits", "sandbox"] {
+    for key in ["group", "supplementary_groups", "umask", "rlimits", "sandbox"] {
         let told = format!("warning: `{key}` has no effect on Windows");
         assert!(loaded.diagnostics.to_string().contains(&told), "{key}: {}", loaded.diagnostics);
     }

@@ -52,3 +52,34 @@ fn linux_refuses_what_would_be_left_out_and_names_what_it_has() {
     assert!(loaded.plan.is_none());
     insta::assert_snapshot!(loaded.diagnostics.to_string());
 }
+
+#[test]
+fn an_account_has_its_password_from_a_secret() {
+    let (launch, said) = on_windows("user = '.\\bob'\npassword = '${secret:bob}'");
+    assert_eq!(said, "");
+    let launch = launch.unwrap();
+    assert_eq!(launch.user.as_deref(), Some(r".\bob"));
+    assert_eq!(launch.password.as_ref().unwrap().to_string(), "${secret:bob}");
+    assert_eq!(launch.secret_names().into_iter().collect::<Vec<_>>(), ["bob"]);
+    for user in [r"NT SERVICE\api", "LocalService", r"CORP\web$", "bob@corp.example"] {
+        let (launch, said) = on_windows(&format!("user = '{user}'"));
+        assert_eq!((launch.unwrap().user.as_deref(), said.as_str()), (Some(user), ""));
+    }
+}
+
+#[test]
+fn what_is_wrong_with_accounts_is_told_without_a_password() {
+    let (launch, said) = on_windows(
+        "user = 'bob:users'\n[service.b]\ncommand = ['b']\nuser = 'bob'\npassword = 'hunter2'\n\
+         [service.c]\ncommand = ['c']\npassword = '${secret:x}'\n\
+         [service.d]\ncommand = ['d']\nuser = 'NT AUTHORITY\\Local Service'\npassword = '${secret:x}'\n\
+         [service.e]\ncommand = ['e']\nuser = 'CORP\\web$'\npassword = 'x${secret:x}'\n",
+    );
+    assert_eq!(launch, None);
+    assert!(!said.contains("hunter2"), "{said}");
+    insta::assert_snapshot!(said);
+    let text = "[service.a]\ncommand = ['a']\nuser = 'bob'\npassword = '${secret:bob}'\n";
+    let loaded = parse_in(text, &[], &[]);
+    assert!(loaded.plan.is_none());
+    assert!(loaded.diagnostics.to_string().contains("without its password"), "{}", loaded.diagnostics);
+}

@@ -69,8 +69,8 @@ pub use input::{Exit, FilesOutcome, Input, ProbeKind, ProbeOutcome, Request, sig
 pub use limits::{LimitHits, Limits, MemoryHit, NotEnforced, ProcessesHit, bytes};
 pub use plan::{
     Compress, Condition, ExitAction, Launch, LeakAction, LogEncoding, LogFormat, LogPlan, MetricsPlan,
-    OnFull, Plan, ProbePlan, RestartPlan, RestartPolicy, ServicePlan, StartLimit, StartMode, StopAction,
-    StopPlan, StopStep, WhenMainstayStops,
+    OnFull, PASSWORD, Plan, ProbePlan, RestartPlan, RestartPolicy, ServicePlan, StartLimit, StartMode,
+    StopAction, StopPlan, StopStep, WhenMainstayStops,
 };
 pub use program::{ConfigFile, FileNotes, OnChange, ProgramConfig};
 pub use refusal::{Refusal, RefusalKind};

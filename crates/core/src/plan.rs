@@ -130,7 +130,7 @@ impl Default for ServicePlan {
 impl ServicePlan {
     /// The secrets that its process is made with, and its files.
     pub fn secret_names(&self) -> BTreeSet<String> {
-        let mut names = names_in(self.launch.secret_environment.values());
+        let mut names = self.launch.secret_names();
         names.extend(self.config.secret_names());
         names
     }
@@ -148,7 +148,7 @@ impl ServicePlan {
         let of = |names: BTreeSet<String>| {
             names.into_iter().filter_map(|name| Some((name.clone(), marks.get(&name)?.clone()))).collect()
         };
-        let launch: SecretMarks = of(names_in(self.launch.secret_environment.values()));
+        let launch: SecretMarks = of(self.launch.secret_names());
         let files: SecretMarks = of(self.config.secret_names());
         let new = self.launch.secrets != launch || self.config.secrets != files;
         (self.launch.secrets, self.config.secrets) = (launch, files);
@@ -183,6 +183,7 @@ impl ServicePlan {
         self.hooks.precede_start()
             || !self.config.files.is_empty()
             || !self.launch.secret_environment.is_empty()
+            || self.launch.password.is_some()
     }
 
     /// One of its probes.
@@ -213,12 +214,33 @@ pub struct Launch {
     pub secrets: SecretMarks,
     /// The account it runs under; Mainstay's own if absent.
     pub user: Option<String>,
+    /// The password of that account, which is a secret. Windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<SecretText>,
     /// What else it is given of the system.
     #[serde(skip_serializing_if = "Settings::is_default")]
     pub settings: Settings,
     /// What it may use.
     #[serde(skip_serializing_if = "Limits::is_default")]
     pub limits: Limits,
+}
+
+/// Under this name the password of an account is among [`Launch::secret_texts`]: no variable has such a name.
+pub const PASSWORD: &str = "=password";
+
+impl Launch {
+    /// What has to be filled with the values of secrets before the process can be made: variables, and the
+    /// [`PASSWORD`].
+    pub fn secret_texts(&self) -> BTreeMap<String, SecretText> {
+        let mut texts = self.secret_environment.clone();
+        texts.extend(self.password.clone().map(|password| (PASSWORD.to_owned(), password)));
+        texts
+    }
+
+    /// The secrets that the process is made with.
+    pub fn secret_names(&self) -> BTreeSet<String> {
+        names_in(self.secret_environment.values().chain(&self.password))
+    }
 }
 
 /// When a service starts.

@@ -36,7 +36,7 @@ impl Driver {
                         let parent = self.ids.trace_parent(run);
                         spawn.environment.entry(TRACE_PARENT.to_owned()).or_insert(parent);
                     }
-                    self.spawn(spawn, &plan.launch.secret_environment.clone());
+                    self.spawn(spawn, &plan.launch.secret_texts());
                 }
                 None => error!("{service} is to be started, but is not in the plan"),
             },
@@ -89,7 +89,7 @@ impl Driver {
     fn spawn(&mut self, mut spawn: Spawn, secrets: &BTreeMap<String, SecretText>) {
         match self.vault.fill(secrets) {
             Ok(filled) => {
-                spawn.secrets = filled;
+                spawn.take_secrets(filled);
                 match self.knows.fit(&mut spawn) {
                     Ok(()) => self.out.command(Command::Spawn(Box::new(spawn))),
                     Err(error) => self.input(Input::SpawnFailed { run: RunId(spawn.run), error }),
@@ -161,6 +161,7 @@ fn spawn(service: &ServiceName, run: RunId, plan: &ServicePlan) -> Spawn {
         environment: launch.environment,
         secrets: BTreeMap::new(),
         user: launch.user,
+        password: None,
         settings: launch.settings,
         limits: launch.limits,
         log: Some(log_of(service, plan)),

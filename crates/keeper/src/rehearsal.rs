@@ -47,16 +47,17 @@ impl Stage {
     }
 
     /// Makes the process of a service, with this process's rights and environment below its own, and ends it before its
-    /// first instruction. Secrets are left out of its environment.
+    /// first instruction. Secrets are left out of its environment; the password of its account, if it has one, is given
+    /// apart.
     ///
     /// # Errors
     /// There is no container for it.
-    pub fn rehearse(&self, name: &str, launch: &Launch) -> io::Result<Rehearsal> {
+    pub fn rehearse(&self, name: &str, launch: &Launch, password: Option<&str>) -> io::Result<Rehearsal> {
         let container = self.0.container(name)?;
         let limited = Limited::new(launch.limits.clone(), launch.working_dir.as_deref());
         let user = launch.user.as_deref();
         let (settings, not_enforced) = settings::with_limits(&launch.settings, &limited, &container, user);
-        let request = request(launch, settings.as_ref(), &container);
+        let request = Request { password, ..request(launch, settings.as_ref(), &container) };
         let (outcome, program) = (spawn::rehearse(&request), spawn::program(&request));
         container.remove()?;
         Ok(Rehearsal { outcome, program, not_enforced })
@@ -82,6 +83,7 @@ fn request<'a>(launch: &'a Launch, settings: Option<&'a Settings>, container: &'
         environment: &launch.environment,
         remove: &NOT_INHERITED,
         user: launch.user.as_deref(),
+        password: None,
         settings,
         container,
         run: 0,

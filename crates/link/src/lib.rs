@@ -17,8 +17,8 @@ mod secret;
 use std::collections::BTreeMap;
 
 use mainstay_core::{
-    Control, Exit, Frost, LimitHits, Limits, LogEncoding, LogFormat, NotEnforced, Over, RunId, Settings,
-    StopAction, Time,
+    Control, Exit, Frost, LimitHits, Limits, LogEncoding, LogFormat, NotEnforced, Over, PASSWORD, RunId,
+    Settings, StopAction, Time,
 };
 use serde::{Deserialize, Serialize};
 
@@ -203,6 +203,9 @@ pub struct Spawn {
     pub secrets: BTreeMap<String, Secret>,
     /// The account it runs under.
     pub user: Option<String>,
+    /// Its password. An older keeper, which passes over it, makes no process under another account on Windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
     /// What else it is given of the system.
     #[serde(skip_serializing_if = "Settings::is_default")]
     pub settings: Settings,
@@ -213,6 +216,14 @@ pub struct Spawn {
     pub log: Option<Log>,
     /// Whether it gets a `NOTIFY_SOCKET` (Linux).
     pub notify: bool,
+}
+
+impl Spawn {
+    /// Takes in the filled [`Launch::secret_texts`](mainstay_core::Launch::secret_texts).
+    pub fn take_secrets(&mut self, mut filled: BTreeMap<String, Secret>) {
+        self.password = filled.remove(PASSWORD);
+        self.secrets = filled;
+    }
 }
 
 /// Where a run's output goes.

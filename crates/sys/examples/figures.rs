@@ -138,6 +138,7 @@ mod linux {
             environment: &BTreeMap::new(),
             remove: &[],
             user: None,
+            password: None,
             settings: None,
             container,
             run: token,

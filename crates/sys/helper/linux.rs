@@ -194,6 +194,7 @@ fn keeper(arguments: &[String]) {
             environment: &environment,
             remove: &[],
             user: None,
+            password: None,
             settings: None,
             container: &container,
             run,

@@ -25,7 +25,8 @@ pub use settings::{Integrity, Privileges, RLIMITS, Rlimit, Sandbox, Settings};
 pub const MARKER_VARIABLE: &str = "MAINSTAY_RUN";
 
 /// What to run, and how.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "it may have a password")]
 pub struct Request<'a> {
     /// Program and arguments, passed exactly. A program without a slash is looked for in the service's own `PATH`;
     /// a relative one with a slash is relative to `working_dir`.
@@ -36,8 +37,11 @@ pub struct Request<'a> {
     pub environment: &'a BTreeMap<String, String>,
     /// Taken out of our own environment, before `environment` is set.
     pub remove: &'a [&'a str],
-    /// The account it runs under; ours if absent. Linux: `name`, `uid`, `name:group` or `uid:gid`.
+    /// The account it runs under; ours if absent. Linux: `name`, `uid`, `name:group` or `uid:gid`. Windows: `LocalService`,
+    /// `NetworkService`, `NT SERVICE\name`, a managed account with its `$`, `DOMAIN\user`, `.\user`, `user@domain`.
     pub user: Option<&'a str>,
+    /// Its password, where it has one. Windows.
+    pub password: Option<&'a str>,
     /// What else it is given; as we have it if absent.
     pub settings: Option<&'a Settings>,
     /// Where its whole tree is kept together.

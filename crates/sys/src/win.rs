@@ -2,11 +2,13 @@
 
 pub(crate) mod job;
 pub(crate) mod launch;
+pub(crate) mod logon;
 pub(crate) mod pipe;
 pub(crate) mod port;
 pub(crate) mod security;
 pub(crate) mod suspend;
 pub(crate) mod token;
+pub(crate) mod who;
 
 use std::ffi::{OsStr, OsString, c_void};
 use std::io;

@@ -92,3 +92,23 @@ fn a_level_that_the_account_has_not_is_refused_before_and_at_the_start() {
     run.settings.privileges = Some(Privileges::Keep(Vec::new()));
     assert_eq!(said(&run), "SeChangeNotifyPrivilege");
 }
+
+#[test]
+fn another_account_is_refused_where_the_own_one_may_not_and_that_says_what_is_missing() {
+    let root = stack();
+    let container = root.container("a").expect("a container");
+    let mut run = Run::helper(&container, &["privileges"]);
+    // No test runs as LocalSystem, and administrators do not have this privilege.
+    for user in ["LocalService", r"NT SERVICE\shop@web", r"CORP\web$", r".\bob"] {
+        run.user = Some(user.to_owned());
+        for refused in [run.rehearse().err(), run.start().err()] {
+            let error = refused.expect("refused");
+            assert_eq!(error.kind, SpawnErrorKind::NotAllowed, "{user}: {error}");
+            assert!(error.message.starts_with(&format!("cannot run as {user}: that takes Se")), "{error}");
+            assert!(error.message.contains("SeAssignPrimaryTokenPrivilege"), "{error}");
+        }
+    }
+    run.user = Some("LocalSystem".to_owned());
+    let error = run.start().expect_err("it is not ours");
+    assert_eq!(error.kind, SpawnErrorKind::User);
+}

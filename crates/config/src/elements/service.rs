@@ -95,9 +95,23 @@ pub(crate) static SERVICE: Section = Section {
              file's directory.",
         )
         .also(&["envfile", "env_files", "dotenv", "environment_file"]),
-        Key::new("user", Form::Text, "\"api\"", "The Linux account it runs under. No effect on Windows in this version.")
-            .default("Mainstay's own account")
-            .also(&["run_as", "account", "username", "uid"]),
+        Key::new(
+            "user",
+            Form::Text,
+            "\"api\"",
+            "The account it runs under. Linux: a name or number, with a group behind a colon if wanted. Windows: \
+             `LocalService`, `NetworkService`, `NT SERVICE\\name`, a managed account with its `$`, `DOMAIN\\user`, `.\\user`; \
+             docs/security.md says what each takes.",
+        )
+        .default("Mainstay's own account")
+        .also(&["run_as", "account", "username", "uid"]),
+        Key::new(
+            "password",
+            Form::Text,
+            "\"${secret:bob}\"",
+            "The password of `user`: a reference to a secret (secrets.md), never the password itself. Windows.",
+        )
+        .also(&["passwd", "pwd"]),
         Key::new("group", Form::Text, "\"www-data\"", "Its group, by name or number. Linux.")
             .default("the account's own group")
             .also(&["gid", "run_as_group"]),
@@ -331,6 +345,8 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, name_span: Span) -> D
         user: reader.get("user").and_then(|name| user::read(cx, name)),
         ..Launch::default()
     };
+    let password = reader.get("password");
+    plan.launch.password = password.and_then(|field| user::password(cx, field, plan.launch.user.as_deref()));
     plan.launch.settings = process::read(cx, plan.launch.user.as_deref(), |name| reader.get(name));
     if let Some(dependencies) = reader.get("depends_on") {
         draft.depends_on = depends_on::read(cx, dependencies);

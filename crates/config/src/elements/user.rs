@@ -1,7 +1,11 @@
-//! `user`: the account of a service.
+//! `user` and `password`: the account of a service.
 
+use mainstay_core::SecretText;
+
+use super::rights::refuse_on_linux;
 use crate::System;
 use crate::context::{Context, Field};
+use crate::expand;
 
 /// Reads the account's name. Whether there is such an account only the machine it runs on knows.
 pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> Option<String> {
@@ -10,10 +14,46 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> Option<String> {
         cx.error(field.span(), "`user` is empty").hint("leave the key out to use Mainstay's own account");
         return None;
     }
-    if cx.around.system == System::Windows {
-        cx.warning(field.span(), "`user` has no effect on Windows in this version")
-            .hint("the service runs under the account that Mainstay runs under");
+    if cx.around.system == System::Windows && text.value.contains([':', '/']) {
+        cx.error(field.span(), format!("`{}` is no account of Windows", text.value)).hint(
+            "write LocalService, NetworkService, NT SERVICE\\name, DOMAIN\\user or .\\user; groups belong to the account",
+        );
         return None;
     }
     Some(text.value)
+}
+
+/// Reads the password of `user`: a reference to a secret and nothing else.
+pub(crate) fn password(cx: &mut Context<'_>, field: Field<'_>, user: Option<&str>) -> Option<SecretText> {
+    let text = cx.string_with_secrets(field, "a reference to a secret")?;
+    if refuse_on_linux(cx, field, "on Linux root starts programs as any account, without its password") {
+        return None;
+    }
+    let secret = expand::secret_text(&text.value);
+    if secret.pieces().len() != 1 || secret.plain().is_some() {
+        // It may be one: the line is shown without it.
+        cx.hide(field.span());
+        cx.error(field.span(), "a password stands in no configuration")
+            .hint("write password = \"${secret:NAME}\" and give the value with `mainstay secret set NAME`");
+        return None;
+    }
+    let wrong = match user {
+        None => Some("`password` without `user`".to_owned()),
+        Some(user) if has_none(user) => Some(format!("the account {user} has no password of its own")),
+        Some(_) => None,
+    };
+    if let Some(wrong) = wrong {
+        cx.error(field.span(), wrong).hint("a password belongs to an account like .\\bob or DOMAIN\\bob");
+        return None;
+    }
+    Some(secret)
+}
+
+/// Whether it is one of Windows' own, one of a service or a managed one.
+fn has_none(user: &str) -> bool {
+    let lower = user.to_ascii_lowercase().replace(' ', "");
+    let own = lower.strip_prefix(r"ntauthority\").unwrap_or(&lower);
+    ["localsystem", "system", "localservice", "networkservice"].contains(&own)
+        || lower.starts_with(r"ntservice\")
+        || lower.split('@').next().is_some_and(|name| name.ends_with('$'))
 }

@@ -120,6 +120,7 @@ pub const FIELDS: &[Field] = &[
         "the services whose `environment` has it; told by a digest with a key",
     ),
     field("launch.user", "user", Class::Restart, PROCESS),
+    private("launch.password", "password", Class::Restart, "a reference to a secret"),
     field("launch.settings.group", "group", Class::Restart, PROCESS),
     field("launch.settings.supplementary_groups", "supplementary_groups", Class::Restart, PROCESS),
     field("launch.settings.nice", "nice", Class::Restart, PROCESS),

@@ -36,6 +36,7 @@ fn full() -> ServicePlan {
             secret_environment: BTreeMap::from([("S".into(), SecretText::of([Piece::Secret("db", vec![])]))]),
             secrets: BTreeMap::from([("db".into(), "0a".into())]),
             user: Some("u".into()),
+            password: Some(SecretText::of([Piece::Secret("db", vec![])])),
             settings,
             limits: Limits {
                 memory: Some(1),

@@ -233,7 +233,8 @@ impl Exec {
         log: Option<Log>,
         timeout: Duration,
     ) {
-        let Launch { working_dir, environment, secret_environment, user, settings, .. } = launch.clone();
+        let secrets = launch.secret_texts();
+        let Launch { working_dir, environment, user, settings, .. } = launch.clone();
         // What the service reads is not for others to read.
         let settings = Settings { stdin: None, ..settings };
         let spawn = Spawn {
@@ -244,6 +245,7 @@ impl Exec {
             environment,
             secrets: BTreeMap::new(),
             user,
+            password: None,
             settings,
             // It is in a container of its own.
             limits: Limits::default(),
@@ -251,8 +253,7 @@ impl Exec {
             notify: false,
         };
         let slot = self.slots.entry(key.clone()).or_default();
-        slot.question =
-            Some(Pending { run, seq, by: None, deadline, timeout, spawn, secrets: secret_environment });
+        slot.question = Some(Pending { run, seq, by: None, deadline, timeout, spawn, secrets });
         match slot.helper {
             // It is an earlier question's; whatever it would find out, it is not about now.
             Some(helper) => self.commands.push(Command::Kill { run: helper }),
@@ -385,7 +386,8 @@ impl Exec {
                 question.by = Some(helper);
                 slot.helper = Some(helper);
                 self.keys.insert(helper, key);
-                let spawn = Spawn { run: helper.0, secrets, ..std::mem::take(&mut question.spawn) };
+                let mut spawn = Spawn { run: helper.0, ..std::mem::take(&mut question.spawn) };
+                spawn.take_secrets(secrets);
                 self.commands.push(Command::Spawn(Box::new(spawn)));
             }
         }

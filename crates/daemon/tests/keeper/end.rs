@@ -18,6 +18,7 @@ fn sleeper(keeper: &Keeper) -> Process {
         environment: &BTreeMap::new(),
         remove: &[],
         user: None,
+        password: None,
         settings: None,
         container: &keeper.root.container("web").unwrap(),
         run: 1,

@@ -165,6 +165,7 @@ impl Keeper {
             environment: &environment.0,
             remove: &NOT_INHERITED,
             user: spawn.user.as_deref(),
+            password: spawn.password.as_ref().map(mainstay_link::Secret::value),
             settings: settings.as_ref(),
             container: &container,
             run,

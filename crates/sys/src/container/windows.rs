@@ -26,6 +26,7 @@ use crate::process::ProcessId;
 use crate::process::windows as process;
 use crate::spawn::Process;
 use crate::win::job::{self, Job, Named};
+use crate::win::logon::Profile;
 use crate::win::security::{Account, Object};
 use crate::win::{check, explain};
 use freeze::Frozen;
@@ -109,6 +110,7 @@ impl Root {
             job: Arc::new(self.job_of(name)?),
             frozen: Mutex::new(Frozen::default()),
             bounds: Mutex::new(Bounds::default()),
+            profiles: Mutex::default(),
         });
         containers.insert(name.to_owned(), Arc::downgrade(&inner));
         Ok(Container(inner))
@@ -203,6 +205,8 @@ struct Inner {
     job: Arc<Job>,
     frozen: Mutex<Frozen>,
     bounds: Mutex<Bounds>,
+    /// Of the accounts that its processes run under.
+    profiles: Mutex<Vec<Profile>>,
 }
 
 #[derive(Debug)]
@@ -210,7 +214,16 @@ pub(crate) struct Container(Arc<Inner>);
 
 impl Container {
     pub(super) fn is_empty(&self) -> io::Result<bool> {
-        self.0.job.is_at_work().map(|busy| !busy)
+        let empty = self.0.job.is_at_work().map(|busy| !busy)?;
+        if empty {
+            locked(&self.0.profiles).clear();
+        }
+        Ok(empty)
+    }
+
+    /// Keeps a profile loaded until nothing is left of the process that was just made.
+    pub(crate) fn keep(&self, profile: Profile) {
+        locked(&self.0.profiles).push(profile);
     }
 
     pub(super) fn processes(&self) -> io::Result<Vec<u32>> {

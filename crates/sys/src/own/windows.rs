@@ -96,6 +96,7 @@ fn start(
         flags: DETACHED_PROCESS | flags,
         affinity: None,
         token: None,
+        desktop: None,
     })
 }
 

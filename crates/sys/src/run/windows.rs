@@ -36,6 +36,7 @@ pub(super) fn run(asked: &Asked<'_>) -> io::Result<Ran> {
         flags: CREATE_NO_WINDOW,
         affinity: None,
         token: None,
+        desktop: None,
     })?;
     // Theirs alone now: our copies would keep the pipe open.
     drop((stdin, stdout, null));

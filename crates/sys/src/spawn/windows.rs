@@ -3,6 +3,7 @@
 //! `CREATE_NO_WINDOW` gives each service its own console, so that Ctrl+C can be sent to it alone. Never
 //! `CREATE_NEW_PROCESS_GROUP`: that makes a program, and all that it starts, ignore Ctrl+C.
 
+mod account;
 mod batch;
 mod command_line;
 mod environment;
@@ -18,8 +19,10 @@ use std::path::{Path, PathBuf};
 use windows_sys::Win32::System::Threading::{CREATE_NO_WINDOW, CREATE_SUSPENDED, TerminateProcess};
 
 use super::{MARKER_VARIABLE, Process, Request, SpawnError, SpawnErrorKind};
+use crate::win;
 use crate::win::launch::{Launch, Launched, launch};
-use crate::win::{self, security::Account};
+use crate::win::logon::Impersonation;
+use account::LoggedOn;
 use environment::Environment;
 use look_up::Program;
 
@@ -42,7 +45,7 @@ pub(super) fn rehearse(request: &Request<'_>) -> Result<(), SpawnError> {
 pub(super) fn program(request: &Request<'_>) -> Option<PathBuf> {
     let name = request.command.first().filter(|name| !name.is_empty())?;
     let directory = working_dir(request.working_dir).ok()?;
-    look_up::look_up(name, &directory, &environment_for(request).ok()?).ok().map(|program| program.path)
+    look_up::look_up(name, &directory, &environment_for(request, None).ok()?).ok().map(|program| program.path)
 }
 
 /// What a process is made for.
@@ -60,8 +63,8 @@ fn make(request: &Request<'_>, purpose: Purpose) -> Result<Launched, SpawnError>
     if let Some(text) = request.command.iter().find(|text| text.contains('\0')) {
         return Err(invalid(format!("a NUL character in the command, in {text:?}")));
     }
-    check_user(request.user)?;
-    let environment = environment_for(request)?;
+    let account = account::wanted(request.user, request.password)?;
+    let environment = environment_for(request, account.as_ref())?;
     let working_dir = working_dir(request.working_dir)?;
     let program = look_up::look_up(name, &working_dir, &environment)?;
     let (application, mut command_line) = command_line(name, arguments, &program)?;
@@ -77,16 +80,19 @@ fn make(request: &Request<'_>, purpose: Purpose) -> Result<Launched, SpawnError>
     let errors = request.errors.map(|writer| inheritable(&writer.0.0)).transpose().map_err(failed)?;
     let errors = errors.as_ref().unwrap_or(output);
     let wanted = request.settings.cloned().unwrap_or_default();
-    let stdin = wanted.stdin.as_deref().map(settings::stdin).transpose()?;
+    let stdin = wanted.stdin.as_deref().map(|path| open_stdin(path, account.as_ref())).transpose()?;
     let stdin = stdin.as_ref().map(inheritable).transpose().map_err(failed)?;
     let affinity = settings::affinity(&wanted.cpus)?;
-    let token = token::wanted(&wanted, None)?;
+    let base = account.as_ref().map(|account| &account.token);
+    let less = token::wanted(&wanted, base)?;
+    // A version of our own token needs no privilege.
+    let _enabled = base.map(|_| Impersonation::with(&account::TO_MAKE)).transpose().map_err(failed)?;
     let (held, affinity) = match purpose {
         Purpose::Run => (0, affinity),
         // Setting processors lets it go.
         Purpose::Rehearsal => (CREATE_SUSPENDED, None),
     };
-    launch(Launch {
+    let made = launch(Launch {
         application: &application,
         command_line,
         environment: Some(&environment.block()),
@@ -96,9 +102,15 @@ fn make(request: &Request<'_>, purpose: Purpose) -> Result<Launched, SpawnError>
         jobs: &request.container.0.jobs(),
         flags: CREATE_NO_WINDOW | held | settings::priority_class(wanted.nice),
         affinity,
-        token: token.as_ref(),
+        token: less.as_ref().or(base),
+        // On ours it may not be.
+        desktop: base.map(|_| ""),
     })
-    .map_err(failed)
+    .map_err(failed)?;
+    if let Some(profile) = account.and_then(|account| account.profile) {
+        request.container.0.keep(profile);
+    }
+    Ok(made)
 }
 
 pub(super) fn has_own_account(_user: Option<&str>) -> bool {
@@ -150,8 +162,9 @@ fn inheritable(handle: &OwnedHandle) -> std::io::Result<OwnedHandle> {
     win::duplicate(win::raw(handle), true)
 }
 
-fn environment_for(request: &Request<'_>) -> Result<Environment, SpawnError> {
-    let mut environment = Environment::own();
+fn environment_for(request: &Request<'_>, account: Option<&LoggedOn>) -> Result<Environment, SpawnError> {
+    let mut environment =
+        account.map_or_else(Environment::own, |account| Environment::of_account(&account.variables));
     for name in request.remove {
         environment.remove(name);
     }
@@ -216,35 +229,16 @@ fn command_line(
     Ok((application, line))
 }
 
-/// Ours is the only account that a process can be given without a password.
-fn check_user(user: Option<&str>) -> Result<(), SpawnError> {
-    let Some(user) = user else { return Ok(()) };
-    let own = Account::own().map(|account| account.name()).unwrap_or_default();
-    let short = own.rsplit('\\').next().unwrap_or_default();
-    if user.eq_ignore_ascii_case(&own)
-        || user.strip_prefix(r".\").unwrap_or(user).eq_ignore_ascii_case(short) && !short.is_empty()
-    {
-        return Ok(());
-    }
-    Err(SpawnError::new(
-        SpawnErrorKind::User,
-        format!("cannot run as {user}: on Windows a service runs under the account of its stack, here {own}"),
-    ))
+/// As the account of the process: what that may not read it is not given.
+fn open_stdin(path: &Path, account: Option<&LoggedOn>) -> Result<OwnedHandle, SpawnError> {
+    let told = |error: std::io::Error| SpawnError::new(SpawnErrorKind::Setting, format!("stdin: {error}"));
+    let _as_account = account.map(|account| Impersonation::of(&account.token)).transpose().map_err(told)?;
+    settings::stdin(path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn another_account_is_refused_and_our_own_is_not() {
-        let own = Account::own().expect("own account").name();
-        assert_eq!(check_user(None), Ok(()));
-        assert_eq!(check_user(Some(&own)), Ok(()));
-        let error = check_user(Some("somebody-else")).expect_err("refused");
-        assert_eq!(error.kind, SpawnErrorKind::User);
-        assert!(error.message.contains("somebody-else") && error.message.contains(&own), "{error}");
-    }
 
     #[test]
     fn the_length_is_limited() {

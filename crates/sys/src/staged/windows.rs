@@ -1,12 +1,10 @@
-use std::ffi::c_void;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
 use windows_sys::Win32::Foundation::GENERIC_WRITE;
 use windows_sys::Win32::Security::{
-    DACL_SECURITY_INFORMATION, LookupAccountNameW, PROTECTED_DACL_SECURITY_INFORMATION, PSID,
-    SetFileSecurityW,
+    DACL_SECURITY_INFORMATION, PROTECTED_DACL_SECURITY_INFORMATION, SetFileSecurityW,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     CREATE_NEW, CreateFileW, DELETE, FILE_ATTRIBUTE_NORMAL, FILE_SHARE_DELETE, FILE_SHARE_READ,
@@ -14,8 +12,9 @@ use windows_sys::Win32::Storage::FileSystem::{
 
 use super::Access;
 use crate::file;
-use crate::win::security::{Account, Descriptor, Object, sid_text};
-use crate::win::{check, long_path, owned, wide};
+use crate::win::security::{Account, Descriptor, Object};
+use crate::win::who::sid_of;
+use crate::win::{check, long_path, owned};
 
 pub(super) fn write_new(path: &Path, bytes: &[u8], access: &Access<'_>) -> io::Result<()> {
     let (name, descriptor) = (long_path(path)?, descriptor(access)?);
@@ -56,31 +55,6 @@ fn descriptor(access: &Access<'_>) -> io::Result<Descriptor> {
         text += "(A;;FR;;;BU)";
     }
     Descriptor::parse(&text)
-}
-
-/// The SID of an account: `NT SERVICE\api`, `.\bob`, `DOMAIN\bob`.
-fn sid_of(account: &str) -> io::Result<String> {
-    let name = wide(account.strip_prefix(".\\").unwrap_or(account))?;
-    // The longest SID has 68 bytes. Made of usize for the alignment.
-    let (mut sid, mut domain) = ([0_usize; 16], [0_u16; 256]);
-    let mut length = u32::try_from(std::mem::size_of_val(&sid)).unwrap_or(0);
-    let (mut domain_length, mut kind) = (256, 0);
-    // SAFETY: both buffers are as long as said, and the name ends with a NUL.
-    check(unsafe {
-        LookupAccountNameW(
-            std::ptr::null(),
-            name.as_ptr(),
-            sid.as_mut_ptr().cast::<c_void>(),
-            &mut length,
-            domain.as_mut_ptr(),
-            &mut domain_length,
-            &mut kind,
-        )
-    })
-    .map_err(|error| io::Error::new(error.kind(), format!("there is no account {account}: {error}")))?;
-    let sid: PSID = sid.as_mut_ptr().cast();
-    // SAFETY: the call above wrote a SID there, in a buffer that lives until the end of this function.
-    unsafe { sid_text(sid) }
 }
 
 /// The copy is ours alone: what the old one's rights were is not worth a guess.

@@ -39,6 +39,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) affinity: Option<usize>,
     /// What it may do; what we may if absent.
     pub(crate) token: Option<&'a OwnedHandle>,
+    /// Its window station and desktop; ours if absent. An empty one lets Windows give it one that its account may use.
+    pub(crate) desktop: Option<&'a str>,
 }
 
 /// A process that was made. The handle is valid however fast the process ends.
@@ -66,6 +68,8 @@ pub(crate) fn launch(mut launch: Launch<'_>) -> io::Result<Launched> {
     startup.StartupInfo.hStdInput = raw(launch.stdio[0]);
     startup.StartupInfo.hStdOutput = raw(launch.stdio[1]);
     startup.StartupInfo.hStdError = raw(launch.stdio[2]);
+    let mut desktop = launch.desktop.map(super::wide).transpose()?;
+    startup.StartupInfo.lpDesktop = desktop.as_mut().map_or(std::ptr::null_mut(), |text| text.as_mut_ptr());
     startup.lpAttributeList = attributes.list();
 
     // The processors are set before its first instruction.

@@ -50,7 +50,7 @@ fn name_of(luid: &LUID) -> io::Result<String> {
 }
 
 /// The number of a privilege; none if this Windows has no such thing.
-fn luid_of(name: &str) -> io::Result<Option<LUID>> {
+pub(crate) fn luid_of(name: &str) -> io::Result<Option<LUID>> {
     let name = wide(name)?;
     let mut luid = LUID::default();
     // SAFETY: the name ends with a NUL; the result outlives the call.

@@ -114,6 +114,7 @@ impl<'a> Run<'a> {
             remove: Vec::new(),
             working_dir: None,
             user: None,
+            password: None,
             settings: Settings::default(),
         }
     }
@@ -139,6 +140,7 @@ impl<'a> Run<'a> {
             environment: &self.environment,
             remove: &self.remove,
             user: self.user.as_deref(),
+            password: None,
             settings: Some(&self.settings),
             container: self.container,
             run: 7,

@@ -73,6 +73,7 @@ pub struct Run<'a> {
     pub remove: Vec<&'a str>,
     pub working_dir: Option<PathBuf>,
     pub settings: Settings,
+    pub user: Option<String>,
 }
 
 impl<'a> Run<'a> {
@@ -85,6 +86,7 @@ impl<'a> Run<'a> {
             remove: Vec::new(),
             working_dir: None,
             settings: Settings::default(),
+            user: None,
         }
     }
 
@@ -101,7 +103,8 @@ impl<'a> Run<'a> {
             working_dir: self.working_dir.as_deref(),
             environment: &self.environment,
             remove: &self.remove,
-            user: None,
+            user: self.user.as_deref(),
+            password: None,
             settings: Some(&self.settings),
             container: self.container,
             run: 7,

@@ -120,6 +120,7 @@ fn help(pids: impl Iterator<Item = u32>, brk: bool) -> io::Result<()> {
         flags: DETACHED_PROCESS,
         affinity: None,
         token: None,
+        desktop: None,
     })?;
     if !wait_ended(&made.process, HELPER_MILLISECONDS) {
         // SAFETY: the handle is open and has all rights.

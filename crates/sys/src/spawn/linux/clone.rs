@@ -317,6 +317,7 @@ mod tests {
                 environment: &environment,
                 remove: &[],
                 user: None,
+                password: None,
                 settings: None,
                 container: &container,
                 run: 1,

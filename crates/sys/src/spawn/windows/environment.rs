@@ -10,6 +10,23 @@ use zeroize::{Zeroize, Zeroizing};
 
 const EQUALS: u16 = b'=' as u16;
 
+/// What says something of an account, and is wrong for another one that has no such variable.
+const OF_ACCOUNT: [&str; 13] = [
+    "APPDATA",
+    "HOMEDRIVE",
+    "HOMEPATH",
+    "HOMESHARE",
+    "LOCALAPPDATA",
+    "LOGONSERVER",
+    "TEMP",
+    "TMP",
+    "USERDNSDOMAIN",
+    "USERDOMAIN",
+    "USERDOMAIN_ROAMINGPROFILE",
+    "USERNAME",
+    "USERPROFILE",
+];
+
 /// Names and values, sorted as Windows wants them: without regard to case.
 #[derive(Debug, Default)]
 pub(super) struct Environment(Vec<(Vec<u16>, Vec<u16>)>);
@@ -36,6 +53,14 @@ impl Environment {
             FreeEnvironmentStringsW(block);
             environment
         }
+    }
+
+    /// That of another account, with what else we have under it: what was set for Mainstay counts for its services.
+    pub(super) fn of_account(variables: &[Vec<u16>]) -> Self {
+        let mut environment = Self::own();
+        OF_ACCOUNT.iter().for_each(|name| environment.remove(name));
+        variables.iter().for_each(|entry| environment.add(entry));
+        environment
     }
 
     /// `NAME=value` as it stands in a block. A name may begin with the sign: `=C:`.
@@ -174,6 +199,17 @@ mod tests {
         assert!(environment.set("A\0", "x").is_err());
         assert!(environment.set("A", "x\0y").is_err());
         assert_eq!(environment.block().as_slice(), [0, 0]);
+    }
+
+    #[test]
+    fn another_account_has_its_own_over_ours_and_nothing_of_our_account() {
+        let entry = |text: &str| text.encode_utf16().collect::<Vec<u16>>();
+        let block = [entry("Path=C:\\theirs"), entry(r"USERPROFILE=C:\Users\bob"), entry("=C:=C:\\")];
+        let environment = Environment::of_account(&block);
+        assert_eq!(environment.get("PATH").as_deref(), Some("C:\\theirs"));
+        assert_eq!(environment.get("userprofile").as_deref(), Some(r"C:\Users\bob"));
+        assert_eq!(environment.get("LOCALAPPDATA"), None);
+        assert_eq!(environment.get("SystemRoot"), std::env::var("SystemRoot").ok());
     }
 
     #[test]
