@@ -165,6 +165,7 @@ fn api() -> ServicePlan {
         },
         leak: LeakAction::RestartIn(DailyWindow { from: 22 * 60 + 30, to: 4 * 60 }),
         when_mainstay_stops: WhenMainstayStops::Stop,
+        session: mainstay_core::Session::Services,
     }
 }
 

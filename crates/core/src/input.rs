@@ -21,6 +21,12 @@ pub enum Input {
         /// What.
         request: Request,
     },
+    /// In which session somebody is signed in whose desktop services run in that want one; none if nobody is. Said when
+    /// it changes, and by each new daemon.
+    Session {
+        /// Its number.
+        id: Option<u32>,
+    },
     /// The answer to [`Effect::Prepare`](crate::Effect::Prepare).
     Prepared {
         /// Which preparation.

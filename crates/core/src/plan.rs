@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::reload::ReloadSettings;
 use crate::{
     Check, ControlAction, DailyWindow, FileNotes, Hooks, Limits, OpenTelemetryPlan, ProbeKind, ProgramConfig,
-    SecretMarks, SecretSource, SecretText, ServiceName, Settings, names_in, signal_name, signal_number,
+    SecretMarks, SecretSource, SecretText, ServiceName, Session, Settings, names_in, signal_name,
+    signal_number,
 };
 
 /// All services of a stack.
@@ -102,6 +103,9 @@ pub struct ServicePlan {
     /// What becomes of it when the stack goes down.
     #[serde(skip_serializing_if = "WhenMainstayStops::is_stop")]
     pub when_mainstay_stops: WhenMainstayStops,
+    /// In which session it runs. Windows.
+    #[serde(skip_serializing_if = "Session::is_services")]
+    pub session: Session,
 }
 
 impl Default for ServicePlan {
@@ -123,6 +127,7 @@ impl Default for ServicePlan {
             log: LogPlan::default(),
             leak: LeakAction::default(),
             when_mainstay_stops: WhenMainstayStops::default(),
+            session: Session::default(),
         }
     }
 }

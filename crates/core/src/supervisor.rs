@@ -11,6 +11,7 @@ mod check;
 mod graph;
 mod order;
 mod request;
+mod sessions;
 mod show;
 mod snapshot;
 mod table;
@@ -47,6 +48,8 @@ pub struct Supervisor {
     effects: VecDeque<Effect>,
     last_run: u64,
     going_down: bool,
+    /// In which services run that want one.
+    session: Option<u32>,
     /// Whether [`Effect::StackDown`] was given.
     told_down: bool,
     /// Whether [`Effect::StackRests`] was given, and no request to come up since.
@@ -98,6 +101,7 @@ impl Supervisor {
             effects: VecDeque::new(),
             last_run: 0,
             going_down: false,
+            session: None,
             told_down: false,
             told_rests: false,
             left: 0,
@@ -180,6 +184,7 @@ impl Supervisor {
             }
             Input::Leak { run, change } => self.leak(run, change),
             Input::LeakWindow { run, growth } => self.restart_leaking(run, &growth, LeakAction::is_in_window),
+            Input::Session { id } => self.session_is(id),
             Input::Tick => self.tick(),
         }
         self.settle();

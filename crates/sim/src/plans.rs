@@ -81,6 +81,7 @@ pub fn service(rng: &mut Rng, known: &[ServiceName]) -> ServicePlan {
         config: config(rng),
         log: mainstay_core::LogPlan::default(),
         leak: mainstay_core::LeakAction::default(),
+        session: mainstay_core::Session::Services,
         when_mainstay_stops: *rng.weighted(&[(75, WhenMainstayStops::Stop), (25, WhenMainstayStops::Leave)]),
     }
 }

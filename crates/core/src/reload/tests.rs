@@ -89,6 +89,7 @@ fn full() -> ServicePlan {
             },
         },
         leak: LeakAction::Restart,
+        session: crate::Session::Active,
         when_mainstay_stops: crate::WhenMainstayStops::Leave,
         log: LogPlan {
             rotate_size: 1,

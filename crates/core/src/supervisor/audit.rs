@@ -22,9 +22,7 @@ impl Supervisor {
         assert_eq!(self.timers.len(), armed);
         for (name, node) in &self.nodes {
             let plan = &self.plan.services[name];
-            let unmet =
-                plan.depends_on.iter().filter(|(on, condition)| !self.is_met(on, **condition)).count();
-            assert_eq!(node.links.unmet, unmet, "{name} counts what is missing");
+            assert_eq!(node.links.unmet, self.count_unmet(plan), "{name} counts what is missing");
             assert_eq!(node.armed, node.service.deadline(plan).map(|(at, _)| at), "the deadline of {name}");
             let dependents = self.plan.services.iter().filter(|(_, plan)| plan.depends_on.contains_key(name));
             assert!(node.links.dependents.keys().eq(dependents.map(|(name, _)| name)));
@@ -47,7 +45,8 @@ impl Supervisor {
             match phase {
                 Phase::Waiting(waiting) => {
                     assert!(node.links.unmet > 0, "{name} waits for nothing");
-                    assert!(waiting.on.is_some(), "{name} does not say what it waits for");
+                    let known = waiting.on.is_some() || self.lacks_session(&self.plan.services[name]);
+                    assert!(known, "{name} does not say what it waits for");
                 }
                 Phase::Holding(_) => {
                     assert!(node.links.has_dependents(self.going_down), "{name} holds for nobody");

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Supervisor;
+use super::sessions::NOBODY;
 use crate::service::{On, Phase, Service};
 use crate::{Condition, EventKind, RunId, ServiceName, ServicePlan, StateName};
 
@@ -106,6 +107,13 @@ impl Supervisor {
         self.standing(dependency).is_some_and(|standing| standing.meets(condition))
     }
 
+    /// How much of what a service needs is not there, a session that it wants included.
+    pub(super) fn count_unmet(&self, plan: &ServicePlan) -> usize {
+        let unmet =
+            plan.depends_on.iter().filter(|(dependency, condition)| !self.is_met(dependency, **condition));
+        unmet.count() + usize::from(self.lacks_session(plan))
+    }
+
     /// Counts everything anew.
     pub(super) fn link_all(&mut self) {
         let names: Vec<ServiceName> = self.nodes.keys().cloned().collect();
@@ -127,9 +135,7 @@ impl Supervisor {
     /// Gives a service its place among the others.
     pub(super) fn link(&mut self, name: &ServiceName) {
         let Some(plan) = self.plan.services.get(name) else { return };
-        let unmet =
-            plan.depends_on.iter().filter(|(dependency, condition)| !self.is_met(dependency, **condition));
-        let unmet = unmet.count();
+        let unmet = self.count_unmet(plan);
         for (dependency, condition) in &plan.depends_on {
             if let Some(node) = self.nodes.get_mut(dependency) {
                 node.links.dependents.insert(name.clone(), *condition);
@@ -244,7 +250,7 @@ impl Supervisor {
     /// Looks for a dependency that a waiting service waits for, and tells it if that is news. The one that it waited
     /// for before stays it, if it is still not there; else the search goes on behind it, so that the whole search
     /// of a long wait looks at each dependency about once.
-    fn look_what_blocks(&mut self, name: &ServiceName) {
+    pub(super) fn look_what_blocks(&mut self, name: &ServiceName) {
         let (Some(node), Some(plan)) = (self.nodes.get(name), self.plan.services.get(name)) else { return };
         let Phase::Waiting(waiting) = &node.service.phase else { return };
         let unmet =
@@ -256,11 +262,16 @@ impl Supervisor {
             }
             None => plan.depends_on.iter().find(unmet),
         };
-        let Some((dependency, condition)) = blocks else { return };
-        let (dependency, reason) = (dependency.clone(), self.obstacle(dependency, *condition));
+        let (on, reason) = match blocks {
+            Some((dependency, condition)) => {
+                (Some(dependency.clone()), self.obstacle(dependency, *condition))
+            }
+            None if self.lacks_session(plan) => (None, NOBODY.to_owned()),
+            None => return,
+        };
         let Some(node) = self.nodes.get_mut(name) else { return };
         let Phase::Waiting(waiting) = &mut node.service.phase else { return };
-        waiting.on = Some(dependency);
+        waiting.on = on;
         if node.service.reason != reason {
             node.service.reason.clone_from(&reason);
             self.tell(Some(name.clone()), EventKind::Waiting { reason });

@@ -1,5 +1,6 @@
 //! What can be seen of a supervisor.
 
+use super::sessions::NOBODY;
 use super::{Node, Supervisor};
 use crate::service::Phase;
 use crate::{Frost, Over, RunId, ServiceName, ServiceStatus, StartMode, StateName, Time};
@@ -39,7 +40,7 @@ impl Supervisor {
     pub fn is_settled(&self) -> bool {
         let automatic = self.plan.services.iter().filter(|(_, plan)| plan.start == StartMode::Auto);
         automatic.into_iter().all(|(name, plan)| match self.state(name.as_str()) {
-            Some(StateName::Starting) => false,
+            Some(StateName::Starting) => self.waits_for_logon(name),
             Some(StateName::Running) => plan.ready.is_none(),
             _ => true,
         })
@@ -109,6 +110,8 @@ impl Supervisor {
             Phase::Waiting(_) => {
                 let needs = self.plan.services.get(name).into_iter().flat_map(|plan| &plan.depends_on);
                 let unmet = needs.filter(|(dependency, condition)| !self.is_met(dependency, **condition));
+                let nobody = self.plan.services.get(name).is_some_and(|plan| self.lacks_session(plan));
+                let nobody = nobody.then(|| NOBODY.to_owned());
                 unmet
                     .map(|(dependency, condition)| {
                         let obstacle = self.obstacle(dependency, *condition);
@@ -119,6 +122,7 @@ impl Supervisor {
                             _ => obstacle,
                         }
                     })
+                    .chain(nobody)
                     .take(LINES)
                     .collect()
             }

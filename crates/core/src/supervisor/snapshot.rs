@@ -24,6 +24,8 @@ struct Stack {
     going_down: bool,
     told_down: bool,
     told_rests: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<u32>,
 }
 
 impl Supervisor {
@@ -38,9 +40,10 @@ impl Supervisor {
         supervisor.plan = plan;
         let stack = snapshots.get(STACK).map(|text| serde_json::from_str::<Stack>(text));
         let stack_is_known = matches!(stack, Some(Ok(_)));
-        let Stack { last_run, going_down, told_down, told_rests } =
+        let Stack { last_run, going_down, told_down, told_rests, session } =
             stack.and_then(Result::ok).unwrap_or_default();
         (supervisor.last_run, supervisor.going_down) = (last_run, going_down);
+        supervisor.session = session;
         (supervisor.told_down, supervisor.told_rests) = (told_down, told_rests);
         supervisor.dirty_stack = !stack_is_known;
         let names: Vec<ServiceName> = supervisor.plan.services.keys().cloned().collect();
@@ -169,8 +172,8 @@ impl Supervisor {
     }
 
     fn stack_snapshot(&self) -> String {
-        let Supervisor { last_run, going_down, told_down, told_rests, .. } = *self;
-        json::to_string(&Stack { last_run, going_down, told_down, told_rests })
+        let Supervisor { last_run, going_down, told_down, told_rests, session, .. } = *self;
+        json::to_string(&Stack { last_run, going_down, told_down, told_rests, session })
     }
 }
 

@@ -203,6 +203,7 @@ impl Facts {
         let run = match input {
             Input::Request { .. }
             | Input::Apply { .. }
+            | Input::Session { .. }
             | Input::Tick
             | Input::FilesWritten { .. }
             | Input::Configured { .. }

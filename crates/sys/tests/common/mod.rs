@@ -114,7 +114,6 @@ impl<'a> Run<'a> {
             remove: Vec::new(),
             working_dir: None,
             user: None,
-            password: None,
             settings: Settings::default(),
         }
     }

@@ -79,6 +79,8 @@ impl Supervisor {
         match &service.phase {
             Phase::Failed => return Passed::Never(format!("failed: {}", service.reason)),
             Phase::Completed => return Passed::Yes,
+            // It may be days before somebody comes.
+            Phase::Waiting(_) if self.waits_for_logon(name) => return Passed::Yes,
             // Somebody wants it down: that is nothing that a configuration could be blamed for.
             phase if phase.stays_down() => return Passed::Yes,
             _ if service.tally.crash_loop => {

@@ -7,4 +7,5 @@ mod leaving;
 mod properties;
 mod requests;
 mod scale;
+mod sessions;
 mod snapshots;

@@ -14,7 +14,7 @@ use crate::reload::ReloadSettings;
 use crate::testing::{SEED, name, notify, probe, service};
 use crate::{
     Condition, Control, Effect, EventKind, Exit, ExitAction, Hook, HookMoment, Hooks, Input, Plan, ProbeKind,
-    ProbeOutcome, ProbePlan, Request, RestartPlan, RestartPolicy, RunId, ServiceName, ServicePlan,
+    ProbeOutcome, ProbePlan, Request, RestartPlan, RestartPolicy, RunId, ServiceName, ServicePlan, Session,
     StartLimit, StartMode, StateName, StopAction, StopPlan, StopStep, Supervisor, Time,
 };
 
@@ -32,6 +32,8 @@ enum Step {
     /// To the next deadline, or a little beyond.
     Due(u64),
     Restore,
+    /// Somebody signs in or off.
+    Session(Option<u32>),
     /// Another configuration.
     Apply(Box<Plan>, Vec<bool>),
 }
@@ -105,6 +107,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0_u64..5_000).prop_map(Step::Pass),
         5 => (0_u64..50).prop_map(Step::Due),
         1 => Just(Step::Restore),
+        1 => select(vec![None, None, Some(1), Some(2)]).prop_map(Step::Session),
         1 => (plans(), vec(prop::bool::weighted(0.8), 5)).prop_map(|(plan, there)| Step::Apply(Box::new(plan), there)),
     ];
     let down = prop_oneof![3 => Just(None), 1 => any::<Index>().prop_map(Some)];
@@ -164,27 +167,50 @@ fn service_plan(number: usize) -> impl Strategy<Value = ServicePlan> {
         StopAction::Http { url: "http://127.0.0.1/stop".into(), method: "POST".into(), socket: None },
     ]);
     let stop = (vec((action, 0_u64..4), 0..4), 0_u64..8);
-    (depends_on, start, (policy, 0_u8..3), limit, stop, [probes(), probes(), probes()], hooks()).prop_map(
-        |(depends_on, start, (policy, version), limit, (steps, timeout), [startup, ready, live], hooks)| {
-            let wait = Duration::from_secs;
-            let steps =
-                steps.into_iter().map(|(action, secs)| StopStep { action, wait: wait(secs) }).collect();
-            let on_exit =
-                [(10, ExitAction::RestartNow), (20, ExitAction::Stop), (78, ExitAction::Fail)].into();
-            ServicePlan {
-                depends_on: depends_on.into_iter().map(|(on, condition)| (name(on), condition)).collect(),
+    let session = select(vec![
+        Session::Services,
+        Session::Services,
+        Session::Services,
+        Session::Active,
+        Session::PreferActive,
+    ]);
+    (depends_on, start, (policy, 0_u8..3, session), limit, stop, [probes(), probes(), probes()], hooks())
+        .prop_map(
+            |(
+                depends_on,
                 start,
-                restart: RestartPlan { policy, limit, on_exit, reset_after: wait(10), ..Default::default() },
-                stop: StopPlan { steps, timeout: wait(timeout) },
-                startup,
-                ready,
-                live,
+                (policy, version, session),
+                limit,
+                (steps, timeout),
+                [startup, ready, live],
                 hooks,
-                launch: crate::Launch { user: Some(format!("user-{version}")), ..service().launch },
-                ..service()
-            }
-        },
-    )
+            )| {
+                let wait = Duration::from_secs;
+                let steps =
+                    steps.into_iter().map(|(action, secs)| StopStep { action, wait: wait(secs) }).collect();
+                let on_exit =
+                    [(10, ExitAction::RestartNow), (20, ExitAction::Stop), (78, ExitAction::Fail)].into();
+                ServicePlan {
+                    depends_on: depends_on.into_iter().map(|(on, condition)| (name(on), condition)).collect(),
+                    start,
+                    restart: RestartPlan {
+                        policy,
+                        limit,
+                        on_exit,
+                        reset_after: wait(10),
+                        ..Default::default()
+                    },
+                    stop: StopPlan { steps, timeout: wait(timeout) },
+                    startup,
+                    ready,
+                    live,
+                    hooks,
+                    session,
+                    launch: crate::Launch { user: Some(format!("user-{version}")), ..service().launch },
+                    ..service()
+                }
+            },
+        )
 }
 
 fn plans() -> impl Strategy<Value = Plan> {
@@ -321,7 +347,9 @@ impl World {
 
     /// A dependent never starts before its dependency.
     fn may_start(&self, service: &ServiceName) {
-        for (on, condition) in &self.supervisor.plan().services[service].depends_on {
+        let plan = &self.supervisor.plan().services[service];
+        assert!(!self.supervisor.lacks_session(plan), "{service} starts while nobody is signed in");
+        for (on, condition) in &plan.depends_on {
             assert!(self.supervisor.is_met(on, *condition), "{service} starts before {on} is {condition:?}");
         }
     }
@@ -394,6 +422,7 @@ impl World {
                 Some(Input::Tick)
             }
             Step::Restore => None,
+            Step::Session(id) => Some(Input::Session { id: *id }),
             Step::Apply(plan, there) => {
                 let mut plan = plan.as_ref().clone();
                 let mut there = there.iter();
