@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use windows_service::service::ServiceState;
+use windows_service::service::{ServiceState, UserEventCode};
 
 use crate::memory;
 use crate::wrapper::{Installed, Kind, Programs, Wanted};
@@ -61,6 +61,9 @@ const VALUES: [&str; 13] = [
     "  spaces around  ",
 ];
 
+/// One figure of one wrapper.
+type Figure = fn(Kind, &Programs) -> Done<String>;
+
 /// All of them.
 pub fn run(words: &[OsString]) -> Done {
     let option = |name: &str| {
@@ -73,12 +76,14 @@ pub fn run(words: &[OsString]) -> Done {
     println!("| what | {} |", Kind::ALL.map(Kind::name).join(" | "));
     println!("|---|---|---|---|");
     let only = option("--only");
-    let figures: [(&str, fn(Kind, &Programs) -> Done<String>); 12] = [
+    let figures: [(&str, Figure); 14] = [
         ("StartService to RUNNING, ms", start_to_running),
         ("first crash, after 2.5 s of life, to the next start, ms", first_crash),
         ("the second and third such crash, ms", further_crashes),
         ("stop of an app deaf to everything, each with its defaults, s", deaf_stop),
         ("the same, each told to kill it 1.5 s after Ctrl+C, s", deaf_stop_alike),
+        ("a control of its own answered, ms: median, longest of 200", answers),
+        ("the same while its brain is killed again and again", answers_without_brain),
         ("hard argument lists exact, of 21", arguments),
         ("hard environment values exact, of 13", environment),
         ("200,000 lines through rotation: lost, torn", rotation),
@@ -186,6 +191,51 @@ fn stop_of_deaf(kind: Kind, programs: &Programs, killed_after: Option<Duration>)
     Ok(format!("{:.1}", service.stop()?.as_secs_f64()))
 }
 
+fn answers(kind: Kind, programs: &Programs) -> Done<String> {
+    times_of_answers(kind, programs, |_, _| Ok(()))
+}
+
+/// Every tenth control comes right after the end of the process that decides, where that is one of its own.
+fn answers_without_brain(kind: Kind, programs: &Programs) -> Done<String> {
+    if kind != Kind::Mainstay {
+        return Ok("one process".to_owned());
+    }
+    times_of_answers(kind, programs, |service, nth| {
+        if nth % 10 == 0
+            && let Ok(daemon) = service.mainstay_daemon()
+        {
+            let end =
+                std::process::Command::new("taskkill").args(["/F", "/PID", &daemon.to_string()]).output();
+            end.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    })
+}
+
+/// What it is answered does not matter: that it means nothing is an answer, too.
+fn times_of_answers(
+    kind: Kind,
+    programs: &Programs,
+    before: impl Fn(&Installed, usize) -> Done,
+) -> Done<String> {
+    const COUNT: usize = 200;
+    let dir = temporary()?;
+    let service =
+        Installed::new(kind, programs, "answers", &wanted(&[&"stamp", &dir.path().join("stamps")]))?;
+    service.start()?;
+    let handle = service.open()?;
+    let code = UserEventCode::from_raw(200).map_err(|error| format!("{error:?}"))?;
+    let mut times = Vec::new();
+    for nth in 0..COUNT {
+        before(&service, nth)?;
+        let begin = Instant::now();
+        let _ = handle.notify(code);
+        times.push(begin.elapsed().as_secs_f64() * 1e3);
+    }
+    let longest = times.iter().copied().fold(0.0, f64::max);
+    Ok(format!("{:.1}, {longest:.1}", median(times)))
+}
+
 fn arguments(kind: Kind, programs: &Programs) -> Done<String> {
     let mut exact = 0;
     for (n, hard) in HARD.iter().enumerate() {
@@ -197,7 +247,8 @@ fn arguments(kind: Kind, programs: &Programs) -> Done<String> {
             let service = Installed::new(kind, programs, &format!("args-{n}"), &wanted)?;
             service.start()?;
             let line = lines_of(&file, 1, Duration::from_secs(5))?.concat();
-            Ok(line == serde_json::json!(hard).to_string())
+            let exact = serde_json::json!(hard).to_string();
+            Ok(line == exact)
         };
         exact += u32::from(passed().unwrap_or(false));
     }
@@ -216,7 +267,8 @@ fn environment(kind: Kind, programs: &Programs) -> Done<String> {
             let service = Installed::new(kind, programs, &format!("env-{n}"), &wanted)?;
             service.start()?;
             let line = lines_of(&file, 1, Duration::from_secs(5))?.concat();
-            Ok(line == serde_json::json!([value, "there"]).to_string())
+            let exact = serde_json::json!([value, "there"]).to_string();
+            Ok(line == exact)
         };
         exact += u32::from(passed().unwrap_or(false));
     }

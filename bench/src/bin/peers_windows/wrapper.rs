@@ -242,11 +242,21 @@ impl Installed {
         Ok(begin.elapsed())
     }
 
+    /// What Mainstay says of itself.
+    fn mainstay_status(&self) -> Done<serde_json::Value> {
+        let said = run(&self.programs.mainstay, &words(&[&"status", &"-s", &self.name, &"--json"]))?;
+        let value: serde_json::Value = serde_json::from_str(&said).map_err(|error| error.to_string())?;
+        Ok(value["stacks"][0].clone())
+    }
+
+    /// The process of Mainstay that decides.
+    pub fn mainstay_daemon(&self) -> Done<u64> {
+        self.mainstay_status()?["daemon"]["pid"].as_u64().ok_or_else(|| "no daemon".to_owned())
+    }
+
     /// The directory of Mainstay's logs.
     pub fn mainstay_log(&self) -> Done<PathBuf> {
-        let path = run(&self.programs.mainstay, &words(&[&"status", &"-s", &self.name, &"--json"]))?;
-        let value: serde_json::Value = serde_json::from_str(&path).map_err(|error| error.to_string())?;
-        let log = value["stacks"][0]["log_dir"].as_str().map(PathBuf::from);
+        let log = self.mainstay_status()?["log_dir"].as_str().map(PathBuf::from);
         log.or_else(|| {
             std::env::var_os("LOCALAPPDATA")
                 .map(|base| PathBuf::from(base).join("Mainstay").join(&self.name).join("log"))
