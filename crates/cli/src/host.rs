@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mainstay_core::Control;
+use mainstay_core::{Control, PowerChange, SessionChange};
 use mainstay_keeper::{Ask, Host};
-use mainstay_service::{Event, Reason, Running, State};
+use mainstay_service::{Event, Power, Reason, Running, Session, State};
 
 /// The service manager that started the keeper.
 #[derive(Debug)]
@@ -74,6 +74,22 @@ fn meant(event: Event) -> Ask {
         Event::Pause => Ask::Control(Control::Pause),
         Event::Continue => Ask::Control(Control::Continue),
         Event::Custom(code) => Ask::Control(Control::Code(code)),
+        Event::Power(power) => Ask::Control(Control::Power(match power {
+            Power::Suspend => PowerChange::Suspend,
+            Power::Resume => PowerChange::Resume,
+            Power::Source => PowerChange::Source,
+        })),
+        Event::Session { id, change } => {
+            let change = match change {
+                Session::Logon => SessionChange::Logon,
+                Session::Logoff => SessionChange::Logoff,
+                Session::Lock => SessionChange::Lock,
+                Session::Unlock => SessionChange::Unlock,
+                Session::Connect => SessionChange::Connect,
+                Session::Disconnect => SessionChange::Disconnect,
+            };
+            Ask::Control(Control::Session { id, change })
+        }
         Event::Reload => Ask::Reload,
     }
 }
@@ -87,5 +103,10 @@ mod tests {
         assert_eq!(meant(Event::Stop(Reason::Shutdown)), Ask::Down("the machine, which shuts down"));
         assert_eq!(meant(Event::Stop(Reason::Asked)), Ask::Down("the service manager"));
         assert_eq!(meant(Event::Custom(200)), Ask::Control(Control::Code(200)));
+        let (id, change) = (3, SessionChange::Lock);
+        let locked = Event::Session { id, change: Session::Lock };
+        assert_eq!(meant(locked), Ask::Control(Control::Session { id, change }));
+        let asleep = Ask::Control(Control::Power(PowerChange::Suspend));
+        assert_eq!(meant(Event::Power(Power::Suspend)), asleep);
     }
 }

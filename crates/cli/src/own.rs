@@ -43,6 +43,7 @@ fn keeper_as_service(arguments: &[OsString]) -> ExitCode {
     let mut arguments = arguments.to_vec();
     // Signals to end are the keeper's own, and so are the signs of life: its loop gives them, or nobody does.
     let service = Service::new(&stack).pausable().reloadable().custom_controls();
+    let service = service.power_events().session_events();
     service.without_end_signals().manual_beats().run(move |running| {
         arguments.extend(["--host", host_word(running.host())].map(OsString::from));
         let failed = |status: ExitStatus, text: String| Failure::new(u32::from(status as u8), text);

@@ -142,6 +142,8 @@ fn api() -> ServicePlan {
         hooks: Hooks {
             before_start: Some(hook(&["./api", "migrate"], 60)),
             on_failure: Some(hook(&["./alarm", "api"], 10)),
+            on_power: Some(hook(&["./power"], 60)),
+            on_session: Some(hook(&["./session"], 60)),
             ..Hooks::default()
         },
         controls: BTreeMap::from([

@@ -15,6 +15,70 @@ pub enum Control {
     Continue,
     /// Do what the services say that this code means, 128–255.
     Code(u8),
+    /// The machine's power changes. Told to those that want to know.
+    Power(PowerChange),
+    /// Somebody's session changes. Told to those that want to know.
+    Session {
+        /// Its number.
+        id: u32,
+        /// What became of it.
+        change: SessionChange,
+    },
+}
+
+/// What becomes of the machine's power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PowerChange {
+    /// It is about to sleep.
+    Suspend,
+    /// It is awake again.
+    Resume,
+    /// It runs on another source, or the battery's state has changed.
+    Source,
+}
+
+impl PowerChange {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            PowerChange::Suspend => "suspend",
+            PowerChange::Resume => "resume",
+            PowerChange::Source => "source",
+        }
+    }
+}
+
+/// What becomes of somebody's session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionChange {
+    /// Somebody has signed in.
+    Logon,
+    /// And out.
+    Logoff,
+    /// The screen is locked.
+    Lock,
+    /// And unlocked.
+    Unlock,
+    /// It is shown, here or elsewhere.
+    Connect,
+    /// It goes on, and is not shown.
+    Disconnect,
+}
+
+impl SessionChange {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            SessionChange::Logon => "logon",
+            SessionChange::Logoff => "logoff",
+            SessionChange::Lock => "lock",
+            SessionChange::Unlock => "unlock",
+            SessionChange::Connect => "connect",
+            SessionChange::Disconnect => "disconnect",
+        }
+    }
 }
 
 impl Control {
@@ -24,6 +88,8 @@ impl Control {
             Control::Pause => "pause",
             Control::Continue => "continue",
             Control::Code(_) => "control",
+            Control::Power(change) => change.as_str(),
+            Control::Session { change, .. } => change.as_str(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Exit;
+use crate::{Exit, PowerChange, SessionChange};
 
 /// A moment in a service's life at which a command can be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -21,14 +21,24 @@ pub enum HookMoment {
     /// After an end that was no success and that nobody asked for: a crash, a failed probe, a start that did not come
     /// about.
     OnFailure,
+    /// When the machine's power changes, while the service runs.
+    OnPower,
+    /// When somebody's session changes, while the service runs.
+    OnSession,
     /// When a service manager sends a code that means a command; which is in the service's `controls`, not in [`Hooks`].
     OnControl,
 }
 
 impl HookMoment {
     /// Those of [`Hooks`], in the order of a life.
-    pub const ALL: [HookMoment; 4] =
-        [HookMoment::BeforeStart, HookMoment::AfterReady, HookMoment::AfterExit, HookMoment::OnFailure];
+    pub const ALL: [HookMoment; 6] = [
+        HookMoment::BeforeStart,
+        HookMoment::AfterReady,
+        HookMoment::AfterExit,
+        HookMoment::OnFailure,
+        HookMoment::OnPower,
+        HookMoment::OnSession,
+    ];
 
     /// Its word in the configuration.
     pub const fn as_str(self) -> &'static str {
@@ -37,6 +47,8 @@ impl HookMoment {
             HookMoment::AfterReady => "after_ready",
             HookMoment::AfterExit => "after_exit",
             HookMoment::OnFailure => "on_failure",
+            HookMoment::OnPower => "on_power",
+            HookMoment::OnSession => "on_session",
             HookMoment::OnControl => "on_control",
         }
     }
@@ -64,6 +76,12 @@ pub struct Hooks {
     /// See [`HookMoment::OnFailure`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<Hook>,
+    /// See [`HookMoment::OnPower`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_power: Option<Hook>,
+    /// See [`HookMoment::OnSession`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_session: Option<Hook>,
 }
 
 impl Hooks {
@@ -74,6 +92,8 @@ impl Hooks {
             HookMoment::AfterReady => self.after_ready.as_ref(),
             HookMoment::AfterExit => self.after_exit.as_ref(),
             HookMoment::OnFailure => self.on_failure.as_ref(),
+            HookMoment::OnPower => self.on_power.as_ref(),
+            HookMoment::OnSession => self.on_session.as_ref(),
             HookMoment::OnControl => None,
         }
     }
@@ -85,6 +105,8 @@ impl Hooks {
             HookMoment::AfterReady => self.after_ready = hook,
             HookMoment::AfterExit => self.after_exit = hook,
             HookMoment::OnFailure => self.on_failure = hook,
+            HookMoment::OnPower => self.on_power = hook,
+            HookMoment::OnSession => self.on_session = hook,
             HookMoment::OnControl => {}
         }
     }
@@ -135,4 +157,10 @@ pub struct HookFacts {
     /// The code of a control, where one was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control: Option<u8>,
+    /// What became of the machine's power.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub power: Option<PowerChange>,
+    /// The number of a session, and what became of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<(u32, SessionChange)>,
 }

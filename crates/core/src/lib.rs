@@ -60,7 +60,7 @@ mod walks;
 mod words;
 
 pub use check::{Check, GrpcCheck, HttpCheck, Tls};
-pub use controls::{Control, ControlAction, Frost, Over};
+pub use controls::{Control, ControlAction, Frost, Over, PowerChange, SessionChange};
 pub use daily::{DailyWindow, NoWindow};
 pub use effect::Effect;
 pub use event::{ConfigStage, Event, EventKind, ReloadStage};

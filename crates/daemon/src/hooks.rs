@@ -128,7 +128,7 @@ impl Job {
 
     /// What the command finds in its environment. `docs/hooks.md` lists them.
     fn variables(&self, stack: &str, service: &ServiceName) -> Vec<(&'static str, String)> {
-        let HookFacts { reason, pid, exit, ran, restarts, in_a_row, control } = &self.facts;
+        let HookFacts { reason, pid, exit, ran, restarts, in_a_row, control, power, session } = &self.facts;
         let mut variables = vec![
             ("MAINSTAY_HOOK", self.moment.to_string()),
             ("MAINSTAY_STACK", stack.to_owned()),
@@ -140,6 +140,11 @@ impl Job {
         ];
         variables.extend(pid.map(|pid| ("MAINSTAY_PID", pid.to_string())));
         variables.extend(control.map(|code| ("MAINSTAY_CONTROL", code.to_string())));
+        variables.extend(power.map(|change| ("MAINSTAY_POWER", change.as_str().to_owned())));
+        if let Some((id, change)) = session {
+            variables.push(("MAINSTAY_SESSION", change.as_str().to_owned()));
+            variables.push(("MAINSTAY_SESSION_ID", id.to_string()));
+        }
         variables.extend(ran.map(|ran: Duration| ("MAINSTAY_RAN_MS", ran.as_millis().to_string())));
         match exit {
             Some(Exit::Code(code)) => variables.push(("MAINSTAY_EXIT_CODE", code.to_string())),

@@ -67,6 +67,7 @@ fn work(running: Running) -> Result<(), Failure> {
                 running.reloaded();
             }
             Some(Event::Custom(code)) => note(&format!("custom {code}")),
+            Some(Event::Power(_) | Event::Session { .. }) => {}
         }
     }
 }

@@ -15,6 +15,45 @@ pub enum Event {
     Reload,
     /// A control of its own, 128–255: `sc control NAME 128` on Windows; SIGUSR1 is 128 and SIGUSR2 is 129 on Unix.
     Custom(u8),
+    /// The machine's power changes (Windows): only told. For services that want it,
+    /// [`Service::power_events`](crate::Service::power_events).
+    Power(Power),
+    /// Somebody's session changes (Windows): only told. For services that want it,
+    /// [`Service::session_events`](crate::Service::session_events).
+    Session {
+        /// The session's number.
+        id: u32,
+        /// What became of it.
+        change: Session,
+    },
+}
+
+/// What becomes of the machine's power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Power {
+    /// It is about to sleep; there are about two seconds.
+    Suspend,
+    /// It is awake again.
+    Resume,
+    /// It runs on another source, or the battery's state has changed.
+    Source,
+}
+
+/// What becomes of somebody's session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Session {
+    /// Somebody has signed in.
+    Logon,
+    /// And out.
+    Logoff,
+    /// The screen is locked.
+    Lock,
+    /// And unlocked.
+    Unlock,
+    /// It is shown: on the machine's screen, or over the network.
+    Connect,
+    /// It goes on, and is not shown.
+    Disconnect,
 }
 
 /// Why a service is to stop.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::event::Event;
+use crate::event::{Event, Power, Session};
 use crate::service::{Failure, Running};
 
 /// A service, method by method. [`Service::run_handler`](crate::Service::run_handler) calls them one after the other, on
@@ -58,6 +58,24 @@ pub trait Handler: Send + 'static {
         let _ = (running, code);
         Ok(())
     }
+
+    /// Gets to know what becomes of the machine's power, if it [wants to](crate::Service::power_events).
+    ///
+    /// # Errors
+    /// Told in the log.
+    fn power(&mut self, running: &Running, power: Power) -> Result<(), Failure> {
+        let _ = (running, power);
+        Ok(())
+    }
+
+    /// Gets to know what becomes of somebody's session, if it [wants to](crate::Service::session_events).
+    ///
+    /// # Errors
+    /// Told in the log.
+    fn session(&mut self, running: &Running, id: u32, change: Session) -> Result<(), Failure> {
+        let _ = (running, id, change);
+        Ok(())
+    }
 }
 
 /// How often a service that has nothing to do tells that it lives.
@@ -74,13 +92,15 @@ pub(crate) fn drive(mut handler: impl Handler, running: &Running) -> Result<(), 
             Event::Continue => handler.go_on(running).inspect(|()| running.continued()),
             Event::Reload => handler.reload(running).inspect(|()| running.reloaded()),
             Event::Custom(code) => handler.custom(running, code),
+            Event::Power(power) => handler.power(running, power),
+            Event::Session { id, change } => handler.session(running, id, change),
         };
         if let Err(failure) = done {
             running.log(crate::Level::Error, &failure.to_string());
             match event {
                 Event::Continue => running.paused(),
                 Event::Pause | Event::Reload => running.continued(),
-                Event::Stop(_) | Event::Custom(_) => {}
+                Event::Stop(_) | Event::Custom(_) | Event::Power(_) | Event::Session { .. } => {}
             }
         }
     }

@@ -95,7 +95,7 @@ mod trigger;
 
 pub use asynchronous::{NextEvent, Task};
 pub use definition::{Action, Definition, Dependency, ErrorControl, KillMode, Recovery, Secret, Start};
-pub use event::{Event, Reason};
+pub use event::{Event, Power, Reason, Session};
 pub use handler::Handler;
 pub use log::Level;
 pub use rights::{Role, ServiceSid};

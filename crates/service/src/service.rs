@@ -82,6 +82,20 @@ impl Service {
         self
     }
 
+    /// It wants to know what becomes of the machine's power.
+    #[must_use]
+    pub fn power_events(mut self) -> Service {
+        self.accepts.power = true;
+        self
+    }
+
+    /// It wants to know who signs in and out, and what becomes of the sessions.
+    #[must_use]
+    pub fn session_events(mut self) -> Service {
+        self.accepts.sessions = true;
+        self
+    }
+
     /// A start, a pause or a stop that takes longer is no longer covered up: the service manager may take the service
     /// for hung. Two minutes otherwise.
     #[must_use]
@@ -414,6 +428,8 @@ impl Shared {
             Event::Continue => (self.accepts.pause, Some(State::Continuing)),
             Event::Reload => (self.accepts.reload, Some(State::Reloading)),
             Event::Custom(_) => (self.accepts.custom, None),
+            Event::Power(_) => (self.accepts.power, None),
+            Event::Session { .. } => (self.accepts.sessions, None),
         };
         if !possible {
             return Answer::Unknown;
@@ -432,7 +448,9 @@ impl Shared {
             Event::Stop(_) => state != State::Stopped,
             Event::Pause | Event::Reload => state == State::Running,
             Event::Continue => state == State::Paused,
-            Event::Custom(_) => matches!(state, State::Running | State::Paused | State::Reloading),
+            Event::Custom(_) | Event::Power(_) | Event::Session { .. } => {
+                matches!(state, State::Running | State::Paused | State::Reloading)
+            }
         };
         if !can {
             return Answer::NotNow;

@@ -29,13 +29,15 @@ pub(crate) struct Accepts {
     pub(crate) pause: bool,
     pub(crate) reload: bool,
     pub(crate) custom: bool,
+    pub(crate) power: bool,
+    pub(crate) sessions: bool,
     /// To be told that the machine goes down.
     pub(crate) shutdown: bool,
 }
 
 impl Default for Accepts {
     fn default() -> Accepts {
-        Accepts { pause: false, reload: false, custom: false, shutdown: true }
+        Accepts { pause: false, reload: false, custom: false, power: false, sessions: false, shutdown: true }
     }
 }
 

@@ -132,7 +132,7 @@ impl Entry {
             }
             Event::Pause => Action::Pause,
             Event::Continue => Action::Continue,
-            Event::Reload | Event::Custom(_) => return,
+            Event::Reload | Event::Custom(_) | Event::Power(_) | Event::Session { .. } => return,
         };
         // A refusal is seen as what it leaves: the state that was there before.
         let _ = self.client.action(&self.service, action).await;

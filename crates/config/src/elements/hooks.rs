@@ -52,6 +52,22 @@ pub(crate) static HOOKS: Section = Section {
              come about.",
         )
         .also(&["failure", "on_crash", "failure_command"]),
+        Key::new(
+            "on_power",
+            AGAIN,
+            "[\"./power\"]",
+            "When the machine is about to sleep, is awake again, or runs on another source of power, while the service \
+             runs (Windows, as a native service).",
+        )
+        .also(&["power_change", "on_suspend", "on_resume"]),
+        Key::new(
+            "on_session",
+            AGAIN,
+            "[\"./session\"]",
+            "When somebody signs in or out, locks or unlocks the screen, or a session is connected or disconnected, while \
+             the service runs (Windows, as a native service).",
+        )
+        .also(&["session_change", "on_logon", "on_logoff"]),
     ],
 };
 

@@ -67,7 +67,14 @@ fn full() -> ServicePlan {
         startup: Some(probe()),
         ready: Some(probe()),
         live: Some(probe()),
-        hooks: Hooks { before_start: hook(), after_ready: hook(), after_exit: hook(), on_failure: hook() },
+        hooks: Hooks {
+            before_start: hook(),
+            after_ready: hook(),
+            after_exit: hook(),
+            on_failure: hook(),
+            on_power: hook(),
+            on_session: hook(),
+        },
         controls: BTreeMap::from([(128, crate::ControlAction::Rotate)]),
         config: ProgramConfig {
             files: BTreeMap::from([(

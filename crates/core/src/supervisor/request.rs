@@ -7,7 +7,8 @@ use crate::service::{On, Service};
 use crate::walks::in_order;
 use crate::words::clip;
 use crate::{
-    Control, Effect, Event, EventKind, HookFacts, Request, ServiceName, ServicePlan, StartMode, StateName,
+    Control, Effect, Event, EventKind, HookFacts, HookMoment, Request, ServiceName, ServicePlan, StartMode,
+    StateName,
 };
 
 impl Request {
@@ -58,6 +59,11 @@ impl Supervisor {
         if let Err(refusal) = self.check(&request) {
             self.tell(service, EventKind::Refused { reason: refusal.to_string() });
             return false;
+        }
+        if let Request::Control(control @ (Control::Power(_) | Control::Session { .. })) = request {
+            // Nobody has asked for it, and only those are concerned that want to know: their hooks are told.
+            self.tell_hooks(control);
+            return true;
         }
         let why = format!("asked by {by}");
         let what = match &request {
@@ -219,6 +225,38 @@ impl Supervisor {
                     self.control_one(name, code, why);
                 }
             }
+            Control::Power(_) | Control::Session { .. } => {}
+        }
+    }
+
+    /// Something happens to the machine, or to somebody's session: the hooks of those that run are told.
+    fn tell_hooks(&mut self, control: Control) {
+        let (moment, power, session, reason) = match control {
+            Control::Power(change) => {
+                (HookMoment::OnPower, Some(change), None, format!("power: {}", change.as_str()))
+            }
+            Control::Session { id, change } => {
+                let reason = format!("session {id}: {}", change.as_str());
+                (HookMoment::OnSession, None, Some((id, change)), reason)
+            }
+            Control::Pause | Control::Continue | Control::Code(_) => return,
+        };
+        for service in in_order(&self.plan) {
+            let wants = self.plan.services.get(&service).is_some_and(|plan| plan.hooks.at(moment).is_some());
+            let Some(node) = self.nodes.get(&service).filter(|_| wants) else { continue };
+            let Some(run) = node.service.phase.run().filter(|run| run.pid.is_some()) else { continue };
+            let tally = &node.service.tally;
+            let facts = HookFacts {
+                reason: reason.clone(),
+                pid: run.pid,
+                restarts: tally.restarts,
+                in_a_row: tally.in_a_row,
+                power,
+                session,
+                ..HookFacts::default()
+            };
+            let run = run.id;
+            self.effects.push_back(Effect::Hook { service, run, moment, facts });
         }
     }
 

@@ -49,7 +49,13 @@ fn plan() -> ServicePlan {
 fn hooks() -> Hooks {
     let hook =
         || Some(Hook { command: vec!["hook".into()], timeout: Duration::from_secs(60), required: true });
-    Hooks { before_start: hook(), after_ready: hook(), after_exit: hook(), on_failure: hook() }
+    Hooks {
+        before_start: hook(),
+        after_ready: hook(),
+        after_exit: hook(),
+        on_failure: hook(),
+        ..Hooks::default()
+    }
 }
 
 /// How to get into a phase, and how the others stand meanwhile.

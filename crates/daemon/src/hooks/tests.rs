@@ -1,4 +1,5 @@
 use super::*;
+use mainstay_core::{PowerChange, SessionChange};
 use mainstay_link::{Command, Spawn};
 
 fn name(text: &str) -> ServiceName {
@@ -15,7 +16,7 @@ fn plan(required: bool) -> Plan {
         before_start: hook(required),
         after_ready: hook(true),
         after_exit: hook(true),
-        on_failure: None,
+        ..mainstay_core::Hooks::default()
     };
     let service = ServicePlan { hooks, ..ServicePlan::default() };
     Plan { stack: "shop".into(), services: BTreeMap::from([(name("api"), service)]), ..Plan::default() }
@@ -171,7 +172,7 @@ fn how_it_ended_is_in_the_environment() {
         ran: Some(Duration::from_millis(1_500)),
         restarts: 4,
         in_a_row: 2,
-        control: None,
+        ..HookFacts::default()
     };
     let job = Job { run: RunId(9), moment: HookMoment::AfterExit, facts, started: None };
     let variables: BTreeMap<_, _> = job.variables("shop", &name("api")).into_iter().collect();
@@ -180,4 +181,17 @@ fn how_it_ended_is_in_the_environment() {
     assert_eq!((get("MAINSTAY_RAN_MS"), get("MAINSTAY_RESTARTS_IN_A_ROW")), ("1500", "2"));
     assert_eq!((get("MAINSTAY_REASON"), get("MAINSTAY_STACK")), ("signal SIGSEGV", "shop"));
     assert!(!variables.contains_key("MAINSTAY_EXIT_CODE"));
+}
+
+#[test]
+fn what_happens_to_the_machine_is_in_the_environment() {
+    let variables = |facts| -> BTreeMap<&str, String> {
+        let job = Job { run: RunId(9), moment: HookMoment::OnPower, facts, started: None };
+        job.variables("shop", &name("api")).into_iter().collect()
+    };
+    let asleep = variables(HookFacts { power: Some(PowerChange::Suspend), ..HookFacts::default() });
+    assert_eq!(asleep["MAINSTAY_POWER"], "suspend");
+    assert!(!asleep.contains_key("MAINSTAY_SESSION"));
+    let locked = variables(HookFacts { session: Some((3, SessionChange::Lock)), ..HookFacts::default() });
+    assert_eq!((locked["MAINSTAY_SESSION"].as_str(), locked["MAINSTAY_SESSION_ID"].as_str()), ("lock", "3"));
 }

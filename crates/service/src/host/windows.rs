@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use windows_service::service::{
-    ServiceControl, ServiceControlAccept, ServiceExitCode, ServiceState, ServiceStatus, ServiceType,
+    PowerEventParam, ServiceControl, ServiceControlAccept, ServiceExitCode, ServiceState, ServiceStatus,
+    ServiceType, SessionChangeReason,
 };
 use windows_service::service_control_handler::{self, ServiceControlHandlerResult, ServiceStatusHandle};
 use windows_service::{define_windows_service, service_dispatcher};
 
 use super::{Channel, exit_code};
-use crate::event::{Event, Reason};
+use crate::event::{Event, Power, Reason, Session};
 use crate::log::{self, Level};
 use crate::service::{Answer, Host, Main, Service, Shared, Taken};
 use crate::status::{Accepts, Report, State};
@@ -108,9 +109,38 @@ fn meant(control: ServiceControl) -> Option<Event> {
         ServiceControl::Pause => Event::Pause,
         ServiceControl::Continue => Event::Continue,
         ServiceControl::ParamChange => Event::Reload,
+        ServiceControl::PowerEvent(power) => Event::Power(power_of(&power)?),
+        ServiceControl::SessionChange(changed) => {
+            Event::Session { id: changed.notification.session_id, change: session_of(changed.reason)? }
+        }
         ServiceControl::UserEvent(code) => Event::Custom(u8::try_from(code.to_raw()).unwrap_or(0)),
         _ => return None,
     })
+}
+
+/// Others of them say nothing that these do not: after each sleep Windows tells `ResumeAutomatic`, and `ResumeSuspend`
+/// besides if somebody is there.
+fn power_of(power: &PowerEventParam) -> Option<Power> {
+    match power {
+        PowerEventParam::Suspend => Some(Power::Suspend),
+        PowerEventParam::ResumeAutomatic => Some(Power::Resume),
+        PowerEventParam::PowerStatusChange => Some(Power::Source),
+        _ => None,
+    }
+}
+
+fn session_of(reason: SessionChangeReason) -> Option<Session> {
+    match reason {
+        SessionChangeReason::SessionLogon => Some(Session::Logon),
+        SessionChangeReason::SessionLogoff => Some(Session::Logoff),
+        SessionChangeReason::SessionLock => Some(Session::Lock),
+        SessionChangeReason::SessionUnlock => Some(Session::Unlock),
+        SessionChangeReason::ConsoleConnect | SessionChangeReason::RemoteConnect => Some(Session::Connect),
+        SessionChangeReason::ConsoleDisconnect | SessionChangeReason::RemoteDisconnect => {
+            Some(Session::Disconnect)
+        }
+        _ => None,
+    }
 }
 
 /// Called on the dispatcher's thread, one control after the other. It only leaves a note: whatever the service does, the SCM
@@ -127,9 +157,17 @@ fn on_control(control: ServiceControl) -> ServiceControlHandlerResult {
         shared.tell();
         return ServiceControlHandlerResult::NoError;
     }
-    let Some(event) = meant(control) else { return ServiceControlHandlerResult::NotImplemented };
+    // What is only told is not refused: for a sleep that would be a veto, to those that ask.
+    let only_told = matches!(control, ServiceControl::PowerEvent(_) | ServiceControl::SessionChange(_));
+    let Some(event) = meant(control) else {
+        return match only_told {
+            true => ServiceControlHandlerResult::NoError,
+            false => ServiceControlHandlerResult::NotImplemented,
+        };
+    };
     match shared.ask(event) {
         Answer::Taken => ServiceControlHandlerResult::NoError,
+        _ if only_told => ServiceControlHandlerResult::NoError,
         Answer::Unknown => ServiceControlHandlerResult::NotImplemented,
         Answer::NotNow => ServiceControlHandlerResult::Other(CANNOT_ACCEPT),
         Answer::Full => ServiceControlHandlerResult::Other(BUSY),
@@ -177,6 +215,12 @@ fn status(report: &Report, accepts: Accepts) -> ServiceStatus {
         if accepts.reload {
             controls_accepted |= ServiceControlAccept::PARAM_CHANGE;
         }
+        if accepts.power {
+            controls_accepted |= ServiceControlAccept::POWER_EVENT;
+        }
+        if accepts.sessions {
+            controls_accepted |= ServiceControlAccept::SESSION_CHANGE;
+        }
     }
     let exit_code = match report.code {
         0 => ServiceExitCode::NO_ERROR,
@@ -195,6 +239,8 @@ fn status(report: &Report, accepts: Accepts) -> ServiceStatus {
 
 #[cfg(test)]
 mod tests {
+    use windows_service::service::{SessionChangeParam, SessionNotification};
+
     use super::*;
     use crate::status::Board;
 
@@ -251,9 +297,44 @@ mod tests {
         );
     }
 
+    /// The numbers are those of winuser.h: Wine sends none of these.
+    #[expect(unsafe_code, reason = "windows-service reads them from what a handler is called with")]
+    #[test]
+    fn power_and_sessions_are_told_as_windows_numbers_them() {
+        let power = |number| {
+            // SAFETY: of these events none comes with data.
+            let told = unsafe { PowerEventParam::from_event(number, std::ptr::null_mut()) };
+            meant(ServiceControl::PowerEvent(told.expect("known")))
+        };
+        assert_eq!(power(0x4), Some(Event::Power(Power::Suspend)), "PBT_APMSUSPEND");
+        assert_eq!(power(0x12), Some(Event::Power(Power::Resume)), "PBT_APMRESUMEAUTOMATIC");
+        assert_eq!(power(0x7), None, "PBT_APMRESUMESUSPEND comes after that");
+        assert_eq!(power(0xA), Some(Event::Power(Power::Source)), "PBT_APMPOWERSTATUSCHANGE");
+        let session = |number| {
+            let reason = SessionChangeReason::from_raw(number).expect("known");
+            let notification = SessionNotification { size: 8, session_id: 3 };
+            meant(ServiceControl::SessionChange(SessionChangeParam { reason, notification }))
+        };
+        let told = [
+            (1, Session::Connect),
+            (2, Session::Disconnect),
+            (3, Session::Connect),
+            (4, Session::Disconnect),
+            (5, Session::Logon),
+            (6, Session::Logoff),
+            (7, Session::Lock),
+            (8, Session::Unlock),
+        ];
+        for (number, change) in told {
+            assert_eq!(session(number), Some(Event::Session { id: 3, change }), "{number}");
+        }
+        assert_eq!(session(9), None, "WTS_SESSION_REMOTE_CONTROL");
+    }
+
     #[test]
     fn states_as_the_scm_wants_them() {
-        let all = Accepts { pause: true, reload: true, custom: true, shutdown: true };
+        let all =
+            Accepts { pause: true, reload: true, custom: true, power: true, sessions: true, shutdown: true };
         let mut board = Board::new();
         let told = |board: &Board| status(&board.report(), all);
         let start = told(&board);
@@ -267,6 +348,8 @@ mod tests {
         assert!(running.controls_accepted.contains(ServiceControlAccept::PRESHUTDOWN));
         assert!(running.controls_accepted.contains(ServiceControlAccept::PARAM_CHANGE));
         assert!(!running.controls_accepted.contains(ServiceControlAccept::SHUTDOWN));
+        assert!(running.controls_accepted.contains(ServiceControlAccept::POWER_EVENT));
+        assert!(running.controls_accepted.contains(ServiceControlAccept::SESSION_CHANGE));
         let deaf = status(&board.report(), Accepts { shutdown: false, ..Accepts::default() });
         assert_eq!(deaf.controls_accepted, ServiceControlAccept::STOP);
         board.go(State::Stopping);

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::Condition::Started;
-use crate::testing::{Bench, name, needs, service};
+use crate::testing::{Bench, name, needs, secs, service};
 use crate::{
-    Control, ControlAction, ExitAction, Frost, RefusalKind, Request, RestartPlan, RestartPolicy, ServicePlan,
-    StartMode, StateName, StopAction,
+    Control, ControlAction, ExitAction, Frost, Hook, Hooks, PowerChange, RefusalKind, Request, RestartPlan,
+    RestartPolicy, ServicePlan, SessionChange, StartMode, StateName, StopAction,
 };
 
 fn chain() -> Bench {
@@ -124,4 +124,25 @@ fn what_is_down_or_waits_is_not_paused() {
     bench.ask(Request::Continue(name("b")));
     bench.thawed("b");
     assert_eq!(bench.supervisor.frost(), Frost::Runs);
+}
+
+#[test]
+fn what_happens_to_the_machine_is_told_to_the_hooks_of_those_that_run_and_nothing_else() {
+    let hook = || Some(Hook { command: vec!["hook".into()], timeout: secs(1), required: true });
+    let hooks = Hooks { on_power: hook(), on_session: hook(), ..Hooks::default() };
+    let told = |start| ServicePlan { hooks: hooks.clone(), start, ..service() };
+    let plan = [("a", told(StartMode::Auto)), ("b", service()), ("idle", told(StartMode::Manual))];
+    let mut bench = Bench::new(plan);
+    bench.ask(Request::Up);
+    bench.made("b");
+    bench.look();
+    let asleep = Request::Control(Control::Power(PowerChange::Suspend));
+    bench.ask(asleep.clone());
+    assert_eq!(bench.deeds(), [""; 0], "its process is not there yet");
+    bench.made("a");
+    bench.look();
+    bench.ask(asleep);
+    bench.ask(Request::Control(Control::Session { id: 3, change: SessionChange::Logoff }));
+    assert!(bench.told().is_empty(), "nobody has asked for it");
+    assert_eq!(bench.deeds(), ["on_power a", "on_session a"]);
 }

@@ -137,6 +137,7 @@ fn hooks() -> impl Strategy<Value = Hooks> {
             after_ready,
             after_exit,
             on_failure,
+            ..Hooks::default()
         },
     )
 }
