@@ -401,7 +401,7 @@ priority = "below_normal"
 cpu_affinity = ["4-6, 9", 0, "5"]
 umask = "0o027"
 stdin = { file = "in.txt" }
-sandbox = { no_new_privileges = true, capabilities = ["CAP_CHOWN"], private_tmp = true, protect_system = "strict", protect_home = true, read_only_paths = ["-ro"], read_write_paths = ["rw"], system_call_filter = "service" }
+sandbox = { no_new_privileges = true, capabilities = ["CAP_CHOWN"], private_tmp = true, private_ipc = true, protect_system = "strict", protect_home = true, read_only_paths = ["-ro"], read_write_paths = ["rw"], system_call_filter = "service" }
 rlimits = { nofile = 4096, core = "unlimited", cpu = "90m", stack = { soft = "1MiB", hard = "2MiB" }, as = { soft = "1GB" }, rttime = "5ms" }
 
 [service.b]
@@ -430,6 +430,7 @@ nice = 1
             no_new_privileges: true,
             capabilities: Some(strings(["CAP_CHOWN"])),
             private_tmp: true,
+            private_ipc: true,
             read_only_paths: vec![format!("-{}", below("ro")), "/".into()],
             read_write_paths: vec![below("rw"), "-/dev".into(), "-/proc".into(), "-/sys".into()],
             inaccessible_paths: strings(["-/home", "-/root", "-/run/user"]),

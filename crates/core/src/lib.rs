@@ -30,6 +30,7 @@ mod check;
 mod controls;
 mod daily;
 pub mod doctor;
+pub mod dynamic_user;
 mod effect;
 mod event;
 pub mod explain;

@@ -47,6 +47,9 @@ pub struct Sandbox {
     pub capabilities: Option<Vec<String>>,
     /// `/tmp` and `/var/tmp` are its own.
     pub private_tmp: bool,
+    /// Shared memory, semaphores and queues are its own.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub private_ipc: bool,
     /// What it cannot change, with everything below.
     pub read_only_paths: Vec<String>,
     /// What it can change below those.

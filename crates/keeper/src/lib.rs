@@ -11,6 +11,7 @@
 mod capture;
 mod control;
 mod down_request;
+mod dynamic_user;
 mod host;
 mod journal;
 mod life;

@@ -11,6 +11,7 @@ use crate::containment_from_environment;
 use crate::control::commands::NOT_INHERITED;
 use crate::control::limited::Limited;
 use crate::control::settings;
+use crate::dynamic_user;
 
 /// Where services are rehearsed: as in a stack, but apart from all stacks.
 #[derive(Debug)]
@@ -53,6 +54,8 @@ impl Stage {
     /// # Errors
     /// There is no container for it.
     pub fn rehearse(&self, name: &str, launch: &Launch, password: Option<&str>) -> io::Result<Rehearsal> {
+        let stand_in = dynamic_user::stand_in(launch);
+        let launch = stand_in.as_ref().unwrap_or(launch);
         let container = self.0.container(name)?;
         let limited = Limited::new(launch.limits.clone(), launch.working_dir.as_deref());
         let user = launch.user.as_deref();

@@ -10,6 +10,7 @@ pub mod console;
 pub mod container;
 pub mod dirs;
 pub mod disk;
+pub mod dynamic;
 pub mod endpoint;
 pub mod file;
 pub mod link;

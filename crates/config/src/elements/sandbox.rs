@@ -51,6 +51,14 @@ pub(crate) static SANDBOX: Section = Section {
         .default("false")
         .also(&["PrivateTmp"]),
         Key::new(
+            "private_ipc",
+            Form::Truth,
+            "true",
+            "Shared memory (`/dev/shm` too), semaphores and message queues are its own, and gone with it.",
+        )
+        .default("false")
+        .also(&["PrivateIPC"]),
+        Key::new(
             "protect_system",
             SYSTEM,
             "\"strict\"",
@@ -91,6 +99,7 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> Option<Sandbox> {
     let mut sandbox = Sandbox {
         no_new_privileges: is(cx, "no_new_privileges"),
         private_tmp: is(cx, "private_tmp"),
+        private_ipc: is(cx, "private_ipc"),
         ..Sandbox::default()
     };
     sandbox.capabilities = reader.get("capabilities").and_then(|field| capabilities(cx, field));
@@ -125,6 +134,25 @@ fn paths(cx: &mut Context<'_>, field: Field<'_>) -> Vec<String> {
     items.iter().filter_map(|item| path::read_optional(cx, field.part(item))).collect()
 }
 
+/// What an account of nobody's has: nothing that it leaves behind outlives it, but in its own directories.
+pub(super) fn for_nobody(sandbox: &mut Sandbox) {
+    sandbox.no_new_privileges = true;
+    sandbox.private_tmp = true;
+    sandbox.private_ipc = true;
+    close_all(sandbox);
+}
+
+/// All is read-only but what the kernel makes up.
+fn close_all(sandbox: &mut Sandbox) {
+    let add = |list: &mut Vec<String>, path: &str| {
+        if !list.iter().any(|known| known == path) {
+            list.push(path.to_owned());
+        }
+    };
+    add(&mut sandbox.read_only_paths, "/");
+    ["-/dev", "-/proc", "-/sys"].iter().for_each(|path| add(&mut sandbox.read_write_paths, path));
+}
+
 fn protect_system(cx: &mut Context<'_>, field: Field<'_>, sandbox: &mut Sandbox) {
     let closed: &[&str] = match &field.node.value {
         Value::Bool(false) => &[],
@@ -132,10 +160,7 @@ fn protect_system(cx: &mut Context<'_>, field: Field<'_>, sandbox: &mut Sandbox)
         _ => match cx.choice(field, &[("full", false), ("strict", true)]) {
             None => return,
             Some(false) => &["-/usr", "-/boot", "-/efi", "-/etc"],
-            Some(true) => {
-                sandbox.read_write_paths.extend(["-/dev", "-/proc", "-/sys"].map(str::to_owned));
-                &["/"]
-            }
+            Some(true) => return close_all(sandbox),
         },
     };
     sandbox.read_only_paths.extend(closed.iter().map(|path| (*path).to_owned()));

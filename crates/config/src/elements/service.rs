@@ -112,6 +112,15 @@ pub(crate) static SERVICE: Section = Section {
             "The password of `user`: a reference to a secret (secrets.md), never the password itself. Windows.",
         )
         .also(&["passwd", "pwd"]),
+        Key::new(
+            "dynamic_user",
+            Form::Truth,
+            "true",
+            "It runs under an account of its own that nobody made: a number that is no other's, with directories of its \
+             own (`STATE_DIRECTORY`, `LOGS_DIRECTORY`), and all else read-only (docs/security.md). Needs root. Linux.",
+        )
+        .default("false")
+        .also(&["DynamicUser"]),
         Key::new("group", Form::Text, "\"www-data\"", "Its group, by name or number. Linux.")
             .default("the account's own group")
             .also(&["gid", "run_as_group"]),
@@ -348,6 +357,10 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, name_span: Span) -> D
     let password = reader.get("password");
     plan.launch.password = password.and_then(|field| user::password(cx, field, plan.launch.user.as_deref()));
     plan.launch.settings = process::read(cx, plan.launch.user.as_deref(), |name| reader.get(name));
+    if let Some(wanted) = reader.get("dynamic_user") {
+        let beside = [reader.get("user"), reader.get("group")];
+        user::dynamic(cx, wanted, beside.into_iter().flatten(), &mut plan.launch);
+    }
     if let Some(dependencies) = reader.get("depends_on") {
         draft.depends_on = depends_on::read(cx, dependencies);
     }

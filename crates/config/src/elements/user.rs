@@ -1,8 +1,9 @@
 //! `user` and `password`: the account of a service.
 
-use mainstay_core::SecretText;
+use mainstay_core::{Launch, SecretText, dynamic_user};
 
 use super::rights::refuse_on_linux;
+use super::{check::truth, sandbox};
 use crate::System;
 use crate::context::{Context, Field};
 use crate::expand;
@@ -56,4 +57,28 @@ fn has_none(user: &str) -> bool {
     ["localsystem", "system", "localservice", "networkservice"].contains(&own)
         || lower.starts_with(r"ntservice\")
         || lower.split('@').next().is_some_and(|name| name.ends_with('$'))
+}
+
+/// Reads `dynamic_user`, which goes beside none of the other keys that name an account.
+pub(crate) fn dynamic<'n>(
+    cx: &mut Context<'_>,
+    wanted: Field<'_>,
+    beside: impl Iterator<Item = Field<'n>>,
+    launch: &mut Launch,
+) {
+    if truth(cx, wanted) != Some(true) {
+        return;
+    }
+    for other in beside {
+        cx.error(other.span(), format!("`{}` and `dynamic_user` exclude each other", other.key))
+            .related(wanted.span(), "an account that nobody made")
+            .hint("keep one of them");
+    }
+    if cx.around.system == System::Windows {
+        cx.error(wanted.span(), "`dynamic_user` is for Linux alone")
+            .hint("on Windows a virtual account comes near it: user = 'NT SERVICE\\<name>'");
+        return;
+    }
+    launch.user = Some(dynamic_user::of(cx.service_name()));
+    sandbox::for_nobody(launch.settings.sandbox.get_or_insert_default());
 }

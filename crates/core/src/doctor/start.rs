@@ -2,6 +2,7 @@
 
 use super::{Finding, Fix, RefusedKind, Service};
 use crate::ServicePlan;
+use crate::dynamic_user::service_of;
 
 pub(super) fn examine(plan: &ServicePlan, seen: &Service) -> Vec<Finding> {
     let mut found: Vec<Finding> = refused(plan, seen).into_iter().collect();
@@ -42,7 +43,13 @@ fn refused(plan: &ServicePlan, seen: &Service) -> Option<Finding> {
     let never = "it cannot start, and every try ends like this";
     let directory = plan.launch.working_dir.clone();
     let user = plan.launch.user.as_deref();
-    let who = user.unwrap_or("the account of Mainstay");
+    let is_nobody = user.and_then(service_of).is_some();
+    let who = if is_nobody {
+        "everybody (its user is a dynamic one)"
+    } else {
+        user.unwrap_or("the account of Mainstay")
+    };
+    let user = user.filter(|_| !is_nobody);
     Some(match refused.kind {
         RefusedKind::Missing => {
             let mend = match &seen.unquoted {

@@ -17,8 +17,8 @@ use super::freezer::Wish;
 use super::limited::Limited;
 use super::{ANNOUNCE_WITHIN, End, Keeper, Live, Slot, Waiting, now, settings};
 use crate::capture::{Order, Source};
-use crate::start;
 use crate::state::Begin;
+use crate::{dynamic_user, start};
 
 /// A spawn waits so long for the rest of an earlier run in its container to end.
 const WAIT_FOR_CONTAINER: Duration = Duration::from_secs(5);
@@ -143,6 +143,7 @@ impl Keeper {
                 return Err(format!("{name:?} cannot be the name of a container or log"));
             }
         }
+        dynamic_user::give(&mut spawn, &self.args)?;
         let container = self.container(&spawn.container)?;
         let pipe = || capture::pipe().map_err(|error| format!("cannot make a pipe for its output: {error}"));
         let (reader, writer) = spawn.log.as_ref().map(|_| pipe()).transpose()?.unzip();

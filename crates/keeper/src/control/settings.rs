@@ -44,6 +44,7 @@ fn settings_of(settings: &Settings) -> spawn::Settings {
             no_new_privileges: sandbox.no_new_privileges,
             capabilities: sandbox.capabilities.clone(),
             private_tmp: sandbox.private_tmp,
+            private_ipc: sandbox.private_ipc,
             read_only_paths: sandbox.read_only_paths.clone(),
             read_write_paths: sandbox.read_write_paths.clone(),
             inaccessible_paths: sandbox.inaccessible_paths.clone(),

@@ -59,6 +59,19 @@ pub(crate) fn group_by_name(name: &CStr) -> io::Result<Option<u32>> {
     })
 }
 
+/// Whether there is a group of this number.
+pub(crate) fn has_group(number: u32) -> io::Result<bool> {
+    let found = with_buffer(|buffer| {
+        let mut entry = MaybeUninit::<libc::group>::uninit();
+        let mut result = std::ptr::null_mut();
+        let (text, length) = (buffer.as_mut_ptr().cast(), buffer.len());
+        // SAFETY: `entry`, `buffer` and `result` are valid for writes of the sizes given.
+        let code = unsafe { libc::getgrgid_r(number, entry.as_mut_ptr(), text, length, &raw mut result) };
+        (code, (!result.is_null()).then_some(()))
+    });
+    found.map(|found| found.is_some())
+}
+
 /// All groups of an account, the given one included.
 pub(crate) fn groups_of(name: &CStr, gid: u32) -> io::Result<Vec<u32>> {
     let mut groups: Vec<libc::gid_t> = vec![0; 64];
@@ -137,6 +150,8 @@ mod tests {
         assert_eq!(name_of(3_999_999_999), "3999999999");
         assert!(by_name(c"no-such-user-here").expect("the database answers").is_none());
         assert!(group_by_name(c"no-such-group-here").expect("the database answers").is_none());
+        assert!(has_group(0).expect("the database answers"));
+        assert!(!has_group(3_999_999_999).expect("the database answers"));
         assert!(groups_of(c"root", 0).expect("root has groups").contains(&0));
     }
 }

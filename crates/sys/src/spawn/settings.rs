@@ -63,6 +63,9 @@ pub struct Sandbox {
     pub capabilities: Option<Vec<String>>,
     /// `/tmp` and `/var/tmp` are empty at its start, its own, and gone with it.
     pub private_tmp: bool,
+    /// `/dev/shm` and System V's shared memory, semaphores and queues are its own, and gone with it; of POSIX' queues it
+    /// sees no names.
+    pub private_ipc: bool,
     /// Directories and files that it cannot change, with everything below.
     pub read_only_paths: Vec<String>,
     /// Those that it can change though they lie below a read-only one.

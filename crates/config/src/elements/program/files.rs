@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mainstay_core::{ConfigFile, SecretText};
+use mainstay_core::{ConfigFile, SecretText, dynamic_user};
 
 use super::Of;
 use crate::context::{Context, Field, Problem};
@@ -111,9 +111,12 @@ fn read_file(
     let mode_hint = "write octal digits in quotes: \"0640\" lets its group read it";
     let mode_at = mode.map(Field::span);
     let mode = mode.map(|mode| process::octal(cx, mode, ("mode", 0o777), mode_hint));
+    let is_nobodys = of.user.and_then(dynamic_user::service_of).is_some();
+    let named = owner.map(Field::span);
     let owner = match owner {
         Some(owner) => cx.string(owner, "the name of an account").map(|text| text.value),
-        None => of.user.map(str::to_owned),
+        // Of a number that is not known yet nothing can be given to.
+        None => of.user.filter(|_| !is_nobodys).map(str::to_owned),
     };
     let group = group.and_then(|group| cx.string(group, "the name of a group")).map(|text| text.value);
     let check = check.and_then(|words| command::read(cx, words));
@@ -125,6 +128,10 @@ fn read_file(
     let (path, place) = path?;
     let default = ConfigFile::default();
     let mode = mode.flatten().unwrap_or(default.mode);
+    if is_nobodys && named.is_none() && mode & 0o004 == 0 {
+        cx.error(mode_at.unwrap_or(place), "a dynamic user could not read this file")
+            .hint("write mode = \"0644\"; if it holds secrets, give the service a `user`");
+    }
     if let (Some(content), Some(at)) = (&content, mode_at)
         && mode & 0o007 != 0
         && content.plain().is_none()

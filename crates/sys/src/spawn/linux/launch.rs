@@ -170,6 +170,7 @@ fn sandbox_orders(sandbox: &mut Sandbox, filter: Option<&libc::sock_fprog>) -> c
     let capabilities = sandbox.capabilities;
     child::sandbox::Orders {
         mounts: (sandbox.mounts.as_mut_ptr(), sandbox.mounts.len()),
+        own_ipc: sandbox.own_ipc,
         kept: capabilities.map_or(0, |capabilities| capabilities.kept),
         last: capabilities.and_then(|capabilities| i32::try_from(capabilities.last).ok()).unwrap_or(-1),
         no_new_privileges: sandbox.no_new_privileges,

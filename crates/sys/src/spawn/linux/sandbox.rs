@@ -19,6 +19,8 @@ pub(crate) struct Sandbox {
     pub(super) capabilities: Option<Capabilities>,
     /// From the root to the leaves.
     pub(super) mounts: Vec<Mount>,
+    /// Shared memory and the like of its own.
+    pub(super) own_ipc: bool,
     pub(super) filter: Vec<libc::sock_filter>,
 }
 
@@ -50,6 +52,7 @@ impl Sandbox {
             no_new_privileges: wanted.no_new_privileges || wanted.filter_system_calls,
             capabilities: wanted.capabilities.as_deref().map(capabilities).transpose()?,
             mounts: mounts(wanted)?,
+            own_ipc: wanted.private_ipc,
             filter,
         })
     }
@@ -82,9 +85,13 @@ fn mounts(wanted: &Wanted) -> Result<Vec<Mount>, SpawnError> {
     let mut all: Vec<Found> = Vec::new();
     let own_tmp =
         if wanted.private_tmp { vec!["-/tmp".to_owned(), "-/var/tmp".to_owned()] } else { Vec::new() };
+    let of_ipc = |path: &str| if wanted.private_ipc { vec![path.to_owned()] } else { Vec::new() };
     // The strictest first.
     let lists = [
         ("inaccessible_paths", &wanted.inaccessible_paths, Deed::HideDirectory),
+        // What is mounted there shows the names of all others.
+        ("private_ipc", &of_ipc("-/dev/mqueue"), Deed::HideDirectory),
+        ("private_ipc", &of_ipc("-/dev/shm"), Deed::Temporary),
         ("private_tmp", &own_tmp, Deed::Temporary),
         ("read_only_paths", &wanted.read_only_paths, Deed::Close),
         ("read_write_paths", &wanted.read_write_paths, Deed::Open),

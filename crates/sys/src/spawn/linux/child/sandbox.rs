@@ -33,6 +33,7 @@ pub(crate) struct Mount {
 #[repr(C)]
 pub(crate) struct Orders {
     pub(crate) mounts: (*mut Mount, usize),
+    pub(crate) own_ipc: bool,
     /// A bit for each capability that stays; only if there is a last one.
     pub(crate) kept: u64,
     /// The highest that the kernel has; negative: they stay as they are.
@@ -62,6 +63,10 @@ const EMPTY: *const libc::c_char = c"".as_ptr();
 /// The pointers of `orders` are valid, and nobody else uses them meanwhile.
 pub(super) unsafe fn set_mounts(orders: &Orders, which: &mut usize) -> Result<(), c_int> {
     let (mounts, count) = orders.mounts;
+    if orders.own_ipc {
+        // SAFETY: a number.
+        unsafe { checked(libc::syscall(libc::SYS_unshare, libc::CLONE_NEWIPC))? };
+    }
     if count == 0 {
         return Ok(());
     }

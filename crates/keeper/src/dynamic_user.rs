@@ -1,0 +1,72 @@
+//! Accounts that are nobody's: a number and directories for a service that asks for them.
+
+use std::path::Path;
+
+use mainstay_core::dynamic_user::{RANGE, Refused, choose, of, service_of};
+use mainstay_core::{Launch, Settings};
+use mainstay_link::Spawn;
+use mainstay_sys::dynamic::{BASE, Directories, has_account};
+
+use crate::Args;
+
+/// Where a stack of root has its directories, unless it was told another place.
+const OF_ROOT: &str = "/var/lib/mainstay";
+
+/// Gives a run that asks for it the account of its service.
+///
+/// # Errors
+/// It cannot be had; in words.
+pub(crate) fn give(spawn: &mut Spawn, args: &Args) -> Result<(), String> {
+    let Some(service) = spawn.user.as_deref().and_then(service_of) else { return Ok(()) };
+    let failed = |error: std::io::Error| format!("its dynamic user cannot be had: {error}");
+    let owner = format!("{}/{service}", stack(args));
+    let all = Directories::hold(Path::new(BASE)).map_err(failed)?;
+    let own = all.owner(&owner).map_err(failed)?;
+    let used = match own {
+        Some(own) if RANGE.contains(&own) => Vec::new(),
+        _ => all.used().map_err(failed)?,
+    };
+    let number = choose(&owner, own, has_account, |number| used.contains(&number)).map_err(|why| match why {
+        Refused::Given(number) => format!(
+            "{number} was its dynamic user, whom {BASE}/{owner} belongs to, and is somebody else's account now; \
+             remove that directory, or give it to root"
+        ),
+        Refused::NoneLeft => format!(
+            "no dynamic user is left; each directory in {BASE} has one: remove those of services that are gone"
+        ),
+    })?;
+    let given = all.give(&owner, number).map_err(failed)?;
+    drop(all);
+    spawn.user = Some(format!("{number}:{number}"));
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let (state, logs) = (text(&given.state), text(&given.logs));
+    for (name, path) in [("HOME", &state), ("STATE_DIRECTORY", &state), ("LOGS_DIRECTORY", &logs)] {
+        spawn.environment.entry(name.to_owned()).or_insert_with(|| path.clone());
+    }
+    open(&mut spawn.settings, [state, logs]);
+    Ok(())
+}
+
+fn open(settings: &mut Settings, paths: [String; 2]) {
+    settings.sandbox.get_or_insert_default().read_write_paths.extend(paths);
+}
+
+/// The stack, told from one of the same name in another place.
+fn stack(args: &Args) -> String {
+    let state = &args.dirs.state;
+    if state.starts_with(OF_ROOT) {
+        return args.stack.clone();
+    }
+    let place = state.as_os_str().as_encoded_bytes();
+    // FNV-1a: any number that stays the same.
+    let hash =
+        place.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    format!("{}@{hash:08x}", args.stack)
+}
+
+/// What stands in for such an account where a start is only tried: nobody it is, too. None: it is an ordinary one.
+pub(crate) fn stand_in(launch: &Launch) -> Option<Launch> {
+    let service = launch.user.as_deref().and_then(service_of)?;
+    let number = choose(&of(service), None, has_account, |_| false).ok()?;
+    Some(Launch { user: Some(format!("{number}:{number}")), ..launch.clone() })
+}
