@@ -1,6 +1,7 @@
 //! The keeper under a service manager: what its loop tells, and what the manager asks.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use mainstay_core::{Control, PowerChange, SessionChange};
@@ -11,12 +12,13 @@ use mainstay_service::{Event, Power, Reason, Running, Session, State};
 #[derive(Debug)]
 pub struct Manager {
     running: Running,
+    asks: OnceLock<Arc<Asks>>,
 }
 
 impl Manager {
     /// The one behind `running`.
     pub fn new(running: Running) -> Manager {
-        Manager { running }
+        Manager { running, asks: OnceLock::new() }
     }
 }
 
@@ -33,6 +35,9 @@ impl Host for Manager {
 
     fn beat(&self) {
         self.running.beat();
+        if let Some(asks) = self.asks.get() {
+            asks.again();
+        }
         // That it was taken is all that the service manager is told of a reload.
         if self.running.state() == State::Reloading {
             self.running.reloaded();
@@ -49,20 +54,57 @@ impl Host for Manager {
         self.running.continued();
     }
 
-    fn on_ask(&self, ask: Box<dyn Fn(Ask) + Send + Sync>) {
-        let down = AtomicBool::new(false);
-        let pass_on = move |event: Event| {
-            if !matches!(event, Event::Stop(_)) || !down.swap(true, Ordering::AcqRel) {
-                ask(meant(event));
-            }
-        };
-        let pass_on = std::sync::Arc::new(pass_on);
-        let early = std::sync::Arc::clone(&pass_on);
-        self.running.on_event(move |event| pass_on(event));
+    fn on_ask(&self, ask: Box<dyn Fn(Ask) -> bool + Send + Sync>) {
+        let asks = Arc::new(Asks { ask, stop: Mutex::new(Stop::Unwanted) });
+        let early = Arc::clone(self.asks.get_or_init(|| Arc::clone(&asks)));
+        self.running.on_event(move |event| asks.pass_on(event));
         // A stop that came before anybody listened.
         if self.running.is_stopping() {
-            early(Event::Stop(Reason::Asked));
+            early.pass_on(Event::Stop(Reason::Asked));
         }
+    }
+}
+
+/// What goes to the keeper's loop. One that is so far behind that it takes nothing more loses what it is asked, but not
+/// a stop: the service manager has been told of that, and waits for it.
+struct Asks {
+    ask: Box<dyn Fn(Ask) -> bool + Send + Sync>,
+    stop: Mutex<Stop>,
+}
+
+/// How far a stop is. One is enough: a second one would be understood as haste.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Unwanted,
+    /// Wanted, and not taken yet.
+    Lost(Reason),
+    Taken,
+}
+
+impl Asks {
+    fn pass_on(&self, event: Event) {
+        let Event::Stop(reason) = event else {
+            (self.ask)(meant(event));
+            return;
+        };
+        let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        if *stop != Stop::Taken {
+            *stop = if (self.ask)(meant(event)) { Stop::Taken } else { Stop::Lost(reason) };
+        }
+    }
+
+    /// Asks again for a stop that was lost.
+    fn again(&self) {
+        let stop = *self.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Stop::Lost(reason) = stop {
+            self.pass_on(Event::Stop(reason));
+        }
+    }
+}
+
+impl fmt::Debug for Asks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asks").finish_non_exhaustive()
     }
 }
 
@@ -108,5 +150,26 @@ mod tests {
         assert_eq!(meant(locked), Ask::Control(Control::Session { id, change }));
         let asleep = Ask::Control(Control::Power(PowerChange::Suspend));
         assert_eq!(meant(Event::Power(Power::Suspend)), asleep);
+    }
+
+    #[test]
+    fn a_stop_is_asked_for_until_it_is_taken_and_then_no_more() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let (asked, full) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(true)));
+        let (heard, is_full) = (Arc::clone(&asked), Arc::clone(&full));
+        let ask = move |ask: Ask| {
+            let taken = !is_full.load(Ordering::SeqCst);
+            heard.lock().unwrap().push((ask, taken));
+            taken
+        };
+        let asks = Asks { ask: Box::new(ask), stop: Mutex::new(Stop::Unwanted) };
+        asks.again();
+        asks.pass_on(Event::Stop(Reason::Shutdown));
+        full.store(false, Ordering::SeqCst);
+        asks.again();
+        asks.again();
+        asks.pass_on(Event::Stop(Reason::Asked));
+        let down = Ask::Down("the machine, which shuts down");
+        assert_eq!(*asked.lock().unwrap(), [(down, false), (down, true)]);
     }
 }

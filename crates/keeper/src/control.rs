@@ -200,9 +200,7 @@ impl Keeper {
             .map_err(system("capture output"))?;
         if let Some(host) = &args.host {
             let sender = mux.sender();
-            host.on_ask(Box::new(move |ask| {
-                sender.send(Message::Asked(ask));
-            }));
+            host.on_ask(Box::new(move |ask| sender.send(Message::Asked(ask))));
         }
         let started = now();
         Ok(Keeper {

@@ -27,6 +27,7 @@ pub trait Host: fmt::Debug + Send + Sync {
     fn paused(&self);
     /// Something runs, or goes on after a pause.
     fn continued(&self);
-    /// Calls `ask` with whatever the service manager wants; from any thread.
-    fn on_ask(&self, ask: Box<dyn Fn(Ask) + Send + Sync>);
+    /// Calls `ask` with whatever the service manager wants; from any thread. `false`: the loop is too far behind to take
+    /// it; it is lost.
+    fn on_ask(&self, ask: Box<dyn Fn(Ask) -> bool + Send + Sync>);
 }
