@@ -40,8 +40,7 @@ fn without_it_all_is_as_ever() {
 
 #[test]
 fn each_instance_has_its_own() {
-    let loaded =
-        parse_in("[service.a]\ncommand = ['a']\ninstances = 2\ndynamic_user = true\n".to_owned(), &[], &[]);
+    let loaded = parse_in("[service.a]\ncommand = ['a']\ninstances = 2\ndynamic_user = true\n", &[], &[]);
     let plan = loaded.plan.unwrap();
     for (name, service) in &plan.services {
         let user = service.launch.user.as_deref().unwrap();

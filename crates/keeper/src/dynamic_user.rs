@@ -5,7 +5,7 @@ use std::path::Path;
 use mainstay_core::dynamic_user::{RANGE, Refused, choose, of, service_of};
 use mainstay_core::{Launch, Settings};
 use mainstay_link::Spawn;
-use mainstay_sys::dynamic::{BASE, Directories, has_account};
+use mainstay_sys::dynamic::{BASE, Directories, Given, has_account};
 
 use crate::Args;
 
@@ -18,25 +18,7 @@ const OF_ROOT: &str = "/var/lib/mainstay";
 /// It cannot be had; in words.
 pub(crate) fn give(spawn: &mut Spawn, args: &Args) -> Result<(), String> {
     let Some(service) = spawn.user.as_deref().and_then(service_of) else { return Ok(()) };
-    let failed = |error: std::io::Error| format!("its dynamic user cannot be had: {error}");
-    let owner = format!("{}/{service}", stack(args));
-    let all = Directories::hold(Path::new(BASE)).map_err(failed)?;
-    let own = all.owner(&owner).map_err(failed)?;
-    let used = match own {
-        Some(own) if RANGE.contains(&own) => Vec::new(),
-        _ => all.used().map_err(failed)?,
-    };
-    let number = choose(&owner, own, has_account, |number| used.contains(&number)).map_err(|why| match why {
-        Refused::Given(number) => format!(
-            "{number} was its dynamic user, whom {BASE}/{owner} belongs to, and is somebody else's account now; \
-             remove that directory, or give it to root"
-        ),
-        Refused::NoneLeft => format!(
-            "no dynamic user is left; each directory in {BASE} has one: remove those of services that are gone"
-        ),
-    })?;
-    let given = all.give(&owner, number).map_err(failed)?;
-    drop(all);
+    let (number, given) = account_of(&format!("{}/{service}", stack(args)))?;
     spawn.user = Some(format!("{number}:{number}"));
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let (state, logs) = (text(&given.state), text(&given.logs));
@@ -45,6 +27,27 @@ pub(crate) fn give(spawn: &mut Spawn, args: &Args) -> Result<(), String> {
     }
     open(&mut spawn.settings, [state, logs]);
     Ok(())
+}
+
+/// The number that a service has, or has from now on, and its directories.
+fn account_of(owner: &str) -> Result<(u32, Given), String> {
+    let failed = |error: std::io::Error| format!("its dynamic user cannot be had: {error}");
+    let all = Directories::hold(Path::new(BASE)).map_err(failed)?;
+    let own = all.owner(owner).map_err(failed)?;
+    let used = match own {
+        Some(own) if RANGE.contains(&own) => Vec::new(),
+        _ => all.used().map_err(failed)?,
+    };
+    let number = choose(owner, own, has_account, |number| used.contains(&number)).map_err(|why| match why {
+        Refused::Given(number) => format!(
+            "{number} was its dynamic user, whom {BASE}/{owner} belongs to, and is somebody else's account now; \
+             remove that directory, or give it to root"
+        ),
+        Refused::NoneLeft => format!(
+            "no dynamic user is left; each directory in {BASE} has one: remove those of services that are gone"
+        ),
+    })?;
+    all.give(owner, number).map(|given| (number, given)).map_err(failed)
 }
 
 fn open(settings: &mut Settings, paths: [String; 2]) {

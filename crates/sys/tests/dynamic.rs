@@ -1,6 +1,5 @@
 //! Directories of services whose accounts are nobody's.
 #![cfg(target_os = "linux")]
-#![expect(clippy::print_stderr, reason = "a test says why it is skipped")]
 
 mod common;
 
