@@ -136,7 +136,9 @@ fn a_daemon_that_is_killed_in_the_middle_finishes_it() {
     home.config(&quiet("2", slow, TELL));
     let daemon = pid(&home.stack("app").expect("it is up")["daemon"]["pid"]);
     let mut apply = home.start(&["apply"]);
-    until("it is being checked", || home.file(".new.app.conf").is_file().then_some(()));
+    // What is shown the keeper knows, and with it the next daemon.
+    let is_taken = || home.stack("app").is_some_and(|app| app["configuration"]["applying"].is_object());
+    until("it is being checked", || (home.file(".new.app.conf").is_file() && is_taken()).then_some(()));
     kill(daemon);
     assert_eq!(conf(&home, "app.conf"), rendered(1), "not before it is checked");
     until("the next one puts it in its place", || (conf(&home, "app.conf") == rendered(2)).then_some(()));
