@@ -29,10 +29,18 @@ impl Supervisor {
             node.service.removing = false;
         }
         if !self.progress.untouched.remove(name) {
-            let wanted = self.wanted(name, step.map_or(Action::Start, |step| step.action));
+            let action = step.map_or(Action::Start, |step| step.action);
+            let action = if writes && self.is_being_made(name) { Action::Restart } else { action };
+            let wanted = self.wanted(name, action);
             self.act(name, wanted, writes, why);
         }
         self.touch(name);
+    }
+
+    /// Whether a process is about to be there for which the files were, or are being, put in their places already.
+    fn is_being_made(&self, name: &ServiceName) -> bool {
+        let phase = self.nodes.get(name).map(|node| &node.service.phase);
+        matches!(phase, Some(Phase::Preparing(_) | Phase::Spawning(_)))
     }
 
     /// What a service needs, as it is now, when its plan's change does this.

@@ -2,7 +2,7 @@
 
 use crate::testing::{Bench, ms, probe, secs, service};
 use crate::{
-    ConfigFile, ConfigStage, EventKind, FileNotes, FilesOutcome, Input, OnChange, Piece, ProbeKind,
+    ConfigFile, ConfigStage, EventKind, Exit, FileNotes, FilesOutcome, Input, OnChange, Piece, ProbeKind,
     ProgramConfig, ReloadStage, Request, SecretMarks, SecretText, ServicePlan, StateName, StopAction,
 };
 
@@ -62,6 +62,28 @@ fn a_new_file_is_told_and_the_process_stays() {
     bench.answer("s", ProbeKind::Ready, true);
     assert_eq!(stages(&mut bench), ["Taken: ready probe succeeds: 200 OK", "Applied"]);
     assert_eq!((bench.run("s"), bench.state("s")), (run, StateName::Ready));
+}
+
+#[test]
+fn a_start_that_is_under_way_with_the_old_file_is_made_again_with_the_new_one() {
+    let with = |content| reading(content, OnChange::Nothing);
+    for made in [false, true] {
+        let mut bench = up(with("1"));
+        bench.exits("s", 1);
+        bench.pass(secs(1));
+        assert_eq!(bench.look(), ["forget 2", "prepare s"]);
+        if made {
+            bench.prepared("s", None);
+        }
+        bench.apply(2, [("s", with("2"))]);
+        if made {
+            bench.made("s");
+            let run = bench.run("s");
+            bench.look();
+            bench.feed(Input::Exited { run, exit: Exit::Code(0), tree_empty: true });
+        }
+        assert!(bench.look().contains(&"prepare s".to_owned()), "its files were made already");
+    }
 }
 
 #[test]
