@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use mainstay_core::{
-    Effect, FilesOutcome, Input, Plan, ProbeKind, ProbeOutcome, Request, RunId, ServiceName, StateName, Time,
+    Effect, Input, Plan, ProbeKind, ProbeOutcome, Request, RunId, ServiceName, StateName, Time,
 };
 
 use crate::invariants::{Checker, Violation};
@@ -13,9 +13,11 @@ use crate::trace::Step;
 use crate::transition::{Answer, DaemonDeath, Stale};
 
 mod daemon;
+mod files;
 mod os;
 
 pub use daemon::{Daemon, Kept};
+pub use files::{SECRET, filled, marks};
 pub use os::Os;
 
 /// When histories begin: some time after the machine did.
@@ -30,6 +32,8 @@ pub struct World {
     seed: u64,
     /// The operating system with the keeper.
     pub os: Os,
+    /// The value of the one secret that there is, [`SECRET`].
+    pub secret: String,
     daemon: Option<Daemon>,
     kept: Kept,
     daemons: u64,
@@ -123,6 +127,7 @@ impl World {
             now: START,
             seed,
             os: Os::default(),
+            secret: String::new(),
             daemon: Some(daemon),
             kept: Kept { state: BTreeMap::new(), plan, ack: 0 },
             daemons: 1,
@@ -514,49 +519,13 @@ impl World {
             Answer::Lost => return,
         };
         let outcome = ProbeOutcome { ok, detail: if ok { "200 OK" } else { "no answer" }.to_owned() };
-        self.asked += 1;
-        let at = self.now.after(after);
-        self.answers.insert((at, self.asked), Input::ProbeResult { run, probe, seq, outcome });
+        self.answer_at(self.now.after(after), Input::ProbeResult { run, probe, seq, outcome });
     }
 
-    /// What a service's files are to be.
-    fn files_of(&self, service: &ServiceName) -> String {
-        let files = self.kept.plan.services.get(service).map(|plan| &plan.config.files);
-        files.into_iter().flatten().map(|(path, file)| format!("{path}={};", file.content)).collect()
-    }
-
-    /// Changes files and tells the program at once; the answer comes later, or never.
-    fn configure(&mut self, service: &ServiceName, run: RunId, tell: Option<RunId>) {
-        self.os.reserve(run);
-        let files = self.files_of(service);
-        let (after, outcome) = match self.os.conduct(service).files {
-            Answer::Good(after) => {
-                self.os.write_files(service, files, tell);
-                (after, FilesOutcome::Done("files are new".to_owned()))
-            }
-            Answer::TooLate(after) => {
-                self.os.write_files(service, files, None);
-                (after, FilesOutcome::NotTold("no answer".to_owned()))
-            }
-            Answer::Bad(after) => (after, FilesOutcome::Refused("exit code 1".to_owned())),
-            Answer::Hangs | Answer::Lost => return,
-        };
+    /// Answers what was asked for, behind all that was answered for then.
+    fn answer_at(&mut self, at: Time, input: Input) {
         self.asked += 1;
-        self.answers.insert((self.now.after(after), self.asked), Input::Configured { run, outcome });
-    }
-
-    /// Does what comes before a start. The answer comes later.
-    fn prepare(&mut self, service: &ServiceName, run: RunId) {
-        self.os.reserve(run);
-        let files = self.files_of(service);
-        self.os.write_files(service, files, None);
-        let (after, error) = match self.os.conduct(service).prepares {
-            Answer::Good(after) => (after, None),
-            Answer::Bad(after) | Answer::TooLate(after) => (after, Some("exit code 1".to_owned())),
-            Answer::Hangs | Answer::Lost => (Duration::ZERO, Some("did not end in time".to_owned())),
-        };
-        self.asked += 1;
-        self.answers.insert((self.now.after(after), self.asked), Input::Prepared { run, error });
+        self.answers.insert((at, self.asked), input);
     }
 
     /// Runs a command of a stop, or makes its request. The answer comes later, too late, or never.
@@ -579,8 +548,7 @@ impl World {
             Answer::TooLate(after) => (timeout + after, failed),
             Answer::Lost => return,
         };
-        self.asked += 1;
-        self.answers.insert((self.now.after(after), self.asked), Input::StopStepDone { run, step, error });
+        self.answer_at(self.now.after(after), Input::StopStepDone { run, step, error });
     }
 
     /// A rule is broken now.

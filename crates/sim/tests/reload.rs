@@ -6,17 +6,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mainstay_core::{
-    Check, Condition, ConfigFile, Exit, OnChange, Plan, ProbePlan, Request, RunId, ServiceName, ServicePlan,
-    StopAction, StopPlan,
+    Check, Condition, ConfigFile, Exit, OnChange, Piece, Plan, ProbePlan, Request, RunId, SecretText,
+    ServiceName, ServicePlan, StopAction, StopPlan,
 };
 use mainstay_sim::plans::name;
 use mainstay_sim::rng::Rng;
 use mainstay_sim::transition::{Answer, Conduct, DaemonDeath};
-use mainstay_sim::world::World;
+use mainstay_sim::world::{SECRET, World, filled, marks};
 
 const HISTORIES: u64 = 400;
+const PATH: &str = "/etc/app.json";
 
-fn service(rng: &mut Rng, earlier: usize) -> ServicePlan {
+/// A service whose secret, if it has one, has this value.
+fn service(rng: &mut Rng, earlier: usize, value: &str) -> ServicePlan {
     let mut plan = ServicePlan::default();
     plan.launch.command = vec!["program".to_owned(), rng.below(3).to_string()];
     plan.description = Some(rng.below(3).to_string());
@@ -32,9 +34,14 @@ fn service(rng: &mut Rng, earlier: usize) -> ServicePlan {
         });
     }
     if rng.chance(50) {
-        let content = rng.below(3).to_string().as_str().into();
+        let number = rng.below(3).to_string();
+        let secret = rng.chance(50).then_some(Piece::Secret(SECRET, Vec::new()));
+        if secret.is_some() {
+            plan.config.secrets = marks(value);
+        }
+        let content = SecretText::of([Piece::Text(number.into())].into_iter().chain(secret));
         let file = ConfigFile { content, ..ConfigFile::default() };
-        plan.config.files.insert("/etc/app.json".to_owned(), file);
+        plan.config.files.insert(PATH.to_owned(), file);
         let how = [OnChange::Restart, OnChange::Nothing, OnChange::Signal(StopAction::Signal(1))];
         plan.config.on_change = rng.pick(&how).clone();
     }
@@ -48,18 +55,46 @@ fn service(rng: &mut Rng, earlier: usize) -> ServicePlan {
 }
 
 /// Some of six services. Which one depends on which goes by their numbers.
-fn plan(rng: &mut Rng) -> Plan {
+fn plan(rng: &mut Rng, value: &str) -> Plan {
     let mut plan = Plan { stack: "sim".into(), ..Plan::default() };
     plan.reload.timeout = Duration::from_secs(10);
     plan.reload.at_once = u32::try_from(rng.range(1, 3)).unwrap();
     for number in 0..6 {
         if rng.chance(75) {
-            let mut it = service(rng, number);
+            let mut it = service(rng, number, value);
             it.depends_on.retain(|on, _| plan.services.contains_key(on));
             plan.services.insert(name(number), it);
         }
     }
     plan
+}
+
+/// Without what is noted of values of secrets: a start takes the present one.
+fn without_marks(mut plan: Plan) -> Plan {
+    plan.services.values_mut().for_each(ServicePlan::forget_marks);
+    plan
+}
+
+fn has_secret(plan: &Plan, name: &ServiceName) -> bool {
+    plan.services.get(name).is_some_and(|plan| !plan.config.secret_names().is_empty())
+}
+
+/// What is in the file of a service, and the value of the secret there.
+fn expected(plan: &ServicePlan) -> (String, &str) {
+    let value = plan.config.secrets.get(SECRET).map_or("", String::as_str);
+    (format!("{PATH}={};", filled(&plan.config.files[PATH].content, value)), value)
+}
+
+/// The file is what the plan says, that is noted, and its program knows it.
+fn assert_files(world: &World, name: &ServiceName, plan: &ServicePlan) {
+    let (file, read) = world.os.files(name);
+    assert_eq!(file, expected(plan).0, "{name} has the files of its plan");
+    if !plan.config.secret_names().is_empty() {
+        assert_eq!(plan.config.notes.contents.get(PATH), Some(&file), "{name}: it is noted");
+    }
+    if plan.config.on_change != OnChange::Nothing {
+        assert_eq!(read.as_ref(), Some(&file), "{name} knows its files");
+    }
 }
 
 /// The run of each service that has one.
@@ -69,8 +104,10 @@ fn runs(world: &World) -> BTreeMap<ServiceName, RunId> {
 
 fn history(seed: u64) -> String {
     let mut rng = Rng::new(seed);
-    let (old, new) = (plan(&mut rng), plan(&mut rng));
+    let values = ["first", if rng.chance(50) { "first" } else { "second" }];
+    let (old, mut new) = (plan(&mut rng, values[0]), plan(&mut rng, values[1]));
     let mut world = World::changing(old.clone(), seed).unwrap();
+    values[0].clone_into(&mut world.secret);
     world.request(Request::Up).unwrap();
     world.run_for(Duration::from_secs(30)).unwrap();
     let before = runs(&world);
@@ -97,6 +134,12 @@ fn history(seed: u64) -> String {
         let takes = rng.millis(1, 3_000);
         let files = *rng.pick(&[Answer::Bad(takes), Answer::TooLate(takes), Answer::Lost]);
         world.os.conduct_mut(refuses).files = files;
+    }
+    values[1].clone_into(&mut world.secret);
+    for (name, plan) in &mut new.services {
+        if let Some(running) = world.plan().services.get(name) {
+            plan.config.notes = running.config.notes.clone();
+        }
     }
     world.apply(2, new.clone()).unwrap();
     assert!(world.plan().services.len() >= old.services.len().min(new.services.len()));
@@ -125,6 +168,8 @@ fn history(seed: u64) -> String {
     let applying = world.daemon().unwrap().supervisor().applying();
     assert_eq!(applying, None, "it comes to an end");
     let (now, after) = (world.plan().clone(), runs(&world));
+    let made = now.services.clone();
+    let [old, new, now] = [old, new, now].map(without_marks);
     let outcome = if now == new { "new" } else { "old" };
     assert!(now == new || now == old, "something in between");
     if broken.is_none() && refuses.is_none() && !disturbed {
@@ -137,17 +182,15 @@ fn history(seed: u64) -> String {
         assert_ne!(now, new, "{broken} does not come up");
     }
     assert_eq!(after.len(), now.services.len(), "all are up");
-    for (name, plan) in &now.services {
-        // What refused or could not be told stays as it was, and nobody knows better.
-        if refuses.as_ref() == Some(name) || plan.config.files.is_empty() {
-            continue;
+    for (name, plan) in made.iter().filter(|(_, plan)| !plan.config.files.is_empty()) {
+        if refuses.as_ref() != Some(name) {
+            assert_files(&world, name, plan);
+        } else if now == old && !disturbed && [&old, &new].iter().all(|plan| has_secret(plan, name)) {
+            assert_eq!(expected(plan).1, values[0], "{name} has the value from before");
+            assert_eq!(world.os.files(name).0, expected(plan).0);
         }
-        let content = &plan.config.files["/etc/app.json"].content;
-        let (file, read) = world.os.files(name);
-        assert_eq!(file, format!("/etc/app.json={content};"), "{name} has the files of its plan");
-        if plan.config.on_change != OnChange::Nothing {
-            assert_eq!(read.as_ref(), Some(&file), "{name} knows its files");
-        }
+        // What refused or could not be told otherwise stays as it was, and nobody knows better. A value that was not tried
+        // may be good.
     }
     for (name, run) in &before {
         let (was, is) = (old.services.get(name), new.services.get(name));

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use mainstay_core::reload::{Action, ReloadPlan};
 use mainstay_core::{
-    Effect, EventKind, FilesOutcome, Input, Plan, ReloadStage, RunId, ServiceName, StateName, Time,
+    Effect, EventKind, FileNotes, FilesOutcome, Input, Plan, ReloadStage, RunId, ServiceName, ServicePlan,
+    StateName, Time,
 };
 
 use super::{Facts, Rule, Verdict};
@@ -63,7 +64,8 @@ impl Few {
         let new = step.plan.as_deref();
         for change in new.map(|new| ReloadPlan::of(&self.plan, new).steps).unwrap_or_default() {
             let name = change.service;
-            let is_back = || new.is_some_and(|new| new.services.get(&name) == self.back.services.get(&name));
+            let is_back =
+                || new.is_some_and(|new| same(new.services.get(&name), self.back.services.get(&name)));
             if self.way == Way::Back && !is_back() {
                 // It was done on the way there, before this step turned back.
                 continue;
@@ -161,6 +163,16 @@ impl Few {
             self.on_the_way.clear();
         }
     }
+}
+
+/// Whether these are the same but for what is noted on the way.
+fn same(one: Option<&ServicePlan>, other: Option<&ServicePlan>) -> bool {
+    let bare = |plan: &ServicePlan| {
+        let mut plan = plan.clone();
+        plan.config.notes = FileNotes::default();
+        plan
+    };
+    one.map(bare) == other.map(bare)
 }
 
 /// Whether a service is stopped or started in this step. One whose probe is another one is only not ready any more.

@@ -69,6 +69,8 @@ pub struct Os {
     conduct: BTreeMap<ServiceName, Conduct>,
     /// The files of each service.
     files: BTreeMap<ServiceName, String>,
+    /// Those that are kept beside them.
+    previous: BTreeMap<ServiceName, String>,
     agenda: BTreeMap<(Time, u64), (RunId, Later)>,
     scheduled: u64,
     last_run: u64,
@@ -103,7 +105,18 @@ impl Os {
         if let Some(process) = tell.and_then(|run| self.processes.get_mut(&run)) {
             process.read.clone_from(&files);
         }
-        self.files.insert(service.clone(), files);
+        let before = self.files.insert(service.clone(), files);
+        if let Some(before) = before.filter(|before| self.files.get(service) != Some(before)) {
+            self.previous.insert(service.clone(), before);
+        }
+    }
+
+    /// Whether this is in a file of a service, or in one that is kept beside it.
+    pub fn keeps(&self, service: &ServiceName, content: &str) -> bool {
+        let kept = |files: &BTreeMap<ServiceName, String>| {
+            files.get(service).is_some_and(|files| files.contains(content))
+        };
+        kept(&self.files) || kept(&self.previous)
     }
 
     /// The files of a service, and what its process has read of them.
