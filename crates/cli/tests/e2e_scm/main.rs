@@ -374,7 +374,14 @@ fn what_the_scm_knows_is_shown() {
     let running = facts();
     assert_eq!(running["state"], "running");
     assert_eq!(common::pid(&running["process"]), stack.pid_of("keeper"));
-    let accepts = json!(["stop", "pause and continue", "preshutdown", "parameter change"]);
+    let accepts = json!([
+        "stop",
+        "pause and continue",
+        "preshutdown",
+        "parameter change",
+        "power events",
+        "session change",
+    ]);
     assert_eq!(running["accepts"], accepts);
     let shown = stack.ok(&["status", "--system", &stack.name]);
     assert!(shown.contains("\nstate ") && shown.contains("running") && shown.contains("RpcSs"), "{shown}");
