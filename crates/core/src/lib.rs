@@ -76,7 +76,7 @@ pub use plan::{
 };
 pub use program::{ConfigFile, FileNotes, OnChange, ProgramConfig};
 pub use refusal::{Refusal, RefusalKind};
-pub use rights::{ALWAYS_KEPT, Integrity, PRIVILEGES, Privileges};
+pub use rights::{Integrity, PRIVILEGES, Privileges};
 pub use secret::{Encoding, Piece, SecretMarks, SecretSource, SecretText, is_secret_name, names_in};
 pub use session::{Session, SignedIn, choose_session};
 pub use settings::{Rlimit, Sandbox, Settings};

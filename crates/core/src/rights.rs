@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum Privileges {
     /// Without these, by Windows' names.
     Remove(Vec<String>),
-    /// Without all others than these and [`ALWAYS_KEPT`].
+    /// Without all others than these and `SeChangeNotifyPrivilege` ("bypass traverse checking"): every account has that,
+    /// and without it hardly any program finds its files. It goes only if it is removed by name.
     Keep(Vec<String>),
 }
 
@@ -42,10 +43,6 @@ impl Integrity {
         }
     }
 }
-
-/// "Bypass traverse checking": every account has it, and without it hardly any program finds its files. It goes only if
-/// it is removed by name.
-pub const ALWAYS_KEPT: &str = "SeChangeNotifyPrivilege";
 
 /// Windows' privileges by their names ("Privilege Constants" in Microsoft's documentation).
 pub const PRIVILEGES: [&str; 36] = [

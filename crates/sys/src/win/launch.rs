@@ -75,9 +75,9 @@ pub(crate) fn launch(mut launch: Launch<'_>) -> io::Result<Launched> {
     // The processors are set before its first instruction.
     let suspended = if launch.affinity.is_some() { CREATE_SUSPENDED } else { 0 };
     let mut made = PROCESS_INFORMATION::default();
-    // SAFETY: the token, if any, is open; all texts end with a NUL (the environment with two) and outlive the call; the command line is ours to be
-    // written to; the start-up information is the extended one that the flag announces, and its list, with the two
-    // arrays that it points at, lives until after the call.
+    // SAFETY: the token, if any, is open; all texts end with a NUL (the environment with two) and outlive the call; the
+    // command line is ours to be written to; the start-up information is the extended one that the flag announces, and
+    // its list, with the two arrays that it points at, lives until after the call.
     check(unsafe {
         let application = launch.application.as_ptr();
         let command_line = launch.command_line.as_mut_ptr();
