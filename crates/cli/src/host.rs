@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mainstay_core::{Control, PowerChange, SessionChange};
 use mainstay_keeper::{Ask, Host};
-use mainstay_service::{Event, Power, Reason, Running, Session, State};
+use mainstay_service::{Event, Power, Reason, Running, Session};
 
 /// The service manager that started the keeper.
 #[derive(Debug)]
@@ -38,10 +38,6 @@ impl Host for Manager {
         if let Some(asks) = self.asks.get() {
             asks.again();
         }
-        // That it was taken is all that the service manager is told of a reload.
-        if self.running.state() == State::Reloading {
-            self.running.reloaded();
-        }
         // What is asked has been passed on already; here it only stops waiting.
         while matches!(self.running.next(Duration::ZERO), Some(event) if !matches!(event, Event::Stop(_))) {}
     }
@@ -57,7 +53,14 @@ impl Host for Manager {
     fn on_ask(&self, ask: Box<dyn Fn(Ask) -> bool + Send + Sync>) {
         let asks = Arc::new(Asks { ask, stop: Mutex::new(Stop::Unwanted) });
         let early = Arc::clone(self.asks.get_or_init(|| Arc::clone(&asks)));
-        self.running.on_event(move |event| asks.pass_on(event));
+        let running = self.running.clone();
+        self.running.on_event(move |event| {
+            asks.pass_on(event);
+            // That it was taken is all that the service manager is told of a reload.
+            if event == Event::Reload {
+                running.reloaded();
+            }
+        });
         // A stop that came before anybody listened.
         if self.running.is_stopping() {
             early.pass_on(Event::Stop(Reason::Asked));

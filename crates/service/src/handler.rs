@@ -99,7 +99,8 @@ pub(crate) fn drive(mut handler: impl Handler, running: &Running) -> Result<(), 
             running.log(crate::Level::Error, &failure.to_string());
             match event {
                 Event::Continue => running.paused(),
-                Event::Pause | Event::Reload => running.continued(),
+                Event::Pause => running.continued(),
+                Event::Reload => running.reloaded(),
                 Event::Stop(_) | Event::Custom(_) | Event::Power(_) | Event::Session { .. } => {}
             }
         }
@@ -114,6 +115,7 @@ mod tests {
     use crate::event::{MOST, Reason};
     use crate::host::Channel;
     use crate::service::{Answer, Host, Service};
+    use crate::status::State;
 
     /// Does nothing of what it is asked for to its end.
     struct Stuck {
@@ -152,5 +154,25 @@ mod tests {
         assert_eq!(shared.ask(Event::Stop(Reason::Asked)), Answer::Taken);
         drop(release);
         assert!(service.join().expect("it ends").is_ok(), "the stop comes before what waits");
+    }
+
+    #[test]
+    fn what_changes_during_a_reload_is_read_by_another_one() {
+        let shared = Service::new("x").reloadable().pausable().shared(Channel::new(Host::Terminal, None));
+        let running = Running::new(&shared);
+        running.ready();
+        for _ in 0..2 {
+            assert_eq!(shared.ask(Event::Reload), Answer::Taken);
+        }
+        for _ in 0..2 {
+            assert_eq!(running.next(Duration::ZERO), Some(Event::Reload));
+            running.reloaded();
+            assert_eq!(running.state(), State::Running);
+        }
+        shared.ask(Event::Pause);
+        running.paused();
+        assert_eq!(shared.ask(Event::Reload), Answer::Taken);
+        running.reloaded();
+        assert_eq!(running.state(), State::Paused, "a reload does not let it go on");
     }
 }

@@ -297,9 +297,11 @@ impl Running {
         self.shared.go(State::Running);
     }
 
-    /// It has its new configuration, as [`Event::Reload`] asked.
+    /// It has its new configuration, as [`Event::Reload`] asked. A service that is paused stays so.
     pub fn reloaded(&self) {
-        self.shared.go(State::Running);
+        if self.state() == State::Reloading {
+            self.shared.go(State::Running);
+        }
     }
 
     /// It ends by itself: counts as stopping from here on, and [`Running::stop_token`] says so.
@@ -446,9 +448,10 @@ impl Shared {
         }
         let can = match event {
             Event::Stop(_) => state != State::Stopped,
-            Event::Pause | Event::Reload => state == State::Running,
+            Event::Pause => state == State::Running,
             Event::Continue => state == State::Paused,
-            Event::Custom(_) | Event::Power(_) | Event::Session { .. } => {
+            // What changed since a reload began is not in it.
+            Event::Reload | Event::Custom(_) | Event::Power(_) | Event::Session { .. } => {
                 matches!(state, State::Running | State::Paused | State::Reloading)
             }
         };
