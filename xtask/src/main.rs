@@ -10,6 +10,7 @@ mod packages;
 mod run;
 mod schema;
 mod second_try;
+mod side_by_side;
 mod test;
 mod wine;
 

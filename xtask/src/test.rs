@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::run::{Done, cargo, installed, root, run, target};
-use crate::{lint, machine, packages, wine};
+use crate::{lint, machine, packages, side_by_side, wine};
 
 /// Programs that the end-to-end tests start; built beside `mainstay`.
 const PROGRAMS: [&str; 6] = ["-p", "mainstay-cli", "-p", "mainstay-fixture", "-p", "mainstay-demo"];
@@ -12,6 +12,12 @@ const PROGRAMS: [&str; 6] = ["-p", "mainstay-cli", "-p", "mainstay-fixture", "-p
 /// Crates that Windows tests are run for.
 const ON_WINDOWS: [&str; 10] =
     ["core", "config", "sys", "logs", "service", "keeper", "daemon", "api", "cli", "e2e"];
+
+/// So many programs with Windows tests run at a time: they wait more than they compute.
+const AT_A_TIME: usize = 3;
+
+/// insta would ask cargo for it, which is not there on the Windows side.
+const INSTA: &str = "INSTA_WORKSPACE_ROOT";
 
 /// Everything, in the order in which mistakes are found soonest.
 pub fn all() -> Done {
@@ -48,22 +54,25 @@ pub fn windows(args: &[&str]) -> Done {
     println!("Windows tests run under {name}");
     build_go_example(Some("windows"))?;
     run(cargo().args(["build", "--locked", "--target", lint::WINDOWS]).args(PROGRAMS))?;
+    let me = std::env::current_exe().map_err(|error| format!("cannot find myself: {error}"))?;
     let mut test = cargo();
-    test.args(["test", "--locked", "--no-fail-fast", "--target", lint::WINDOWS]);
-    if args.is_empty() {
+    test.args(["test", "--locked", "--target", lint::WINDOWS]);
+    let done = if args.is_empty() {
         // Not the examples in the docs: rustdoc builds them outside the folders that Wine sees, and Linux runs them.
-        test.arg("--tests");
+        test.args(["--tests", "--no-run"]);
         for name in ON_WINDOWS {
             test.args(["-p", &format!("mainstay-{name}")]);
         }
+        side_by_side::run(&mut test, AT_A_TIME, |exe| {
+            let mut program = Command::new(&me);
+            program.arg("wine-run").arg(exe).env(INSTA, root());
+            program
+        })
     } else {
-        test.args(args);
-    }
-    let me = std::env::current_exe().map_err(|error| format!("cannot find myself: {error}"))?;
-    test.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", format!("{} wine-run", me.display()));
-    // insta would ask cargo for it, which is not there on the Windows side.
-    test.env("INSTA_WORKSPACE_ROOT", root());
-    let done = run(&mut test);
+        test.arg("--no-fail-fast").args(args);
+        test.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", format!("{} wine-run", me.display()));
+        run(test.env(INSTA, root()))
+    };
     wine::finish(&wine);
     done
 }

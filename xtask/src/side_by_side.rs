@@ -1,0 +1,125 @@
+//! Test programs, several at a time.
+//!
+//! cargo runs one after the other. Most of ours wait for processes rather than compute, and a machine with two
+//! processors is idle for most of that time.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use crate::run::Done;
+
+/// A test program that cargo has built.
+#[derive(Debug, PartialEq, Eq)]
+struct Program {
+    exe: PathBuf,
+    /// Its package's, where cargo runs it.
+    folder: PathBuf,
+}
+
+/// Builds with `build`, a `cargo test --no-run`, and runs what it built, `most` at a time. `command` makes a command of a
+/// program. What each prints is shown in one piece when it has ended.
+pub fn run(build: &mut Command, most: usize, command: impl Fn(&Path) -> Command + Sync) -> Done {
+    let programs = built(build)?;
+    if programs.is_empty() {
+        return Err("cargo has built no test program".to_owned());
+    }
+    let waiting = Mutex::new(programs.into_iter().collect::<VecDeque<_>>());
+    let failed = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..most {
+            scope.spawn(|| {
+                loop {
+                    let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                    let Some(program) = next else { return };
+                    if let Err(error) = one(&program, command(&program.exe)) {
+                        failed.lock().unwrap_or_else(PoisonError::into_inner).push(error);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
+}
+
+/// Runs one, and shows what it printed.
+fn one(program: &Program, mut command: Command) -> Done {
+    let name = program.exe.display();
+    println!("     Started {name}");
+    let began = Instant::now();
+    let done = command.current_dir(&program.folder).stdin(Stdio::null()).output();
+    let done = done.map_err(|error| format!("cannot start {name}: {error}"))?;
+    let mut out = std::io::stdout().lock();
+    let shown = writeln!(out, "\n     Running {name} ({:.0} s)", began.elapsed().as_secs_f64())
+        .and_then(|()| out.write_all(&done.stdout))
+        .and_then(|()| out.write_all(&done.stderr));
+    shown.map_err(|error| format!("cannot show what {name} printed: {error}"))?;
+    if done.status.success() { Ok(()) } else { Err(format!("{name} ended with {}", done.status)) }
+}
+
+/// Builds, and returns the test programs, the slowest to be expected first: those that start whole stacks.
+fn built(build: &mut Command) -> Done<Vec<Program>> {
+    let cannot = |error: std::io::Error| format!("cannot build the tests: {error}");
+    let mut child = build
+        .arg("--message-format=json-render-diagnostics")
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(cannot)?;
+    let mut programs = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines() {
+            programs.extend(program(&line.map_err(cannot)?));
+        }
+    }
+    let status = child.wait().map_err(cannot)?;
+    if !status.success() {
+        return Err(format!("the tests cannot be built: cargo ended with {status}"));
+    }
+    let is_whole = |program: &Program| {
+        let exe = program.exe.file_name().unwrap_or_default().to_string_lossy();
+        exe.starts_with("e2e_") || program.folder.ends_with("e2e")
+    };
+    programs.sort_by_key(|program| !is_whole(program));
+    Ok(programs)
+}
+
+/// What a line of cargo's messages says of a test program.
+fn program(message: &str) -> Option<Program> {
+    let (profile, _) = message.split_once("\"profile\":{")?.1.split_once('}')?;
+    if !profile.contains("\"test\":true") {
+        return None;
+    }
+    let exe = text(message, "executable")?.into();
+    let manifest = PathBuf::from(text(message, "manifest_path")?);
+    Some(Program { exe, folder: manifest.parent()?.to_owned() })
+}
+
+/// A text in one line of JSON, by its key. Enough for paths on Unix; a whole reader would be the only thing that a fresh
+/// machine has to build before the tests.
+fn text<'a>(json: &'a str, key: &str) -> Option<&'a str> {
+    let (_, rest) = json.split_once(&format!("\"{key}\":\""))?;
+    rest.split_once('"').map(|(text, _)| text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_test_programs_are_taken() {
+        let message = |test: bool, exe: &str| {
+            format!(
+                r#"{{"reason":"compiler-artifact","manifest_path":"/r/crates/e2e/Cargo.toml","target":{{"kind":["test"],"name":"many","test":true}},"profile":{{"opt_level":"0","test":{test}}},"executable":{exe},"fresh":true}}"#
+            )
+        };
+        let many = Program { exe: "/t/many.exe".into(), folder: "/r/crates/e2e".into() };
+        assert_eq!(program(&message(true, r#""/t/many.exe""#)), Some(many));
+        assert_eq!(program(&message(true, "null")), None, "a library");
+        assert_eq!(program(r#"{"reason":"build-finished","success":true}"#), None);
+    }
+}
