@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use crate::run::Done;
+use crate::run::{Done, show};
 
 /// A test program that cargo has built.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ struct Program {
     folder: PathBuf,
 }
 
-/// Builds with `build`, a `cargo test --no-run`, and runs what it built, `most` at a time. `command` makes a command of a
+/// Builds with `build` and runs the test programs among what it built, `most` at a time. `command` makes a command of a
 /// program. What each prints is shown in one piece when it has ended.
 pub fn run(build: &mut Command, most: usize, command: impl Fn(&Path) -> Command + Sync) -> Done {
     let programs = built(build)?;
@@ -65,11 +65,9 @@ fn one(program: &Program, mut command: Command) -> Done {
 /// Builds, and returns the test programs, the slowest to be expected first: those that start whole stacks.
 fn built(build: &mut Command) -> Done<Vec<Program>> {
     let cannot = |error: std::io::Error| format!("cannot build the tests: {error}");
-    let mut child = build
-        .arg("--message-format=json-render-diagnostics")
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(cannot)?;
+    println!("+ {}", show(build));
+    build.arg("--message-format=json-render-diagnostics").stdout(Stdio::piped());
+    let mut child = build.spawn().map_err(cannot)?;
     let mut programs = Vec::new();
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines() {

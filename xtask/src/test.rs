@@ -9,9 +9,13 @@ use crate::{lint, machine, packages, side_by_side, wine};
 /// Programs that the end-to-end tests start; built beside `mainstay`.
 const PROGRAMS: [&str; 6] = ["-p", "mainstay-cli", "-p", "mainstay-fixture", "-p", "mainstay-demo"];
 
-/// Crates that Windows tests are run for.
-const ON_WINDOWS: [&str; 10] =
-    ["core", "config", "sys", "logs", "service", "keeper", "daemon", "api", "cli", "e2e"];
+/// Crates that Windows tests are run for, and those of the programs that these start.
+const ON_WINDOWS: [&str; 12] =
+    ["core", "config", "sys", "logs", "service", "keeper", "daemon", "api", "cli", "e2e", "fixture", "demo"];
+
+/// Tests, and programs for tests. One command: two that name other packages choose other features of what these share,
+/// which is then built twice. Not the examples in the docs.
+const BUILD_ALL: [&str; 4] = ["build", "--locked", "--tests", "--bins"];
 
 /// So many programs with Windows tests run at a time: they wait more than they compute.
 const AT_A_TIME: usize = 3;
@@ -36,7 +40,7 @@ pub fn linux() -> Done {
     packages::install(packages::BUILD)?;
     packages::install(packages::REAL)?;
     machine::prepare()?;
-    run(cargo().args(["build", "--locked"]).args(PROGRAMS))?;
+    run(cargo().args(BUILD_ALL).arg("--workspace"))?;
     build_go_example(None)?;
     if installed("cargo-nextest") {
         run(cargo().args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast"]))?;
@@ -53,23 +57,22 @@ pub fn windows(args: &[&str]) -> Done {
     let (wine, name) = wine::prepare()?;
     println!("Windows tests run under {name}");
     build_go_example(Some("windows"))?;
-    run(cargo().args(["build", "--locked", "--target", lint::WINDOWS]).args(PROGRAMS))?;
     let me = std::env::current_exe().map_err(|error| format!("cannot find myself: {error}"))?;
-    let mut test = cargo();
-    test.args(["test", "--locked", "--target", lint::WINDOWS]);
     let done = if args.is_empty() {
-        // Not the examples in the docs: rustdoc builds them outside the folders that Wine sees, and Linux runs them.
-        test.args(["--tests", "--no-run"]);
+        let mut build = cargo();
+        build.args(BUILD_ALL).args(["--target", lint::WINDOWS]);
         for name in ON_WINDOWS {
-            test.args(["-p", &format!("mainstay-{name}")]);
+            build.args(["-p", &format!("mainstay-{name}")]);
         }
-        side_by_side::run(&mut test, AT_A_TIME, |exe| {
+        side_by_side::run(&mut build, AT_A_TIME, |exe| {
             let mut program = Command::new(&me);
             program.arg("wine-run").arg(exe).env(INSTA, root());
             program
         })
     } else {
-        test.arg("--no-fail-fast").args(args);
+        run(cargo().args(["build", "--locked", "--target", lint::WINDOWS]).args(PROGRAMS))?;
+        let mut test = cargo();
+        test.args(["test", "--locked", "--no-fail-fast", "--target", lint::WINDOWS]).args(args);
         test.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", format!("{} wine-run", me.display()));
         run(test.env(INSTA, root()))
     };
