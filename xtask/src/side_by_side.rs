@@ -4,6 +4,7 @@
 //! processors is idle for most of that time.
 
 use std::collections::VecDeque;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -47,19 +48,24 @@ pub fn run(build: &mut Command, most: usize, command: impl Fn(&Path) -> Command 
     if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }
 
-/// Runs one, and shows what it printed.
+/// Runs one, and shows what it printed. Into a file rather than a pipe: what it leaves running, as Wine's server, would
+/// hold a pipe open.
 fn one(program: &Program, mut command: Command) -> Done {
     let name = program.exe.display();
     println!("     Started {name}");
     let began = Instant::now();
-    let done = command.current_dir(&program.folder).stdin(Stdio::null()).output();
-    let done = done.map_err(|error| format!("cannot start {name}: {error}"))?;
+    let printed = program.exe.with_extension("printed");
+    let cannot = |error: std::io::Error| format!("cannot run {name}: {error}");
+    let file = File::create(&printed).map_err(cannot)?;
+    command.current_dir(&program.folder).stdin(Stdio::null());
+    command.stdout(file.try_clone().map_err(cannot)?).stderr(file);
+    let status = command.status().map_err(cannot)?;
+    let text = fs::read(&printed).map_err(cannot)?;
     let mut out = std::io::stdout().lock();
-    let shown = writeln!(out, "\n     Running {name} ({:.0} s)", began.elapsed().as_secs_f64())
-        .and_then(|()| out.write_all(&done.stdout))
-        .and_then(|()| out.write_all(&done.stderr));
-    shown.map_err(|error| format!("cannot show what {name} printed: {error}"))?;
-    if done.status.success() { Ok(()) } else { Err(format!("{name} ended with {}", done.status)) }
+    writeln!(out, "\n     Running {name} ({:.0} s)", began.elapsed().as_secs_f64())
+        .and_then(|()| out.write_all(&text))
+        .map_err(cannot)?;
+    if status.success() { Ok(()) } else { Err(format!("{name} ended with {status}")) }
 }
 
 /// Builds, and returns the test programs, the slowest to be expected first: those that start whole stacks.
