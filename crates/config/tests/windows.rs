@@ -5,7 +5,7 @@ mod common;
 
 use common::{parse_for, parse_in};
 use mainstay_config::System;
-use mainstay_core::{Integrity, Launch, Privileges, ServiceName};
+use mainstay_core::{Integrity, Launch, Privileges, ServiceName, Session};
 
 fn on_windows(lines: &str) -> (Option<Launch>, String) {
     let text = format!("[service.a]\ncommand = ['a']\n{lines}\n");
@@ -82,4 +82,40 @@ fn what_is_wrong_with_accounts_is_told_without_a_password() {
     let loaded = parse_in(text, &[], &[]);
     assert!(loaded.plan.is_none());
     assert!(loaded.diagnostics.to_string().contains("without its password"), "{}", loaded.diagnostics);
+}
+
+#[test]
+fn a_service_runs_on_the_desktop_of_who_is_signed_in() {
+    let session = |lines: &str| {
+        let text = format!("[service.a]\ncommand = ['a']\n{lines}\n");
+        let loaded = parse_for(System::Windows, &text, &[], &[]);
+        assert_eq!(loaded.diagnostics.to_string(), "");
+        loaded.plan.unwrap().services[&ServiceName::new("a").unwrap()].session
+    };
+    assert_eq!(session(""), Session::Services);
+    for one in Session::ALL {
+        assert_eq!(session(&format!("session = '{}'", one.as_str())), one);
+    }
+    assert_eq!(session("session = 'prefer_active'\nuser = 'LocalService'"), Session::PreferActive);
+}
+
+#[test]
+fn what_is_wrong_with_a_session_is_told() {
+    let text = "[service.a]\ncommand = ['a']\nsession = 'actve'\n\
+                [service.b]\ncommand = ['b']\nsession = 'active'\nuser = '.\\bob'\n\
+                [service.c]\ncommand = ['c']\nsession = 1\n\
+                [service.d]\ncommand = ['d']\ninteractive = true\n";
+    let loaded = parse_for(System::Windows, text, &[], &[]);
+    assert!(loaded.plan.is_none());
+    insta::assert_snapshot!(loaded.diagnostics.to_string());
+}
+
+#[test]
+fn linux_has_no_session_for_services() {
+    let text = "[service.a]\ncommand = ['a']\nsession = 'active'\n\
+                [service.b]\ncommand = ['b']\nsession = 'prefer_active'\n\
+                [service.c]\ncommand = ['c']\nsession = 'services'\n";
+    let loaded = parse_in(text, &[], &[]);
+    assert!(loaded.plan.is_none());
+    insta::assert_snapshot!(loaded.diagnostics.to_string());
 }

@@ -78,7 +78,7 @@ pub use program::{ConfigFile, FileNotes, OnChange, ProgramConfig};
 pub use refusal::{Refusal, RefusalKind};
 pub use rights::{Integrity, PRIVILEGES, Privileges};
 pub use secret::{Encoding, Piece, SecretMarks, SecretSource, SecretText, is_secret_name, names_in};
-pub use session::{Session, SignedIn, choose_session};
+pub use session::{Session, SignedIn, SigningOff, choose_session};
 pub use settings::{Rlimit, Sandbox, Settings};
 pub use status::{ProbeStatus, ServiceStatus, StateName};
 pub use supervisor::{Applying, PlanChanges, Supervisor, table};

@@ -10,10 +10,10 @@ use std::path::PathBuf;
 use mainstay_api::types::About;
 use mainstay_core::leak::{Change, Growth};
 use mainstay_core::{
-    Effect, Frost, HookFacts, HookMoment, Input, Plan, ProbeKind, Request, RunId, ServiceName, ServicePlan,
-    StateName, Supervisor, Time,
+    Control, Effect, Frost, HookFacts, HookMoment, Input, Plan, ProbeKind, Request, RunId, ServiceName,
+    ServicePlan, StateName, Supervisor, Time,
 };
-use mainstay_link::{Command, Event, LogPos, Queues, ToDaemon, ToKeeper};
+use mainstay_link::{Command, Event, LogPos, Queues, Spawn, ToDaemon, ToKeeper};
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -35,6 +35,7 @@ use crate::record::Recorder;
 use crate::revisions::Revisions;
 use crate::secrets::Vault;
 use crate::sending::{Knows, Sending};
+use crate::sessions::Sessions;
 use crate::shelf::Shelf;
 
 /// The present moment.
@@ -81,6 +82,8 @@ pub(crate) struct Driver {
     effects: Vec<Effect>,
     /// Signals that the keeper is to send.
     pub sending: Sending,
+    /// Who comes and goes.
+    pub sessions: Sessions,
     /// What the keeper knows.
     pub knows: Knows,
     /// Answers that wait for their frame.
@@ -187,6 +190,7 @@ impl Driver {
             last_run,
             effects: Vec::new(),
             sending: Sending::default(),
+            sessions: Sessions::default(),
             knows: Knows::default(),
             replies: Vec::new(),
             leaving: Vec::new(),
@@ -202,6 +206,7 @@ impl Driver {
             over: false,
         };
         driver.vault.follow(driver.core.plan());
+        driver.sessions.follow(driver.core.plan());
         driver.take_effects();
         driver
     }
@@ -209,7 +214,7 @@ impl Driver {
     /// When [`tick`](Driver::tick) is wanted.
     pub fn deadline(&self) -> Option<Time> {
         let core = self.core.next_deadline().map(|(at, _)| at);
-        core.into_iter().chain(self.probes.exec.deadline()).min()
+        core.into_iter().chain(self.probes.exec.deadline()).chain(self.sessions.deadline()).min()
     }
 
     /// Time has passed.
@@ -217,6 +222,7 @@ impl Driver {
         if self.probes.exec.deadline().is_some_and(|at| at <= now) {
             self.probes.exec.tick(now);
         }
+        self.look_at_sessions_if_due(now);
         if self.core.next_deadline().is_some_and(|(at, _)| at <= now) {
             self.input(Input::Tick);
         }
@@ -333,6 +339,10 @@ impl Driver {
             }
             Event::Control { by, control } => {
                 self.input(Input::Request { by, request: Request::Control(control) });
+                // Hooks hear of it before a service ends for it.
+                if let Control::Session { id, change } = control {
+                    self.session_changed(id, change);
+                }
             }
             Event::ReloadWanted { by } => {
                 self.watched.reload.send_replace(Some(by));
@@ -343,6 +353,14 @@ impl Driver {
                 self.events.stage_about(About::UpgradeFailed, text);
             }
         }
+    }
+
+    /// Makes a helper's process one that this keeper can make, where its service belongs.
+    fn fit_helper(&self, spawn: &mut Spawn) -> Result<(), String> {
+        if let Some(service) = self.probes.exec.service_of(RunId(spawn.run)) {
+            self.place(service, spawn)?;
+        }
+        self.knows.fit(spawn)
     }
 
     fn probed(&mut self, answer: Answer) {
@@ -450,7 +468,7 @@ impl Driver {
         let commands = self.probes.exec.take_commands(number, |texts| vault.fill(texts));
         for mut command in commands {
             if let Command::Spawn(spawn) = &mut command
-                && let Err(error) = self.knows.fit(spawn)
+                && let Err(error) = self.fit_helper(spawn)
             {
                 self.probes.exec.heard(RunId(spawn.run), Helper::SpawnFailed(error));
                 continue;
@@ -463,6 +481,7 @@ impl Driver {
         let changes = self.core.take_plan_changes();
         if !changes.is_empty() {
             self.vault.follow(self.core.plan());
+            self.sessions.follow(self.core.plan());
         }
         if changes.stack {
             self.note_top();

@@ -36,7 +36,7 @@ impl Driver {
                         let parent = self.ids.trace_parent(run);
                         spawn.environment.entry(TRACE_PARENT.to_owned()).or_insert(parent);
                     }
-                    self.spawn(spawn, &plan.launch.secret_texts());
+                    self.spawn(&service, spawn, &plan.launch.secret_texts());
                 }
                 None => error!("{service} is to be started, but is not in the plan"),
             },
@@ -86,11 +86,11 @@ impl Driver {
 
 impl Driver {
     /// Lets the keeper make a process, with the values of its secrets. The preparation has read them.
-    fn spawn(&mut self, mut spawn: Spawn, secrets: &BTreeMap<String, SecretText>) {
+    fn spawn(&mut self, service: &ServiceName, mut spawn: Spawn, secrets: &BTreeMap<String, SecretText>) {
         match self.vault.fill(secrets) {
             Ok(filled) => {
                 spawn.take_secrets(filled);
-                match self.knows.fit(&mut spawn) {
+                match self.place(service, &mut spawn).and_then(|()| self.knows.fit(&mut spawn)) {
                     Ok(()) => self.out.command(Command::Spawn(Box::new(spawn))),
                     Err(error) => self.input(Input::SpawnFailed { run: RunId(spawn.run), error }),
                 }
@@ -162,6 +162,8 @@ fn spawn(service: &ServiceName, run: RunId, plan: &ServicePlan) -> Spawn {
         secrets: BTreeMap::new(),
         user: launch.user,
         password: None,
+        // Said when it is made.
+        session: None,
         settings: launch.settings,
         limits: launch.limits,
         log: Some(log_of(service, plan)),

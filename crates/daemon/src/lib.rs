@@ -29,6 +29,7 @@ mod revisions;
 mod run;
 mod secrets;
 mod sending;
+mod sessions;
 mod shelf;
 mod take_over;
 mod watching;

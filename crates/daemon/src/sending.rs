@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_api::types::EventBody;
 use mainstay_core::{Event, EventKind, RunId, ServiceName, StopAction};
-use mainstay_link::{CTRL_BREAK, Command, REST, SECRETS, SEND, Spawn, TOKENS, Whom};
+use mainstay_link::{CTRL_BREAK, Command, REST, SECRETS, SEND, SESSIONS, Spawn, TOKENS, Whom};
 
 use crate::driver::{Driver, now};
 use crate::message::{Refused, Reply};
@@ -43,6 +43,13 @@ impl Knows {
             return Err("the keeper is of an older version, and would give it all rights of its account; \
                         `mainstay down` and `up` bring a new one"
                 .to_owned());
+        }
+        if spawn.session.is_some() && !self.0.contains(SESSIONS) {
+            return Err(
+                "the keeper is of an older version, and would start it beside the services with all rights; \
+                        `mainstay down` and `up` bring a new one"
+                    .to_owned(),
+            );
         }
         if !self.0.contains(SECRETS) {
             let secrets = std::mem::take(&mut spawn.secrets);
@@ -167,6 +174,9 @@ mod tests {
         let mut spawn = Spawn::default();
         assert_eq!(old.fit(&mut spawn), Ok(()));
         spawn.settings.privileges = Some(Privileges::Keep(Vec::new()));
+        assert!(old.fit(&mut spawn).is_err());
+        assert_eq!(new.fit(&mut spawn), Ok(()));
+        let mut spawn = Spawn { session: Some(1), ..Spawn::default() };
         assert!(old.fit(&mut spawn).is_err());
         assert_eq!(new.fit(&mut spawn), Ok(()));
     }

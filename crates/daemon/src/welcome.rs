@@ -180,6 +180,8 @@ pub(crate) fn begin(driver: &mut Driver, welcome: &Welcome, beginning: Beginning
         }
         driver.out.command(Command::Forget { run: id });
     }
+    // Before anything starts.
+    driver.look_at_sessions();
     if beginning.first {
         driver.input(Input::Request { by: "mainstay up".to_owned(), request: Request::Up });
     } else {

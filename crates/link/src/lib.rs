@@ -29,7 +29,7 @@ pub const VERSION: u32 = 1;
 
 /// What a keeper of this version knows beyond the first one's [`Command`]s; goes into [`Welcome::knows`]. A daemon asks
 /// for nothing else: a frame with a word that an old keeper does not know would be lost whole.
-pub const KNOWS: [&str; 8] = [CTRL_BREAK, SEND, SET_LIMITS, SET_LOG, REST, ROTATE, SECRETS, TOKENS];
+pub const KNOWS: [&str; 9] = [CTRL_BREAK, SEND, SET_LIMITS, SET_LOG, REST, ROTATE, SECRETS, TOKENS, SESSIONS];
 
 /// The keeper can send `ctrl_break`.
 pub const CTRL_BREAK: &str = "ctrl_break";
@@ -54,6 +54,10 @@ pub const SECRETS: &str = "secrets";
 
 /// The keeper gives processes less than their account has, as [`Settings`] say. An older one would give them all.
 pub const TOKENS: &str = "tokens";
+
+/// The keeper makes processes in the [session](Spawn::session) of who is signed in. An older one would make them in its
+/// own, with its own rights.
+pub const SESSIONS: &str = "sessions";
 
 /// How a [`Event::LogNote`] begins that tells of a disk on which too little is left.
 pub const DISK_LOW: &str = "less than min_free is left on the disk";
@@ -206,6 +210,10 @@ pub struct Spawn {
     /// Its password. An older keeper, which passes over it, makes no process under another account on Windows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
+    /// The session in which somebody is signed in, as whom and on whose desktop it runs; in the keeper's own if absent. Only
+    /// for keepers that know [`SESSIONS`]. Windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<u32>,
     /// What else it is given of the system.
     #[serde(skip_serializing_if = "Settings::is_default")]
     pub settings: Settings,

@@ -252,7 +252,8 @@ fn keeper(file: &str, with_guard: Option<&str>) {
     let exe = std::env::current_exe().expect("own path");
     let root = Root::open(&std::env::var("TEST_STACK").expect("a stack"), None).expect("a root");
     let ended = root.end_leftovers(&[], Duration::from_secs(20)).expect("nothing is left");
-    let container = root.container("service").expect("a container");
+    let session = std::env::var("TEST_SESSION").ok().map(|number| number.parse().expect("a number"));
+    let container = root.container_in("service", session).expect("a container");
     let (reader, writer) = mainstay_sys::capture::pipe().expect("a pipe");
     let command = [exe.to_string_lossy().into_owned(), "chain".to_owned(), "3".to_owned()];
     let service = spawn::spawn(&spawn::Request {

@@ -66,14 +66,20 @@ pub fn send_ctrl_break(pids: &[u32]) -> io::Result<()> {
     platform::send_ctrl_c(pids, true)
 }
 
-/// Reads the arguments of the helper, `[break] PID…`, and sends what they say. None if they say nothing.
+/// Reads the arguments of the helper, `[break|close] PID…`, and sends what they say: Ctrl+C unless there is a word before
+/// the numbers. None if they say nothing.
 pub fn send_as_told<S: AsRef<str>>(arguments: &[S]) -> Option<io::Result<()>> {
-    let (brk, pids) = match arguments.split_first() {
-        Some((first, rest)) if first.as_ref() == "break" => (true, rest),
-        _ => (false, arguments),
+    let (first, rest) = arguments.split_first()?;
+    let (word, pids) = match first.as_ref().parse::<u32>() {
+        Ok(_) => (None, arguments),
+        Err(_) => (Some(first.as_ref()), rest),
     };
     let pids: Vec<u32> = pids.iter().map(|pid| pid.as_ref().parse().ok()).collect::<Option<_>>()?;
-    (!pids.is_empty()).then(|| platform::send_ctrl_c(&pids, brk))
+    match word {
+        _ if pids.is_empty() => None,
+        None => Some(platform::send_ctrl_c(&pids, false)),
+        Some(word) => platform::send_as_told(word, &pids),
+    }
 }
 
 /// Sets the program, and its first arguments, that sends Ctrl+C to the processes whose numbers follow; without this

@@ -102,7 +102,18 @@ impl Root {
 
     /// The container of this name, made or reused.
     pub fn container(&self, name: &str) -> io::Result<Container> {
-        self.0.container(name).map(Container)
+        self.0.container(name, None).map(Container)
+    }
+
+    /// The same for processes in somebody's session (Windows): they run as who is signed in there, on that desktop, and are
+    /// held apart from those of other sessions. In our own session, or without one, it is [`Root::container`].
+    ///
+    /// # Errors
+    /// `Unsupported` on Linux, which has no such sessions.
+    pub fn container_in(&self, name: &str, session: Option<u32>) -> io::Result<Container> {
+        self.0
+            .container(name, session.filter(|session| crate::session::own() != Some(*session)))
+            .map(Container)
     }
 
     /// What a daemon needs to end everything if the keeper is lost; goes on its command line.
@@ -140,6 +151,11 @@ impl Guard {
 pub struct Container(pub(crate) platform::Container);
 
 impl Container {
+    /// The session of its processes, if it is another one than ours.
+    pub fn session(&self) -> Option<u32> {
+        self.0.session()
+    }
+
     /// Whether no process of the tree is left. One that ended but was not yet reaped does not count.
     pub fn is_empty(&self) -> io::Result<bool> {
         self.0.is_empty()

@@ -26,6 +26,7 @@ pub mod private;
 pub mod process;
 pub mod protect;
 pub mod run;
+pub mod session;
 pub mod spawn;
 pub mod staged;
 pub mod tell;

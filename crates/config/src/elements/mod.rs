@@ -28,6 +28,7 @@ pub(crate) mod rlimits;
 pub(crate) mod sandbox;
 pub(crate) mod secrets;
 pub(crate) mod service;
+pub(crate) mod session;
 pub(crate) mod size;
 pub(crate) mod stack;
 pub(crate) mod stop;

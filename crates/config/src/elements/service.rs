@@ -5,7 +5,7 @@ use mainstay_core::{Launch, ProbeKind, ServicePlan, StartMode, WhenMainstayStops
 use super::depends_on::{self, Dependency};
 use super::{
     command, controls, environment, hooks, leak, limits, log, path, probe, process, program, restart, rights,
-    rlimits, sandbox, stop, user,
+    rlimits, sandbox, session, stop, user,
 };
 use crate::context::{Context, Field, Scope};
 use crate::keys::{Form, Key, Section};
@@ -181,6 +181,16 @@ pub(crate) static SERVICE: Section = Section {
         )
         .default("that of its account")
         .also(&["integrity_level", "mandatory_level"]),
+        Key::new(
+            "session",
+            session::FORM,
+            "\"active\"",
+            "On whose desktop it runs. `services`: on none, in session 0. `active`: on that of who is signed in, as that \
+             account; it starts at the logon, ends at the logoff and waits meanwhile. `prefer_active`: the same, and in session \
+             0 while nobody is signed in. Takes a stack under LocalSystem; docs/windows.md has more. Windows.",
+        )
+        .default("`\"services\"`")
+        .also(&["desktop", "interactive", "user_session", "session_id"]),
         Key::new(
             "stdin",
             process::STDIN,
@@ -402,6 +412,9 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>, name_span: Span) -> D
     }
     if let Some(what) = reader.get("when_mainstay_stops") {
         plan.when_mainstay_stops = cx.choice(what, WHEN_MAINSTAY_STOPS).unwrap_or_default();
+    }
+    if let Some(whose) = reader.get("session") {
+        session::read(cx, whose, reader.get("user"), plan);
     }
     if let Some(bounds) = reader.get("limits") {
         plan.launch.limits = limits::read(cx, bounds, &plan.launch.settings);

@@ -103,7 +103,7 @@ pub const FIELDS: &[Field] = &[
         Class::Nothing,
         "counts for the next time that the stack goes down",
     ),
-    field("session", "session", Class::Restart, "for later: no configuration of this version has it"),
+    field("session", "session", Class::Restart, PROCESS),
     // Its process.
     field("launch.command", "command", Class::Restart, PROCESS),
     field("launch.working_dir", "working_dir", Class::Restart, PROCESS),

@@ -246,6 +246,7 @@ impl Exec {
             secrets: BTreeMap::new(),
             user,
             password: None,
+            session: None,
             settings,
             // It is in a container of its own.
             limits: Limits::default(),
@@ -266,6 +267,11 @@ impl Exec {
     /// Whether this run is a helper.
     pub fn is_helper(&self, run: RunId) -> bool {
         self.keys.contains_key(&run)
+    }
+
+    /// Whose helper it is.
+    pub fn service_of(&self, run: RunId) -> Option<&ServiceName> {
+        self.keys.get(&run).map(|(service, _)| service)
     }
 
     /// Takes in what the keeper says.

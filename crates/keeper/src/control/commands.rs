@@ -144,7 +144,7 @@ impl Keeper {
             }
         }
         dynamic_user::give(&mut spawn, &self.args)?;
-        let container = self.container(&spawn.container)?;
+        let container = self.container(&spawn.container, spawn.session)?;
         let pipe = || capture::pipe().map_err(|error| format!("cannot make a pipe for its output: {error}"));
         let (reader, writer) = spawn.log.as_ref().map(|_| pipe()).transpose()?.unzip();
         let apart = spawn.log.as_ref().and_then(|log| log.stderr.clone());
@@ -224,13 +224,15 @@ impl Keeper {
         self.live.insert(run, Live { container, process: Some(process), log, working_dir });
     }
 
-    fn container(&mut self, name: &str) -> Result<Arc<Container>, String> {
-        if let Some(slot) = self.slots.get(name) {
+    /// The container of this name, which is free. One of another session is of no use, and makes room.
+    fn container(&mut self, name: &str, session: Option<u32>) -> Result<Arc<Container>, String> {
+        let session = session.filter(|session| mainstay_sys::session::own() != Some(*session));
+        if let Some(slot) = self.slots.get(name).filter(|slot| slot.container.session() == session) {
             return Ok(Arc::clone(&slot.container));
         }
         let container = self
             .root
-            .container(name)
+            .container_in(name, session)
             .map_err(|error| format!("cannot make the container {name} for its processes: {error}"))?;
         let container = Arc::new(container);
         let slot = Slot { container: Arc::clone(&container), run: None, idle: now() };

@@ -32,3 +32,7 @@ pub(super) fn decode(_bytes: &[u8]) -> Option<String> {
 pub(super) fn send_ctrl_c(_pids: &[u32], _brk: bool) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "Ctrl+C is a signal here: send SIGINT"))
 }
+
+pub(super) fn send_as_told(_word: &str, pids: &[u32]) -> Option<io::Result<()>> {
+    Some(send_ctrl_c(pids, true))
+}

@@ -16,6 +16,7 @@ use windows_sys::Win32::System::Console::{
     SetConsoleCtrlHandler, SetConsoleMode, SetConsoleOutputCP,
 };
 
+use crate::container::windows::Way;
 use crate::win::check;
 
 pub(super) fn enable_colour() -> bool {
@@ -76,6 +77,14 @@ pub(super) fn decode(bytes: &[u8]) -> Option<String> {
 
 pub(super) fn set_ctrl_c_helper(program: &Path, arguments: &[OsString]) {
     crate::container::windows::set_helper(program.to_owned(), arguments.to_vec());
+}
+
+pub(super) fn send_as_told(word: &str, pids: &[u32]) -> Option<io::Result<()>> {
+    Some(match Way::of(word)? {
+        Way::CtrlC => send_ctrl_c(pids, false),
+        Way::CtrlBreak => send_ctrl_c(pids, true),
+        Way::CloseWindow => crate::container::windows::close(pids),
+    })
 }
 
 pub(super) fn send_ctrl_c(pids: &[u32], brk: bool) -> io::Result<()> {

@@ -78,7 +78,11 @@ impl Root {
         leftovers::end(&self.stack, recorded, deadline)
     }
 
-    pub(super) fn container(&self, name: &str) -> io::Result<Container> {
+    pub(super) fn container(&self, name: &str, session: Option<u32>) -> io::Result<Container> {
+        if session.is_some() {
+            let text = "Linux has no sessions of who is signed in for services to run in";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        }
         if name.is_empty() || name.len() > 200 || name.contains(['/', '\0']) {
             return Err(invalid(format!("{name:?} cannot be a container's name")));
         }
@@ -181,6 +185,10 @@ pub(crate) struct Container {
 }
 
 impl Container {
+    pub(super) fn session(&self) -> Option<u32> {
+        None
+    }
+
     /// What [`crate::spawn::MARKER_VARIABLE`] is for one of its runs.
     pub(crate) fn marker(&self, run: u64) -> String {
         format!("{}/{}/{run}", self.stack, self.name)

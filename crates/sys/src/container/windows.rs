@@ -3,10 +3,13 @@
 //! A process is in both from its creation, and so is all that it starts; neither lets anything break away. The stack's
 //! job ends all of them when its last handle is closed: keeper and daemon have one each, so that the services
 //! outlive either of them but never both. Nothing outside can be in the way of that, not even `TerminateProcess`.
+//!
+//! "All processes within a job must run within the same session" (`AssignProcessToJobObject`): services in somebody's
+//! session are in a job of that session in place of the stack's. The keeper alone holds it, so that they end with it.
 
 mod close_window;
-mod ctrl_c;
 mod freeze;
+mod helper;
 mod limits;
 
 use std::collections::BTreeMap;
@@ -28,17 +31,21 @@ use crate::spawn::Process;
 use crate::win::job::{self, Job, Named};
 use crate::win::logon::Profile;
 use crate::win::security::{Account, Object};
-use crate::win::{check, explain};
+use crate::win::{self, check, explain};
 use freeze::Frozen;
 use limits::Bounds;
 
-pub(crate) use ctrl_c::set_helper;
+pub(crate) use close_window::close;
+pub(crate) use helper::{DESKTOP, Seat, Way, set_helper};
 
 /// A service that crashes ends, instead of waiting for somebody to close a message box that nobody sees.
 const STACK_LIMITS: u32 = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION;
 
 /// So many earlier keepers' jobs of one stack can be on their way out at once.
 const GENERATIONS: u32 = 16;
+
+/// Of a container, with its session if that is not ours.
+type Name = (String, Option<u32>);
 
 #[derive(Debug)]
 pub(crate) struct Root {
@@ -48,7 +55,9 @@ pub(crate) struct Root {
     guard: OwnedHandle,
     /// Jobs of earlier keepers of this stack that somebody, their daemon, still holds.
     earlier: Vec<Job>,
-    containers: Mutex<BTreeMap<String, Weak<Inner>>>,
+    /// In place of the stack's job, by session.
+    sessions: Mutex<BTreeMap<u32, Weak<Job>>>,
+    containers: Mutex<BTreeMap<Name, Weak<Inner>>>,
 }
 
 impl Root {
@@ -66,7 +75,8 @@ impl Root {
             job: Arc::new(job),
             guard,
             earlier,
-            containers: Mutex::new(BTreeMap::new()),
+            sessions: Mutex::default(),
+            containers: Mutex::default(),
         })
     }
 
@@ -98,22 +108,40 @@ impl Root {
         Ok(count)
     }
 
-    pub(super) fn container(&self, name: &str) -> io::Result<Container> {
+    pub(super) fn container(&self, name: &str, session: Option<u32>) -> io::Result<Container> {
+        let key = (name.to_owned(), session);
         let mut containers = locked(&self.containers);
-        if let Some(inner) = containers.get(name).and_then(Weak::upgrade) {
+        if let Some(inner) = containers.get(&key).and_then(Weak::upgrade) {
             return Ok(Container(inner));
         }
         containers.retain(|_, inner| inner.strong_count() > 0);
         let inner = Arc::new(Inner {
             marker: format!("{}/{name}", self.id),
-            stack: Arc::clone(&self.job),
+            session,
+            outer: session
+                .map_or_else(|| Ok(Arc::clone(&self.job)), |session| self.job_of_session(session))?,
             job: Arc::new(self.job_of(name)?),
             frozen: Mutex::new(Frozen::default()),
             bounds: Mutex::new(Bounds::default()),
             profiles: Mutex::default(),
+            seat: Mutex::default(),
         });
-        containers.insert(name.to_owned(), Arc::downgrade(&inner));
+        containers.insert(key, Arc::downgrade(&inner));
         Ok(Container(inner))
+    }
+
+    /// What ends all that runs in a session when we end. It goes with its last container.
+    fn job_of_session(&self, session: u32) -> io::Result<Arc<Job>> {
+        let mut sessions = locked(&self.sessions);
+        if let Some(job) = sessions.get(&session).and_then(Weak::upgrade) {
+            return Ok(job);
+        }
+        let job = Job::anonymous(STACK_LIMITS);
+        let job =
+            Arc::new(job.map_err(|e| explain(format_args!("no job object for session {session}"), &e))?);
+        sessions.retain(|_, job| job.strong_count() > 0);
+        sessions.insert(session, Arc::downgrade(&job));
+        Ok(job)
     }
 
     /// With a name, so that the daemon can look into it; without one if the name cannot be had.
@@ -201,12 +229,17 @@ pub(crate) fn job_name(stack_id: &str, keeper: &ProcessId, container: &str) -> S
 #[derive(Debug)]
 struct Inner {
     marker: String,
-    stack: Arc<Job>,
+    /// The session of its processes, if it is not ours.
+    session: Option<u32>,
+    /// The stack's, or that of the session.
+    outer: Arc<Job>,
     job: Arc<Job>,
     frozen: Mutex<Frozen>,
     bounds: Mutex<Bounds>,
     /// Of the accounts that its processes run under.
     profiles: Mutex<Vec<Profile>>,
+    /// How to reach their desktop.
+    seat: Mutex<Option<Arc<Seat>>>,
 }
 
 #[derive(Debug)]
@@ -226,18 +259,53 @@ impl Container {
         locked(&self.0.profiles).push(profile);
     }
 
+    pub(crate) fn session(&self) -> Option<u32> {
+        self.0.session
+    }
+
+    /// On which desktop the process runs that was just made. Until there is another one.
+    pub(crate) fn seat(&self, seat: Seat) {
+        *locked(&self.0.seat) = Some(Arc::new(seat));
+    }
+
     pub(super) fn processes(&self) -> io::Result<Vec<u32>> {
         self.0.job.working()
     }
 
     pub(super) fn signal(&self, main: Option<&Process>, signal: Signal) -> io::Result<()> {
         match signal {
-            Signal::Interrupt => ctrl_c::send(&self.0.job, main, false),
-            Signal::CtrlBreak => ctrl_c::send(&self.0.job, main, true),
-            Signal::CloseWindow => close_window::close(&self.0.job, None),
+            Signal::Interrupt => self.ask(Way::CtrlC, main),
+            Signal::CtrlBreak => self.ask(Way::CtrlBreak, main),
+            Signal::CloseWindow => match self.desktop()? {
+                Some(_) => self.ask(Way::CloseWindow, None),
+                None => close_window::close(&self.0.job.working()?),
+            },
             Signal::Number(number) => Err(no_signals(number)),
             Signal::Kill => self.kill(),
         }
+    }
+
+    /// Where a helper is needed to reach its desktop.
+    fn desktop(&self) -> io::Result<Option<Arc<Seat>>> {
+        let seat = locked(&self.0.seat).clone();
+        if self.0.session.is_some() && seat.is_none() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "nothing of it runs"));
+        }
+        Ok(seat)
+    }
+
+    /// Lets a helper ask its main process to end, or all that is left.
+    fn ask(&self, way: Way, main: Option<&Process>) -> io::Result<()> {
+        let mut held = Vec::new();
+        match main.filter(|main| !process::wait_ended(&main.handle, 0)) {
+            Some(main) => held.push((main.pid, win::duplicate(win::raw(&main.handle), false)?)),
+            None => {
+                for pid in self.0.job.working()? {
+                    held.extend(self.0.job.open(pid, 0)?.map(|process| (pid, process)));
+                }
+            }
+        }
+        helper::ask(self.desktop()?, way, held)
     }
 
     pub(super) fn send(&self, main: Option<&Process>, whom: Whom, signal: Signal) -> io::Result<u32> {
@@ -264,11 +332,12 @@ impl Container {
             return Err(io::Error::new(io::ErrorKind::NotFound, "nothing of it is left"));
         }
         match signal {
-            Signal::Interrupt | Signal::CtrlBreak => ctrl_c::send_to(held, signal == Signal::CtrlBreak)?,
-            Signal::CloseWindow => {
-                let pids: Vec<u32> = held.iter().map(|(pid, _)| *pid).collect();
-                close_window::close(job, Some(&pids))?;
-            }
+            Signal::Interrupt => helper::ask(self.desktop()?, Way::CtrlC, held)?,
+            Signal::CtrlBreak => helper::ask(self.desktop()?, Way::CtrlBreak, held)?,
+            Signal::CloseWindow => match self.desktop()? {
+                Some(seat) => helper::ask(Some(seat), Way::CloseWindow, held)?,
+                None => close_window::close(&held.iter().map(|(pid, _)| *pid).collect::<Vec<_>>())?,
+            },
             Signal::Number(number) => return Err(no_signals(number)),
             Signal::Kill if whom == Whom::All => job.terminate()?,
             Signal::Kill => {
@@ -311,7 +380,7 @@ impl Container {
 
     /// For the creation of a process: the outer job first.
     pub(crate) fn jobs(&self) -> [HANDLE; 2] {
-        [self.0.stack.handle(), self.0.job.handle()]
+        [self.0.outer.handle(), self.0.job.handle()]
     }
 
     /// The value of the variable by which a process knows whose it is.

@@ -8,6 +8,7 @@ mod batch;
 mod command_line;
 mod environment;
 mod look_up;
+mod seat;
 mod settings;
 mod token;
 mod words;
@@ -19,10 +20,12 @@ use std::path::{Path, PathBuf};
 use windows_sys::Win32::System::Threading::{CREATE_NO_WINDOW, CREATE_SUSPENDED, TerminateProcess};
 
 use super::{MARKER_VARIABLE, Process, Request, SpawnError, SpawnErrorKind};
+use crate::container::windows::DESKTOP;
 use crate::win;
 use crate::win::launch::{Launch, Launched, launch};
 use crate::win::logon::Impersonation;
 use account::LoggedOn;
+pub(crate) use account::TO_MAKE;
 use environment::Environment;
 use look_up::Program;
 
@@ -63,7 +66,11 @@ fn make(request: &Request<'_>, purpose: Purpose) -> Result<Launched, SpawnError>
     if let Some(text) = request.command.iter().find(|text| text.contains('\0')) {
         return Err(invalid(format!("a NUL character in the command, in {text:?}")));
     }
-    let account = account::wanted(request.user, request.password)?;
+    let session = request.container.0.session();
+    let account = match session {
+        Some(session) => Some(seat::take(session)?),
+        None => account::wanted(request.user, request.password)?,
+    };
     let environment = environment_for(request, account.as_ref())?;
     let working_dir = working_dir(request.working_dir)?;
     let program = look_up::look_up(name, &working_dir, &environment)?;
@@ -86,7 +93,7 @@ fn make(request: &Request<'_>, purpose: Purpose) -> Result<Launched, SpawnError>
     let base = account.as_ref().map(|account| &account.token);
     let less = token::wanted(&wanted, base)?;
     // A version of our own token needs no privilege.
-    let _enabled = base.map(|_| Impersonation::with(&account::TO_MAKE)).transpose().map_err(failed)?;
+    let _enabled = base.map(|_| Impersonation::with(&TO_MAKE)).transpose().map_err(failed)?;
     let (held, affinity) = match purpose {
         Purpose::Run => (0, affinity),
         // Setting processors lets it go.
@@ -104,11 +111,13 @@ fn make(request: &Request<'_>, purpose: Purpose) -> Result<Launched, SpawnError>
         affinity,
         token: less.as_ref().or(base),
         // On ours it may not be.
-        desktop: base.map(|_| ""),
+        desktop: base.map(|_| if session.is_some() { DESKTOP } else { "" }),
     })
     .map_err(failed)?;
-    if let Some(profile) = account.and_then(|account| account.profile) {
-        request.container.0.keep(profile);
+    match (session, account) {
+        (Some(session), Some(account)) => request.container.0.seat(seat::of(session, account)),
+        (_, Some(LoggedOn { profile: Some(profile), .. })) => request.container.0.keep(profile),
+        _ => {}
     }
     Ok(made)
 }

@@ -8,20 +8,17 @@ use windows_sys::Win32::UI::WindowsAndMessaging::{
 };
 
 use crate::win::check;
-use crate::win::job::Job;
 
 struct Search {
     pids: Vec<u32>,
     found: Vec<HWND>,
 }
 
-/// Posts `WM_CLOSE` to every top-level window of the job's processes, also to hidden ones: programs without a visible
-/// window often have one to be told things. Not to owned ones, dialogs: their owner decides what becomes of them.
-/// The message is posted, not sent: a program that hangs does not make us hang. `only`: to these processes, which the
-/// caller holds.
-pub(super) fn close(job: &Job, only: Option<&[u32]>) -> io::Result<()> {
-    let pids = only.map_or_else(|| job.working(), |pids| Ok(pids.to_vec()))?;
-    let mut search = Search { pids, found: Vec::new() };
+/// Posts `WM_CLOSE` to every top-level window of these processes on our desktop, also to hidden ones: programs without a
+/// visible window often have one to be told things. Not to owned ones, dialogs: their owner decides what becomes of them.
+/// The message is posted, not sent: a program that hangs does not make us hang.
+pub(crate) fn close(pids: &[u32]) -> io::Result<()> {
+    let mut search = Search { pids: pids.to_vec(), found: Vec::new() };
     // SAFETY: the callback gets the pointer to `search`, which outlives the call and is used by nothing else meanwhile.
     check(unsafe {
         EnumWindows(Some(look), std::ptr::from_mut(&mut search).expose_provenance().cast_signed())

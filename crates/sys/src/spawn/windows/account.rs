@@ -22,11 +22,11 @@ use crate::win::who::{Name, Who};
 const MANAGED_PASSWORD: &str = "_SA_{262E99C9-6160-4871-ACEC-4E61736B6F21}";
 
 /// For making a process with the token of another account.
-pub(super) const TO_MAKE: [&str; 2] = ["SeAssignPrimaryTokenPrivilege", "SeIncreaseQuotaPrivilege"];
+pub(crate) const TO_MAKE: [&str; 2] = ["SeAssignPrimaryTokenPrivilege", "SeIncreaseQuotaPrivilege"];
 /// For loading a profile.
 const TO_LOAD: [&str; 2] = ["SeBackupPrivilege", "SeRestorePrivilege"];
-/// For logging on a virtual account.
-const TO_BE_SYSTEM: &str = "SeTcbPrivilege";
+/// For logging on a virtual account, and for the token of who is signed in.
+pub(super) const TO_BE_SYSTEM: &str = "SeTcbPrivilege";
 
 /// How an account is logged on.
 #[derive(Debug, PartialEq, Eq)]
@@ -104,11 +104,7 @@ pub(super) fn wanted(user: Option<&str>, password: Option<&str>) -> Result<Optio
         Some(Name { domain: Some(domain.to_owned()), name: name.to_owned() })
     };
     let logon = logon(&who, localised).map_err(|why| refused(user, why))?;
-    let held = token::own().and_then(|own| token::privileges(&own));
-    let held = held.map_err(|error| refused(user, format!("our own privileges cannot be told: {error}")))?;
-    if let Some(why) = missing(&logon.privileges, &held, &own.name()) {
-        return Err(SpawnError::new(SpawnErrorKind::NotAllowed, format!("cannot run as {user}: {why}")));
-    }
+    allowed(&logon.privileges, &own, &format!("cannot run as {user}"))?;
     log_on(&logon, user, password).map(Some)
 }
 
@@ -120,6 +116,18 @@ fn is_own(user: &str, who: &Who, own: &Account) -> bool {
     let short = name.rsplit('\\').next().unwrap_or_default();
     user.eq_ignore_ascii_case(&name)
         || user.strip_prefix(r".\").unwrap_or(user).eq_ignore_ascii_case(short) && !short.is_empty()
+}
+
+/// Whether our own account has these privileges; `what` cannot be done if not.
+pub(super) fn allowed(needed: &[&str], own: &Account, what: &str) -> Result<(), SpawnError> {
+    let held = token::own().and_then(|own| token::privileges(&own));
+    let held = held.map_err(|error| {
+        SpawnError::new(SpawnErrorKind::User, format!("{what}: our own privileges cannot be told: {error}"))
+    })?;
+    match missing(needed, &held, &own.name()) {
+        Some(why) => Err(SpawnError::new(SpawnErrorKind::NotAllowed, format!("{what}: {why}"))),
+        None => Ok(()),
+    }
 }
 
 /// What is missing to log somebody on, and what to do about it.

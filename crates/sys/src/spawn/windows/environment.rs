@@ -63,6 +63,13 @@ impl Environment {
         environment
     }
 
+    /// Nothing but these.
+    pub(super) fn only(variables: &[Vec<u16>]) -> Self {
+        let mut environment = Self::default();
+        variables.iter().for_each(|entry| environment.add(entry));
+        environment
+    }
+
     /// `NAME=value` as it stands in a block. A name may begin with the sign: `=C:`.
     fn add(&mut self, entry: &[u16]) {
         if let Some(end) = entry.iter().skip(1).position(|unit| *unit == EQUALS) {
