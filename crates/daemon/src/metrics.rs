@@ -120,8 +120,8 @@ impl Metrics {
     /// When something will be short. It reads files.
     pub fn forecast(&self, limits: &[(ServiceName, Limits)]) -> Forecasts {
         let now = unix_seconds(SystemTime::now());
-        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = store.as_ref().map(|store| forecast::of_all(store, &self.log_dir, limits, now));
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = store.as_mut().map(|store| forecast::of_all(store, &self.log_dir, limits, now));
         found.unwrap_or_default()
     }
 

@@ -15,6 +15,7 @@
 //! for the times that [`HEARTBEAT`] has a record of. After a pause in the looks everything is written anew.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
@@ -45,6 +46,9 @@ pub struct Series {
     pub note: Option<String>,
 }
 
+/// So many files stay open between looks, for a minute: what was damaged or deleted meanwhile is seen by then.
+const MAX_OPEN: usize = 2_048;
+
 /// The history of a stack's services.
 #[derive(Debug)]
 pub struct Store {
@@ -52,6 +56,9 @@ pub struct Store {
     /// The last look: a number of the first tier.
     looked: Option<u64>,
     last: BTreeMap<String, Last>,
+    open: BTreeMap<String, File>,
+    /// Files that were moved aside, and what was not told of that yet.
+    notes: Vec<String>,
 }
 
 /// What was kept last of a service. Times are numbers of the first tier.
@@ -77,7 +84,7 @@ impl Store {
     /// It can't be made.
     pub fn open(dir: PathBuf) -> io::Result<Store> {
         std::fs::create_dir_all(&dir)?;
-        Ok(Store { dir, looked: None, last: BTreeMap::new() })
+        Ok(Store { dir, looked: None, last: BTreeMap::new(), open: BTreeMap::new(), notes: Vec::new() })
     }
 
     fn path(&self, service: &str) -> PathBuf {
@@ -92,7 +99,7 @@ impl Store {
     /// A file can't be written. The others are, and a later look tries again.
     pub fn put(&mut self, time: u64, seen: &[(&str, Values)]) -> io::Result<Vec<String>> {
         let number = time / TIERS[0].interval;
-        let mut outcome = Outcome::default();
+        let mut outcome = Outcome(Ok(()));
         if self.looked.is_none() {
             self.looked = self.last_beat(number);
             self.begin_anew(seen);
@@ -117,25 +124,26 @@ impl Store {
         outcome.add(self.write(HEARTBEAT, 0, number, &moment(&own)));
         self.sum_up(number, &mut outcome);
         self.looked = Some(number);
-        outcome.end()
+        outcome.0.map(|()| std::mem::take(&mut self.notes))
     }
 
     /// After a pause, or with another daemon: nothing is taken to be as it was.
     fn begin_anew(&mut self, seen: &[(&str, Values)]) {
         let before = self.looked.unwrap_or(0);
+        self.open.clear();
         // Those that are seen are written and summed up, and so are those that ran then and don't any more.
-        let ran = |service: &String| {
-            let from = before.saturating_sub(FILLED);
-            let (records, _) = ring::read(&self.path(service), &TIERS[0], from, before).unwrap_or_default();
-            records.last().is_some_and(|(_, summary)| ring::codes(summary) != NOTHING)
-        };
-        let files = self.files().unwrap_or_default();
-        let gone =
-            files.into_iter().filter(|file| seen.iter().all(|(service, _)| service != file)).filter(ran);
-        let names: Vec<String> = gone.chain(seen.iter().map(|(service, _)| (*service).to_owned())).collect();
+        let mut names = self.files().unwrap_or_default();
+        names.retain(|file| seen.iter().all(|(service, _)| service != file) && self.ran(file, before));
+        names.extend(seen.iter().map(|(service, _)| (*service).to_owned()));
         let unknown = Last { codes: [u16::MAX; FIGURES], written: 0, changed: before, seen: before };
         self.last = names.into_iter().map(|service| (service, unknown)).collect();
         self.last.remove(HEARTBEAT);
+    }
+
+    /// Whether a service ran at a look.
+    fn ran(&mut self, service: &str, number: u64) -> bool {
+        let records = self.records(service, 0, number.saturating_sub(FILLED), number).unwrap_or_default();
+        records.last().is_some_and(|(_, summary)| ring::codes(summary) != NOTHING)
     }
 
     /// The services that have a file.
@@ -148,43 +156,43 @@ impl Store {
     }
 
     /// The last look that a predecessor had in the day before.
-    fn last_beat(&self, number: u64) -> Option<u64> {
-        let from = number.saturating_sub(TIERS[0].slots);
-        let (beats, _) = ring::read(&self.path(HEARTBEAT), &TIERS[0], from, number).ok()?;
+    fn last_beat(&mut self, number: u64) -> Option<u64> {
+        let beats = self.records(HEARTBEAT, 0, number.saturating_sub(TIERS[0].slots), number).ok()?;
         beats.last().map(|(number, _)| *number)
     }
 
-    fn keep(&mut self, service: &str, number: u64, summary: &Summary) -> io::Result<Option<String>> {
+    fn keep(&mut self, service: &str, number: u64, summary: &Summary) -> io::Result<()> {
         let codes = ring::codes(summary);
         let changed = match self.last.get_mut(service) {
             Some(last) => {
                 last.seen = number;
                 if last.codes == codes && number < last.written + FILLED {
-                    return Ok(None);
+                    return Ok(());
                 }
                 if last.codes == codes { last.changed } else { number }
             }
             None => number,
         };
-        let note = self.write(service, 0, number, summary)?;
+        self.write(service, 0, number, summary)?;
         let last = Last { codes, written: number, changed, seen: number };
         match self.last.get_mut(service) {
             Some(known) => *known = last,
             None => drop(self.last.insert(service.to_owned(), last)),
         }
-        Ok(note)
+        Ok(())
     }
 
-    fn write(
-        &self,
-        service: &str,
-        tier: usize,
-        number: u64,
-        summary: &Summary,
-    ) -> io::Result<Option<String>> {
+    fn write(&mut self, service: &str, tier: usize, number: u64, summary: &Summary) -> io::Result<()> {
+        if let Some(file) = self.open.get_mut(service) {
+            return TIERS[tier].write(file, number, summary);
+        }
         let (mut file, note) = ring::open(&self.path(service))?;
+        self.notes.extend(note);
         TIERS[tier].write(&mut file, number, summary)?;
-        Ok(note)
+        if self.open.len() < MAX_OPEN {
+            self.open.insert(service.to_owned(), file);
+        }
+        Ok(())
     }
 
     /// Sums up what ended between the look before and this one, in which `number` is.
@@ -194,64 +202,86 @@ impl Store {
         if minute == number / MINUTE {
             return;
         }
-        outcome.add(self.roll(HEARTBEAT, 1, minute).map(|()| None));
+        let beats = self.beats_of(1, minute);
+        outcome.add(self.roll(HEARTBEAT, 1, minute, &beats));
         let all: Vec<(String, Last)> =
             self.last.iter().map(|(service, last)| (service.clone(), *last)).collect();
         for (service, last) in &all {
             // As the minute before, which was as the one before it.
             let is_same = last.changed + MINUTE < minute * MINUTE;
             if !is_same || minute.is_multiple_of(FILLED) {
-                outcome.add(self.roll(service, 1, minute).map(|()| None));
+                outcome.add(self.roll(service, 1, minute, &beats));
             }
         }
+        self.open.clear();
         let hour = minute / HOUR;
         if hour == number / MINUTE / HOUR {
             return;
         }
-        outcome.add(self.roll(HEARTBEAT, 2, hour).map(|()| None));
+        let beats = self.beats_of(2, hour);
+        outcome.add(self.roll(HEARTBEAT, 2, hour, &beats));
         for (service, last) in &all {
             let is_gone = last.codes == NOTHING && last.changed < hour * HOUR * MINUTE;
             if is_gone {
                 self.last.remove(service);
             } else {
-                outcome.add(self.roll(service, 2, hour).map(|()| None));
+                outcome.add(self.roll(service, 2, hour, &beats));
             }
         }
     }
 
     /// Sums up the record `number` of a tier from those of the finer one.
-    fn roll(&self, service: &str, tier: usize, number: u64) -> io::Result<()> {
-        let ratio = TIERS[tier].interval / TIERS[tier - 1].interval;
-        let (parts, _) = self.filled(service, tier - 1, number * ratio, (number + 1) * ratio - 1)?;
+    fn roll(&mut self, service: &str, tier: usize, number: u64, beats: &Records) -> io::Result<()> {
+        let (from, to) = parts(tier, number);
+        let parts = self.filled(service, tier - 1, from, to, beats)?;
         // A minute without it is written down; hours are not filled in.
         if parts.is_empty() && tier == 2 {
             return Ok(());
         }
         let sum = fold(parts.iter().map(|(_, summary)| summary));
-        self.write(service, tier, number, &sum).map(|_| ())
+        self.write(service, tier, number, &sum)
+    }
+
+    /// The looks that the record `number` of a tier is summed up from.
+    fn beats_of(&mut self, tier: usize, number: u64) -> Records {
+        let (from, to) = parts(tier, number);
+        self.beats(tier - 1, from, to)
+    }
+
+    /// The looks of which a service may have no record because it was as before. What can't be read is as not there.
+    fn beats(&mut self, tier: usize, from: u64, to: u64) -> Records {
+        if filled_in(tier) == 0 {
+            return Records::new();
+        }
+        self.records(HEARTBEAT, tier, from.saturating_sub(filled_in(tier)), to).unwrap_or_default()
     }
 
     /// The records of these numbers, with those that were not written because they are as the ones before.
     fn filled(
-        &self,
+        &mut self,
         service: &str,
         tier: usize,
         from: u64,
         to: u64,
-    ) -> io::Result<(Records, Option<String>)> {
-        // Hours are all written.
-        let back = if tier < 2 { FILLED } else { 0 };
-        let path = self.path(service);
-        let (written, note) = ring::read(&path, &TIERS[tier], from.saturating_sub(back), to)?;
-        if written.is_empty() {
-            return Ok((written, note));
+        beats: &Records,
+    ) -> io::Result<Records> {
+        let written = self.records(service, tier, from.saturating_sub(filled_in(tier)), to)?;
+        // The daemon's own are the looks.
+        let none = Records::new();
+        let beats = if service == HEARTBEAT { &none } else { beats };
+        Ok(fill(&written, beats, from))
+    }
+
+    /// The records of these numbers as they were written. A file that is damaged is moved aside.
+    fn records(&mut self, service: &str, tier: usize, from: u64, to: u64) -> io::Result<Records> {
+        let (records, note) = ring::read(&self.path(service), &TIERS[tier], from, to)?;
+        if note.is_some() {
+            // What is as it was is not there any more; it is written anew.
+            self.open.remove(service);
+            self.last.remove(service);
+            self.notes.extend(note);
         }
-        let beats = if back == 0 || service == HEARTBEAT {
-            Records::new()
-        } else {
-            ring::read(&self.path(HEARTBEAT), &TIERS[tier], from.saturating_sub(back), to)?.0
-        };
-        Ok((fill(&written, &beats, from), note))
+        Ok(records)
     }
 
     /// What is kept of a service from `from` to `to`, in seconds of Unix time: from the finest tier that goes back so
@@ -263,31 +293,29 @@ impl Store {
         let age = to.saturating_sub(from);
         let tier = TIERS.iter().position(|tier| age <= tier.interval * tier.slots).unwrap_or(2);
         let interval = TIERS[tier].interval;
-        let (mut records, note) = self.filled(service, tier, from / interval, to / interval)?;
-        records.iter_mut().for_each(|(number, _)| *number *= interval);
-        if note.is_some() {
-            // What is as it was is not there any more; it is written anew.
-            self.last.remove(service);
-        }
-        Ok(Series { interval, records, note })
+        let told = self.notes.len();
+        let records = self.summaries(service, tier, from, to)?;
+        Ok(Series { interval, records, note: self.notes.get(told).cloned() })
     }
 
     /// The hours that are kept of a service from `from` to `to`, in seconds of Unix time, each with its start. What
     /// cannot be read is as not there.
-    pub fn hours(&self, service: &str, from: u64, to: u64) -> Vec<(u64, Summary)> {
-        self.summaries(service, 2, from, to)
+    pub fn hours(&mut self, service: &str, from: u64, to: u64) -> Vec<(u64, Summary)> {
+        self.summaries(service, 2, from, to).unwrap_or_default()
     }
 
     /// The same of minutes.
-    pub fn minutes(&self, service: &str, from: u64, to: u64) -> Vec<(u64, Summary)> {
-        self.summaries(service, 1, from, to)
+    pub fn minutes(&mut self, service: &str, from: u64, to: u64) -> Vec<(u64, Summary)> {
+        self.summaries(service, 1, from, to).unwrap_or_default()
     }
 
-    fn summaries(&self, service: &str, tier: usize, from: u64, to: u64) -> Vec<(u64, Summary)> {
+    fn summaries(&mut self, service: &str, tier: usize, from: u64, to: u64) -> io::Result<Records> {
         let interval = TIERS[tier].interval;
-        let (mut records, _) = self.filled(service, tier, from / interval, to / interval).unwrap_or_default();
+        let (from, to) = (from / interval, to / interval);
+        let beats = self.beats(tier, from, to);
+        let mut records = self.filled(service, tier, from, to, &beats)?;
         records.iter_mut().for_each(|(number, _)| *number *= interval);
-        records
+        Ok(records)
     }
 
     /// Deletes the files of services that are not in `services` and were not written to for [`KEEP_GONE`].
@@ -305,6 +333,17 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// What the record `number` of a tier is summed up from.
+fn parts(tier: usize, number: u64) -> (u64, u64) {
+    let ratio = TIERS[tier].interval / TIERS[tier - 1].interval;
+    (number * ratio, (number + 1) * ratio - 1)
+}
+
+/// What is as it was is written again after so many records of a tier; hours are all written.
+const fn filled_in(tier: usize) -> u64 {
+    if tier < 2 { FILLED } else { 0 }
 }
 
 /// Each record from `from` on; between them, at the times of `beats`, the one before goes on.
@@ -333,23 +372,14 @@ fn fill(written: &Records, beats: &Records, from: u64) -> Records {
     found
 }
 
-/// What came of several writings: all notes, and the first failure.
-#[derive(Default)]
-struct Outcome {
-    notes: Vec<String>,
-    error: Option<io::Error>,
-}
+/// What came of several writings: the first failure.
+struct Outcome(io::Result<()>);
 
 impl Outcome {
-    fn add(&mut self, one: io::Result<Option<String>>) {
-        match one {
-            Ok(note) => self.notes.extend(note),
-            Err(error) => drop(self.error.get_or_insert(error)),
+    fn add(&mut self, one: io::Result<()>) {
+        if self.0.is_ok() {
+            self.0 = one;
         }
-    }
-
-    fn end(self) -> io::Result<Vec<String>> {
-        self.error.map_or(Ok(self.notes), Err)
     }
 }
 

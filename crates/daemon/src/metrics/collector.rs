@@ -169,8 +169,8 @@ impl Collector {
         let at = unix_seconds(SystemTime::now());
         let Running { name, uptime, limits, .. } = service;
         let it = Looked { name: name.as_str(), run, uptime: *uptime, limits, usage, at };
-        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        for change in self.leaks.see(&it, store.as_ref()) {
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        for change in self.leaks.see(&it, store.as_mut()) {
             self.driver.send(ToDriver::Leak(run, change));
         }
     }

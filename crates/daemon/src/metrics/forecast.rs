@@ -11,8 +11,13 @@ use mainstay_sys::{disk, machine};
 use super::machine::{DISK, MACHINE};
 
 /// Of the machine, of the disk that `log_dir` is on, and of the services that have limits.
-pub(super) fn of_all(store: &Store, log_dir: &Path, limits: &[(ServiceName, Limits)], now: u64) -> Forecasts {
-    let of = |series: &str, service: Option<&ServiceName>, what: Scarce, capacity: Option<f64>| {
+pub(super) fn of_all(
+    store: &mut Store,
+    log_dir: &Path,
+    limits: &[(ServiceName, Limits)],
+    now: u64,
+) -> Forecasts {
+    let mut of = |series: &str, service: Option<&ServiceName>, what: Scarce, capacity: Option<f64>| {
         let capacity = capacity?;
         let figure = if what == Scarce::Cpu { Figure::Cpu } else { Figure::Memory };
         let place = Figure::ALL.iter().position(|known| *known == figure)?;

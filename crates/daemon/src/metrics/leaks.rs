@@ -32,7 +32,7 @@ pub(super) struct Looked<'a> {
 
 impl Leaks {
     /// Takes in what a service uses; gives what has changed. One that was not seen before is given its history first.
-    pub fn see(&mut self, it: &Looked<'_>, store: Option<&Store>) -> Vec<Change> {
+    pub fn see(&mut self, it: &Looked<'_>, store: Option<&mut Store>) -> Vec<Change> {
         if let Some(series) = self.0.get_mut(it.name) {
             return sample(series, it);
         }
@@ -87,7 +87,7 @@ fn limit(resource: Resource, it: &Looked<'_>) -> Option<f64> {
 
 /// Gives the series what is in the history. Where one run ended and the next began is not in it: all that was before
 /// this run is taken for one.
-fn remember(series: &mut [Series; 4], it: &Looked<'_>, store: &Store) {
+fn remember(series: &mut [Series; 4], it: &Looked<'_>, store: &mut Store) {
     let begun = it.at.saturating_sub(it.uptime.as_secs());
     let recent = (it.at.saturating_sub(MINUTES)) / 3_600 * 3_600;
     let hours = store.hours(it.name, it.at.saturating_sub(HOURS), recent.saturating_sub(1));
@@ -185,12 +185,12 @@ mod tests {
         // Another one, with the same history: it tells as soon as it has looked.
         let mut new = Leaks::default();
         let now = usage(bytes(minutes) as u64, 1);
-        let again = new.see(&looked("api", &now, &limits, minutes), Some(&store));
+        let again = new.see(&looked("api", &now, &limits, minutes), Some(&mut store));
         let [Change::Grows(again)] = again[..] else { panic!("{again:?}") };
         assert!((again.per_hour / told.per_hour - 1.0).abs() < 0.2, "{again:?}\n{told:?}");
         assert!(again.reach().is_some());
         // The same history, and a run that has just begun: it is not restarted for what another one did.
         let young = Looked { uptime: Duration::from_secs(5), ..looked("api", &now, &limits, minutes) };
-        assert_eq!(Leaks::default().see(&young, Some(&store)), []);
+        assert_eq!(Leaks::default().see(&young, Some(&mut store)), []);
     }
 }

@@ -72,7 +72,7 @@ impl Machine {
         proc: &Proc,
         owners: &mut Owners<'_>,
         reason: Reason,
-    ) -> Vec<(usize, u32, Figures)> {
+    ) -> Vec<(usize, u32, u64)> {
         // Read before the list: what is made meanwhile is a reason for the next look.
         let newest = proc.newest();
         match (newest, self.newest) {
@@ -97,7 +97,7 @@ impl Machine {
         let mut found = Vec::new();
         for (pid, figures) in new {
             if let Some(nth) = self.owner(pid, owners) {
-                found.push((nth, pid, figures));
+                found.push((nth, pid, figures.start));
             }
         }
         found

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::read::{Figures, Proc};
+use super::read::{Figures, Files, Proc};
 use crate::usage::Usage;
 
 /// A process of a tree as it was when its files were read.
@@ -12,21 +12,66 @@ pub(super) struct Member {
     pub(super) start: u64,
     /// Its processor time then; none: this kernel does not tell.
     ran: Option<Duration>,
+    /// Whether there is nothing new to be seen of it.
+    rests: bool,
+    /// Held open while it runs between any two looks.
+    files: Option<Files>,
     pub(super) usage: Usage,
 }
 
 impl Member {
-    /// Reads all that its files say.
-    pub(super) fn look(proc: &Proc, pid: u32, figures: &Figures) -> Member {
-        // Before the files: what changes meanwhile is then seen the next time.
-        let ran = processor_time(pid);
-        Member { pid, start: figures.start, ran, usage: proc.usage(pid, figures, ran) }
+    /// Reads all that its files say. None: it is gone.
+    pub(super) fn look(proc: &Proc, pid: u32) -> Option<Member> {
+        let mut files = proc.files(pid)?;
+        let figures = files.figures().filter(|figures| !figures.is_dead())?;
+        let mut member = Member {
+            pid,
+            start: figures.start,
+            ran: None,
+            rests: false,
+            files: None,
+            usage: Usage::default(),
+        };
+        member.read(proc, &mut files, &figures);
+        member.files = proc.may_hold(files.count()).then_some(files);
+        Some(member)
     }
 
-    /// Whether it has not run since. Then it has not allocated, opened, read or started anything either: only the
-    /// kernel may have taken memory from it.
-    pub(super) fn is_still(&self) -> bool {
-        self.ran.is_some() && self.ran == processor_time(self.pid)
+    /// The same of one that is known, unless it [rests](Member::rests). None: it is gone, and its number may be
+    /// another's.
+    pub(super) fn look_again(mut self, proc: &Proc) -> Option<Member> {
+        if self.rests {
+            return Some(self);
+        }
+        let Some(mut files) = self.files.take() else {
+            return Member::look(proc, self.pid).filter(|member| member.start == self.start);
+        };
+        let figures = files.figures().filter(|figures| !figures.is_dead())?;
+        self.read(proc, &mut files, &figures);
+        self.files = Some(files);
+        Some(self)
+    }
+
+    fn read(&mut self, proc: &Proc, files: &mut Files, figures: &Figures) {
+        // Before the files: what changes meanwhile is then seen the next time.
+        self.ran = processor_time(self.pid);
+        self.usage = files.usage(proc, figures, self.ran);
+    }
+
+    /// Whether it has not run since, and is not due all the same. Who has not run has not allocated, opened, read or
+    /// started anything either: only the kernel may have taken memory from it. Its files are closed.
+    pub(super) fn rests(&mut self, is_due: bool) -> bool {
+        let is_still = self.ran.is_some() && self.ran == processor_time(self.pid);
+        if is_still {
+            self.files = None;
+        }
+        self.rests = is_still && !is_due;
+        self.rests
+    }
+
+    /// How many descriptors it holds.
+    pub(super) fn count(&self) -> usize {
+        self.files.as_ref().map_or(0, Files::count)
     }
 }
 
@@ -51,8 +96,10 @@ mod tests {
     fn who_runs_is_not_still() {
         let proc = Proc::new();
         let own = std::process::id();
-        let member = Member::look(&proc, own, &proc.figures(own).expect("we live"));
-        assert!(!member.is_still(), "we just ran");
+        let mut member = Member::look(&proc, own).expect("we live");
+        assert!(!member.rests(false), "we just ran");
+        let member = member.look_again(&proc).expect("we live");
+        assert_eq!((member.pid, member.usage.processes), (own, 1));
         assert_eq!(processor_time(u32::MAX), None);
         assert_eq!(processor_time(0x7FFF_FFFE), None, "there is no such process");
     }
@@ -64,9 +111,9 @@ mod tests {
         let begin = std::time::Instant::now();
         // It takes a moment until it has come to sleep.
         let still = std::iter::from_fn(|| {
-            let member = Member::look(&proc, child.id(), &proc.figures(child.id())?);
+            let mut member = Member::look(&proc, child.id())?;
             std::thread::sleep(Duration::from_millis(20));
-            Some(member.is_still())
+            Some(member.rests(false) && member.count() == 0)
         });
         let mut still = still.take_while(|_| begin.elapsed() < Duration::from_secs(30));
         assert!(still.any(|still| still));

@@ -1,12 +1,11 @@
 //! The files of one process.
 
-use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::cell::Cell;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
-use super::micros;
 use crate::usage::Usage;
 
 /// What `/proc/<pid>/stat` says.
@@ -36,55 +35,119 @@ pub(super) struct Proc {
     dir: Option<OwnedFd>,
     page: u64,
     ticks: u64,
+    /// So many descriptors more may be held.
+    left: Cell<u64>,
 }
+
+/// So many descriptors are held at the most, and no more than half of what this process may have.
+const MAX_HELD: u64 = 8_192;
 
 impl Proc {
     pub(super) fn new() -> Proc {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Proc {
-            dir: rustix::fs::open("/proc", flags, Mode::empty()).ok(),
+        let proc = Proc {
+            dir: open_dir(CWD, "/proc"),
             page: rustix::param::page_size() as u64,
             ticks: rustix::param::clock_ticks_per_second().max(1),
-        }
+            left: Cell::new(0),
+        };
+        proc.holds(0);
+        proc
+    }
+
+    /// So many descriptors are held at the beginning of a look.
+    pub(super) fn holds(&self, held: usize) {
+        let may = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+        self.left.set(MAX_HELD.min(may / 2).saturating_sub(held as u64));
+    }
+
+    /// Whether so many more may be held until the next look; they are then counted.
+    pub(super) fn may_hold(&self, count: usize) -> bool {
+        let left = self.left.get().checked_sub(count as u64);
+        self.left.set(left.unwrap_or(self.left.get()));
+        left.is_some()
     }
 
     /// None: there is no such process.
     pub(super) fn figures(&self, pid: u32) -> Option<Figures> {
         let mut buffer = [0_u8; 2048];
-        parse(self.read(pid, "stat", &mut buffer)?)
+        parse(read_once(self.dir.as_ref()?, &format!("{pid}/stat"), &mut buffer)?)
     }
 
     /// The last number that was given to a process or thread.
     pub(super) fn newest(&self) -> Option<u64> {
         let mut buffer = [0_u8; 128];
-        let text = self.read_at("loadavg", &mut buffer)?;
+        let text = read_once(self.dir.as_ref()?, "loadavg", &mut buffer)?;
         std::str::from_utf8(text).ok()?.split_ascii_whitespace().next_back()?.parse().ok()
     }
 
-    /// All that its files say; its own processor time as it is known more precisely.
-    pub(super) fn usage(&self, pid: u32, figures: &Figures, own: Option<Duration>) -> Usage {
+    /// None: there is no such process.
+    pub(super) fn files(&self, pid: u32) -> Option<Files> {
+        let dir = open_dir(self.dir.as_ref()?, &pid.to_string())?;
+        Some(Files { pid, dir, open: [const { None }; 3] })
+    }
+}
+
+/// The files of one process. They are its own for as long as this is held: another process that is given the same
+/// number later is not seen through them. Opening a file costs several times as much as reading it, so that they stay
+/// open.
+#[derive(Debug)]
+pub(super) struct Files {
+    pid: u32,
+    dir: OwnedFd,
+    open: [Option<OwnedFd>; 3],
+}
+
+#[derive(Clone, Copy)]
+enum File {
+    Stat,
+    Statm,
+    Io,
+}
+
+impl File {
+    const fn name(self) -> &'static str {
+        match self {
+            File::Stat => "stat",
+            File::Statm => "statm",
+            File::Io => "io",
+        }
+    }
+}
+
+impl Files {
+    /// How many descriptors these are.
+    pub(super) fn count(&self) -> usize {
+        1 + self.open.iter().flatten().count()
+    }
+
+    /// None: the process is gone.
+    pub(super) fn figures(&mut self) -> Option<Figures> {
+        let mut buffer = [0_u8; 2048];
+        parse(self.read(File::Stat, &mut buffer)?)
+    }
+
+    /// All that the files say; its own processor time as it is known more precisely.
+    pub(super) fn usage(&mut self, proc: &Proc, figures: &Figures, own: Option<Duration>) -> Usage {
         let mut buffer = [0_u8; 512];
         let ticks = |count: u64| {
-            Duration::from_nanos(1_000_000_000 / self.ticks)
+            Duration::from_nanos(1_000_000_000 / proc.ticks)
                 .saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))
         };
         // size resident shared …, in pages. Both from here: what `stat` says is older or less exact by some hundred
         // kilobytes, which is all that a small program has for itself.
-        let memory = self.read(pid, "statm", &mut buffer).and_then(|text| {
+        let memory = self.read(File::Statm, &mut buffer).and_then(|text| {
             let mut pages = std::str::from_utf8(text).ok()?.split_ascii_whitespace().skip(1);
             let mut next = || pages.next()?.parse::<u64>().ok();
             Some((next()?, next()?))
         });
         let (resident, shared) = memory.unwrap_or((figures.pages, 0));
-        let (resident, private) = (resident * self.page, resident.saturating_sub(shared) * self.page);
+        let (resident, private) = (resident * proc.page, resident.saturating_sub(shared) * proc.page);
         let (mut read, mut written) = (None, None);
-        if let Some(text) = self.read(pid, "io", &mut buffer).and_then(|text| std::str::from_utf8(text).ok())
-        {
-            for line in text.lines() {
-                let value = |name: &str| line.strip_prefix(name)?.trim().parse().ok();
-                read = read.or_else(|| value("read_bytes:"));
-                written = written.or_else(|| value("write_bytes:"));
-            }
+        let io = self.read(File::Io, &mut buffer).and_then(|text| std::str::from_utf8(text).ok());
+        for line in io.into_iter().flat_map(str::lines) {
+            let value = |name: &str| line.strip_prefix(name)?.trim().parse().ok();
+            read = read.or_else(|| value("read_bytes:"));
+            written = written.or_else(|| value("write_bytes:"));
         }
         Usage {
             cpu_of_all: false,
@@ -94,40 +157,46 @@ impl Proc {
             private,
             processes: 1,
             threads: figures.threads,
-            handles: self.descriptors(pid),
+            handles: self.descriptors(),
             read,
             written,
         }
     }
 
     /// Since Linux 6.2 the size of the directory is their number; before they are listed.
-    fn descriptors(&self, pid: u32) -> Option<u64> {
-        let dir = self.dir.as_ref()?;
-        let stat = rustix::fs::statat(dir, format!("{pid}/fd"), AtFlags::empty()).ok()?;
+    fn descriptors(&self) -> Option<u64> {
+        let stat = rustix::fs::statat(&self.dir, "fd", AtFlags::empty()).ok()?;
         if let Ok(count @ 1..) = u64::try_from(stat.st_size) {
             // The kernel says the number to anybody; so both ways have the same answer, it is not held back.
             return Some(count);
         }
-        let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+        let entries = std::fs::read_dir(format!("/proc/{}/fd", self.pid)).ok()?;
         Some(entries.count() as u64)
     }
 
-    /// The processor time of everything that ever ran in this cgroup.
-    pub(super) fn cpu_of_cgroup(&self, dir: &Path) -> Option<Duration> {
-        let text = std::fs::read_to_string(dir.join("cpu.stat")).ok()?;
-        micros(text.lines().find_map(|line| line.strip_prefix("usage_usec "))?)
-    }
-
-    fn read<'b>(&self, pid: u32, name: &str, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-        self.read_at(&format!("{pid}/{name}"), buffer)
-    }
-
-    fn read_at<'b>(&self, path: &str, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(self.dir.as_ref()?, path, flags, Mode::empty()).ok()?;
-        let length = rustix::io::read(&file, &mut *buffer).ok()?;
+    fn read<'b>(&mut self, file: File, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+        let open = &mut self.open[file as usize];
+        if open.is_none() {
+            *open = Some(open_file(&self.dir, file.name())?);
+        }
+        let length = rustix::io::pread(open.as_ref()?, &mut *buffer, 0).ok()?;
         Some(&buffer[..length])
     }
+}
+
+/// A directory by which files in it are found, and nothing else.
+pub(super) fn open_dir(at: impl AsFd, path: impl rustix::path::Arg) -> Option<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(at, path, flags, Mode::empty()).ok()
+}
+
+pub(super) fn open_file(dir: &OwnedFd, name: &str) -> Option<OwnedFd> {
+    rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
+}
+
+fn read_once<'b>(dir: &OwnedFd, path: &str, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+    let length = rustix::io::read(open_file(dir, path)?, &mut *buffer).ok()?;
+    Some(&buffer[..length])
 }
 
 /// The program's name is in parentheses and may hold anything.
@@ -188,16 +257,42 @@ mod tests {
     fn we_use_something() {
         let proc = Proc::new();
         let own = std::process::id();
-        let figures = proc.figures(own).expect("we live");
-        let usage = proc.usage(own, &figures, None);
+        let mut files = proc.files(own).expect("we live");
+        let figures = files.figures().expect("we live");
+        let usage = files.usage(&proc, &figures, None);
         assert!(
             usage.resident > 100_000 && usage.private > 0 && usage.private <= usage.resident,
             "{usage:?}"
         );
         assert!(usage.threads >= 1 && usage.handles.is_some_and(|count| count >= 3), "{usage:?}");
         assert_eq!(proc.figures(u32::MAX), None);
-        let precise = proc.usage(own, &figures, Some(Duration::from_nanos(7)));
+        let precise = files.usage(&proc, &figures, Some(Duration::from_nanos(7)));
         assert!(precise.cpu < usage.cpu + Duration::from_secs(1), "{precise:?}");
         assert!(proc.newest().is_some_and(|newest| newest >= 1));
+    }
+
+    #[test]
+    fn open_files_are_of_one_process() {
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().expect("it starts");
+        let proc = Proc::new();
+        let mut files = proc.files(child.id()).expect("it runs");
+        let figures = files.figures().expect("it runs");
+        files.usage(&proc, &figures, None);
+        // Whether `io` is there depends on how the kernel was made.
+        assert!(files.count() >= 3, "{files:?}");
+        assert_eq!(files.figures().map(|figures| figures.start), Some(figures.start), "they are read again");
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+        assert_eq!(files.figures(), None);
+        assert!(proc.files(child.id()).is_none());
+    }
+
+    #[test]
+    fn so_many_are_held_and_no_more() {
+        let proc = Proc::new();
+        proc.holds(usize::try_from(MAX_HELD).expect("it fits") - 2);
+        let held: Vec<bool> = [1, 4, 1, 1].into_iter().map(|count| proc.may_hold(count)).collect();
+        // The tests' own limit may be lower.
+        assert!(held == [true, false, true, false] || held == [false; 4], "{held:?}");
     }
 }
