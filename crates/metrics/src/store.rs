@@ -274,10 +274,11 @@ impl Store {
 
     /// The records of these numbers as they were written. A file that is damaged is moved aside.
     fn records(&mut self, service: &str, tier: usize, from: u64, to: u64) -> io::Result<Records> {
+        // What has to be moved aside is not held open.
+        self.open.remove(service);
         let (records, note) = ring::read(&self.path(service), &TIERS[tier], from, to)?;
         if note.is_some() {
             // What is as it was is not there any more; it is written anew.
-            self.open.remove(service);
             self.last.remove(service);
             self.notes.extend(note);
         }

@@ -147,6 +147,15 @@ fn keys_do_what_they_say() {
 }
 
 #[test]
+fn who_has_ended_uses_nothing() {
+    let mut model = model();
+    assert!(picture(&mut model, 80, 24).contains("15.0%"));
+    // What was seen while it ran is there until the next look.
+    model.update(stack(vec![service("api", StateName::Stopped, 0, None)]));
+    assert!(!picture(&mut model, 80, 24).contains('%'));
+}
+
+#[test]
 fn orders_and_filters() {
     let mut model = model();
     let first = |model: &Model| model.rows().next().map(|service| service.name.to_string()).unwrap();

@@ -18,7 +18,8 @@ const COLUMNS: [(&str, u16, u16, Order); 5] = [
     ("UPTIME", 8, 0, Order::Uptime),
     ("REST", 4, 50, Order::Restarts),
     ("CPU", 6, 0, Order::Cpu),
-    ("MEMORY", 9, 0, Order::Memory),
+    // As `mainstay metrics` calls it: what nobody shares.
+    ("PRIVATE", 9, 0, Order::Memory),
 ];
 
 /// Draws the model.
@@ -117,6 +118,8 @@ fn titled(name: &str, order: Order, model: &Model) -> String {
 
 fn cell(name: &str, service: &Service, used: Option<&Used>, model: &Model, base: Style) -> (String, Style) {
     let dash = || "-".to_owned();
+    // The last look may have been before it ended.
+    let used = used.filter(|_| service.uptime_ms.is_some());
     let text = match name {
         "STATE" => {
             let colour = match service.state {

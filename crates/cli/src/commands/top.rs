@@ -32,11 +32,10 @@ pub struct Top {
 /// No such stack, it is not up, or there is no terminal.
 pub fn run(args: &Top, output: &mut Output) -> Outcome {
     let place = stack::select(&args.select)?;
-    let size = terminal_size::terminal_size().filter(|_| !output.json);
-    let Some((terminal_size::Width(width), _)) = size else {
+    if output.json || terminal_size::terminal_size().is_none() {
         return Err(Failure::usage("top needs a terminal")
             .hint("mainstay status and mainstay metrics print once, with --json for programs"));
-    };
+    }
     let client = place.client();
     let (name, api) = (place.name.clone(), |error| Failure::api(error, &place.name));
     // What is wrong is said before the screen is taken.
@@ -46,11 +45,9 @@ pub fn run(args: &Top, output: &mut Output) -> Outcome {
     let explain: Explain =
         Box::new(move |stack, service| match Files::read(&shown, &[service.name.as_str()]) {
             Ok(files) => {
-                let text = text(
-                    &words::explain(&files.live(stack, service)),
-                    Paint::plain(),
-                    Some(usize::from(width)),
-                );
+                // As wide as the terminal is by now.
+                let width = terminal_size::terminal_size().map(|size| usize::from(size.0.0));
+                let text = text(&words::explain(&files.live(stack, service)), Paint::plain(), width);
                 text.lines().map(str::to_owned).collect()
             }
             Err(failure) => vec![failure.message],

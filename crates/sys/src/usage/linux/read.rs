@@ -82,7 +82,7 @@ impl Proc {
 
     /// None: there is no such process.
     pub(super) fn files(&self, pid: u32) -> Option<Files> {
-        let dir = open_dir(self.dir.as_ref()?, &pid.to_string())?;
+        let dir = open_dir(self.dir.as_ref()?, pid.to_string())?;
         Some(Files { pid, dir, open: [const { None }; 3] })
     }
 }
