@@ -15,7 +15,7 @@ const ASCII_BARS: [char; 8] = ['_', '.', ':', '-', '=', '+', '*', '#'];
 /// Columns after the name: title, width, and below which width of the screen it is left out.
 const COLUMNS: [(&str, u16, u16, Order); 5] = [
     ("STATE", 10, 0, Order::State),
-    ("UPTIME", 8, 0, Order::Uptime),
+    ("UPTIME", 8, 44, Order::Uptime),
     ("REST", 4, 50, Order::Restarts),
     ("CPU", 6, 0, Order::Cpu),
     // As `mainstay metrics` calls it: what nobody shares.
