@@ -296,7 +296,9 @@ impl Store {
         let interval = TIERS[tier].interval;
         let told = self.notes.len();
         let records = self.summaries(service, tier, from, to)?;
-        Ok(Series { interval, records, note: self.notes.get(told).cloned() })
+        // Who asked tells it.
+        let notes = self.notes.split_off(told);
+        Ok(Series { interval, records, note: (!notes.is_empty()).then(|| notes.join("; ")) })
     }
 
     /// The hours that are kept of a service from `from` to `to`, in seconds of Unix time, each with its start. What

@@ -135,7 +135,8 @@ fn a_damaged_file_is_moved_aside_and_said_so() {
             }
         }
         let note = put(&mut store, START + 300, &[("web", values(7.0, 1.0))]);
-        assert_eq!(note.len(), 1, "{damage}: {note:?}");
+        // What was answered to somebody is told.
+        assert_eq!(note.len(), usize::from(damage != "records"), "{damage}: {note:?}");
         assert!(path.with_extension("ring.damaged").exists(), "{damage}");
         let series = store.read("web", START, START + 300).expect("it is read");
         assert_eq!(series.records.len(), 1, "{damage}: it goes on");
