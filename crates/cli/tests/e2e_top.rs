@@ -138,7 +138,7 @@ impl Console {
         while let Some(letter) = letters.next() {
             if letter == '\u{1b}' {
                 let mut sequence = String::new();
-                while let Some(next) = letters.next() {
+                for next in letters.by_ref() {
                     sequence.push(next);
                     if next.is_ascii_alphabetic() {
                         break;
