@@ -116,7 +116,7 @@ fn service(
         .rehearse(name.as_str(), launch, password.as_ref().map(|password| password.as_str()))
         .map_err(|error| Failure::failed(format!("{name} cannot be tried: {error}")))?;
     let libraries = program.as_deref().map(|file| libraries::missing(file, launch)).unwrap_or_default();
-    let writable = program.as_deref().and_then(mainstay_sys::file::open_to_all);
+    let writable = program.as_deref().and_then(mainstay_sys::access::open_to_all);
     let who = launch.user.clone().unwrap_or_else(process::own_user);
     Ok(Service {
         refused: outcome.err().as_ref().map(|error| of_error(error, launch)),

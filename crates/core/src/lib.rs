@@ -58,6 +58,7 @@ mod telemetry;
 mod testing;
 mod time;
 mod walks;
+pub mod windows_account;
 mod words;
 
 pub use check::{Check, GrpcCheck, HttpCheck, Tls};

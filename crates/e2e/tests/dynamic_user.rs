@@ -115,4 +115,12 @@ fn nobody_elses_account_and_nothing_left_behind() {
     let doctor = stack.run(&["doctor", "-s", "t"]).stdout;
     assert!(!doctor.contains("problem  one"), "{doctor}");
     stack.down();
+
+    // What it kept goes when somebody says so, and not before.
+    let place = ours.0.display().to_string();
+    let said = stack.run(&["uninstall", "t"]);
+    assert!(said.stderr.contains(&place) && said.stderr.contains("--purge t"), "{said:?}");
+    assert!(ours.0.join("one/state/kept").exists());
+    stack.run(&["uninstall", "--purge", "t"]).expect_success();
+    assert!(!ours.0.exists(), "{place}");
 }

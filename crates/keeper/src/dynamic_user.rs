@@ -1,6 +1,7 @@
 //! Accounts that are nobody's: a number and directories for a service that asks for them.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use mainstay_core::dynamic_user::{RANGE, Refused, choose, of, service_of};
 use mainstay_core::{Launch, Settings};
@@ -18,7 +19,7 @@ const OF_ROOT: &str = "/var/lib/mainstay";
 /// It cannot be had; in words.
 pub(crate) fn give(spawn: &mut Spawn, args: &Args) -> Result<(), String> {
     let Some(service) = spawn.user.as_deref().and_then(service_of) else { return Ok(()) };
-    let (number, given) = account_of(&format!("{}/{service}", stack(args)))?;
+    let (number, given) = account_of(&format!("{}/{service}", owner(&args.stack, &args.dirs.state)))?;
     spawn.user = Some(format!("{number}:{number}"));
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let (state, logs) = (text(&given.state), text(&given.logs));
@@ -54,17 +55,29 @@ fn open(settings: &mut Settings, paths: [String; 2]) {
     settings.sandbox.get_or_insert_default().read_write_paths.extend(paths);
 }
 
+/// Where the directories of a stack's dynamic users are, if there are any. `state`: its state directory.
+pub fn dynamic_directories(stack: &str, state: &Path) -> Option<PathBuf> {
+    Some(Path::new(BASE).join(owner(stack, state))).filter(|path| path.is_dir())
+}
+
+/// Removes them: nothing of the stack may run any more.
+///
+/// # Errors
+/// Only root may, or something of it cannot be removed.
+pub fn remove_dynamic_directories(stack: &str, state: &Path) -> io::Result<()> {
+    Directories::hold(Path::new(BASE))?.remove(&owner(stack, state))
+}
+
 /// The stack, told from one of the same name in another place.
-fn stack(args: &Args) -> String {
-    let state = &args.dirs.state;
+fn owner(stack: &str, state: &Path) -> String {
     if state.starts_with(OF_ROOT) {
-        return args.stack.clone();
+        return stack.to_owned();
     }
     let place = state.as_os_str().as_encoded_bytes();
     // FNV-1a: any number that stays the same.
     let hash =
         place.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-    format!("{}@{hash:08x}", args.stack)
+    format!("{stack}@{hash:08x}")
 }
 
 /// What stands in for such an account where a start is only tried: nobody it is, too. None: it is an ordinary one.

@@ -30,6 +30,7 @@ use mainstay_sys::container::Kind;
 use mainstay_sys::dirs::Dirs;
 
 pub use down_request::ask_down;
+pub use dynamic_user::{dynamic_directories, remove_dynamic_directories};
 pub use host::{Ask, Host};
 pub use rehearsal::{Rehearsal, Stage};
 pub use start::{KeeperFile, plan_offer};

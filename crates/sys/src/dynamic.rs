@@ -58,6 +58,14 @@ impl Directories {
     pub fn give(&self, owner: &str, number: u32) -> io::Result<Given> {
         self.0.give(owner, number)
     }
+
+    /// Removes everything of a stack, so that the numbers of its services are free again.
+    ///
+    /// # Errors
+    /// Something of it cannot be removed.
+    pub fn remove(&self, stack: &str) -> io::Result<()> {
+        self.0.remove(stack)
+    }
 }
 
 /// Whether an account or a group of this machine, or a service of systemd, has this number.

@@ -1,7 +1,7 @@
 //! Files that are whole or not there.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -35,12 +35,6 @@ pub fn read_own(path: &Path) -> io::Result<Vec<u8>> {
 /// has. A link stays one: the file that it leads to is changed.
 pub fn rewrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
     platform::rewrite(path, bytes)
-}
-
-/// The file, or the first directory on the way to it, that any account may write to or replace something in. Rights are read
-/// on Linux only, without access lists.
-pub fn open_to_all(path: &Path) -> Option<PathBuf> {
-    platform::open_to_all(path)
 }
 
 /// The names in the directory of a file are on the disk.

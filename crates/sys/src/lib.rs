@@ -4,6 +4,7 @@
 //! signatures; `foo/linux.rs` and `foo/windows.rs` do it. Nobody outside of this crate asks which platform it is.
 #![expect(unsafe_code, reason = "this crate is where system calls live; each block says why it is sound")]
 
+pub mod access;
 pub mod capture;
 pub mod clock;
 pub mod console;

@@ -11,14 +11,15 @@ use crate::wait::longest_stop;
 
 /// Take a stack away from the system again: stop it, then remove its service
 ///
-/// Logs and history stay, unless --purge is given. A configuration that `install` has written goes if nobody changed it.
+/// Logs, history and what services with a `dynamic_user` have kept stay, unless --purge is given. A configuration that
+/// `install` has written goes if nobody changed it.
 #[derive(Debug, clap::Args)]
 pub struct Uninstall {
     /// Only say what would be changed
     #[arg(long)]
     dry_run: bool,
 
-    /// Remove its logs, its state and its configuration, too
+    /// Remove its logs, its state, its configuration and directories of dynamic users, too
     #[arg(long)]
     purge: bool,
 
@@ -57,10 +58,12 @@ pub fn run(args: &Uninstall, output: &mut Output) -> Outcome {
         return Err(Failure::failed(format!("stack {} is up, and not as a service", place.name))
             .hint(format!("`mainstay down --stack {}` stops it", place.name)));
     }
-    let there = |path: &PathBuf| args.purge && path.exists();
-    let dirs = [&place.dirs.run, &place.dirs.state, &place.dirs.log];
-    lines.extend(remove.iter().map(|path| format!("remove {}", path.display())));
-    lines.extend(dirs.iter().filter(|path| there(path)).map(|path| format!("remove {}", path.display())));
+    let dirs = [&place.dirs.run, &place.dirs.state, &place.dirs.log].map(PathBuf::clone);
+    let dirs: Vec<PathBuf> = dirs.into_iter().filter(|path| args.purge && path.exists()).collect();
+    let nobodys = mainstay_keeper::dynamic_directories(&place.name, &place.dirs.state);
+    let nobodys = nobodys.filter(|_| args.purge);
+    let removed = remove.iter().chain(&dirs).chain(&nobodys);
+    lines.extend(removed.map(|path| format!("remove {}", path.display())));
     if !args.dry_run {
         for path in remove {
             std::fs::remove_file(&path).map_err(|error| Failure::io("remove", path.display(), &error))?;
@@ -71,11 +74,33 @@ pub fn run(args: &Uninstall, output: &mut Output) -> Outcome {
             mainstay_sys::dirs::give_to(&place.dirs, &[])
                 .map_err(|error| Failure::io("take back", place.dirs.state.display(), &error))?;
         }
-        for path in dirs.iter().filter(|path| there(path)) {
+        // Before the state: whoever may not do this has lost nothing.
+        if let Some(path) = &nobodys {
+            mainstay_keeper::remove_dynamic_directories(&place.name, &place.dirs.state)
+                .map_err(|error| Failure::io("remove", path.display(), &error))?;
+        }
+        for path in &dirs {
             std::fs::remove_dir_all(path).map_err(|error| Failure::io("remove", path.display(), &error))?;
             remove_empty(path.parent());
         }
     }
     output.changes(&place.name, &lines, args.dry_run, "is not installed")?;
+    if !args.purge {
+        say_what_stays(&place, output);
+    }
     Ok(ExitStatus::Done)
+}
+
+fn say_what_stays(place: &Place, output: &Output) {
+    let own = [&place.dirs.state, &place.dirs.log].into_iter().filter(|path| path.exists()).cloned();
+    let stays: Vec<PathBuf> =
+        own.chain(mainstay_keeper::dynamic_directories(&place.name, &place.dirs.state)).collect();
+    if !stays.is_empty() {
+        let paths: Vec<String> = stays.iter().map(|path| path.display().to_string()).collect();
+        output.note(&format!(
+            "{} stay; `mainstay uninstall --purge {}` removes them",
+            paths.join(" and "),
+            place.name
+        ));
+    }
 }

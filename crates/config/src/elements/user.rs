@@ -1,6 +1,6 @@
 //! `user` and `password`: the account of a service.
 
-use mainstay_core::{Launch, SecretText, dynamic_user};
+use mainstay_core::{Launch, SecretText, dynamic_user, windows_account};
 
 use super::rights::refuse_on_linux;
 use super::{check::truth, sandbox};
@@ -40,7 +40,9 @@ pub(crate) fn password(cx: &mut Context<'_>, field: Field<'_>, user: Option<&str
     }
     let wrong = match user {
         None => Some("`password` without `user`".to_owned()),
-        Some(user) if has_none(user) => Some(format!("the account {user} has no password of its own")),
+        Some(user) if !windows_account::has_password(user) => {
+            Some(format!("the account {user} has no password of its own"))
+        }
         Some(_) => None,
     };
     if let Some(wrong) = wrong {
@@ -48,15 +50,6 @@ pub(crate) fn password(cx: &mut Context<'_>, field: Field<'_>, user: Option<&str
         return None;
     }
     Some(secret)
-}
-
-/// Whether it is one of Windows' own, one of a service or a managed one.
-fn has_none(user: &str) -> bool {
-    let lower = user.to_ascii_lowercase().replace(' ', "");
-    let own = lower.strip_prefix(r"ntauthority\").unwrap_or(&lower);
-    ["localsystem", "system", "localservice", "networkservice"].contains(&own)
-        || lower.starts_with(r"ntservice\")
-        || lower.split('@').next().is_some_and(|name| name.ends_with('$'))
 }
 
 /// Reads `dynamic_user`, which goes beside none of the other keys that name an account.

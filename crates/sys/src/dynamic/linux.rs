@@ -53,10 +53,7 @@ impl Directories {
     pub(super) fn give(&self, owner: &str, number: u32) -> io::Result<Given> {
         let mut place = self.base.clone();
         for part in owner.split('/') {
-            if part.is_empty() || part.starts_with('.') {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{owner:?} is no owner")));
-            }
-            place.push(part);
+            place.push(plain(part)?);
             make_open(&place)?;
         }
         let given = Given { state: place.join("state"), logs: place.join("logs") };
@@ -65,6 +62,21 @@ impl Directories {
         give_one(&given.logs, number)?;
         Ok(given)
     }
+
+    pub(super) fn remove(&self, stack: &str) -> io::Result<()> {
+        match fs::remove_dir_all(self.base.join(plain(stack)?)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A part of a path that leads nowhere else.
+fn plain(part: &str) -> io::Result<&str> {
+    if part.is_empty() || part.starts_with('.') || part.contains('/') {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{part:?} is no owner")));
+    }
+    Ok(part)
 }
 
 /// One of root's that everybody may go through.

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(super) fn write_atomic(path: &Path, bytes: &[u8], private: bool) -> io::Result<()> {
@@ -74,15 +74,6 @@ fn sync_directory(dir: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
         other => other,
     }
-}
-
-/// In a directory with the sticky bit nobody replaces what is another's.
-pub(super) fn open_to_all(path: &Path) -> Option<PathBuf> {
-    let path = path.canonicalize().ok()?;
-    let is_open = |part: &&Path| {
-        part.metadata().is_ok_and(|found| found.mode() & 0o002 != 0 && found.mode() & 0o1000 == 0)
-    };
-    path.ancestors().find(is_open).map(Path::to_owned)
 }
 
 #[cfg(test)]

@@ -179,10 +179,6 @@ fn rename_through(from: &Path, to: &Path) -> io::Result<()> {
     })
 }
 
-pub(super) fn open_to_all(_path: &Path) -> Option<PathBuf> {
-    None
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;

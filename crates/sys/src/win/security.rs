@@ -326,7 +326,7 @@ pub(crate) fn let_everybody_read(object: HANDLE, kind: SE_OBJECT_TYPE) -> io::Re
 }
 
 /// Memory that Windows allocated for us.
-struct LocalMemory(*mut c_void);
+pub(crate) struct LocalMemory(pub(crate) *mut c_void);
 
 impl Drop for LocalMemory {
     fn drop(&mut self) {

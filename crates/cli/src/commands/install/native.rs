@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mainstay_core::windows_account;
 use mainstay_service::manager::Manager;
 use mainstay_service::{
     Action, Definition, Dependency, ErrorControl, KillMode, Recovery, Role, ServiceSid, Start, Trigger,
@@ -261,7 +262,7 @@ impl Native {
                 return Err(Failure::usage(format!("with {home} set a stack runs under {SYSTEM}"))
                     .hint(format!("only %ProgramData%\\Mainstay is known to belong to administrators; unset {home} for --account")));
             }
-            if manager.wants_passwords() && password::needs_one(&canonical) && !dry_run {
+            if manager.wants_passwords() && windows_account::has_password(&canonical) && !dry_run {
                 definition.password = Some(password::ask(&canonical, self.password_stdin)?);
             }
             definition.account = Some(canonical);

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, Read};
 
+use mainstay_core::windows_account;
 use mainstay_service::Secret;
 
 use crate::failure::Failure;
@@ -41,24 +42,11 @@ pub fn for_scm(account: &str) -> Result<String, Failure> {
     if has_domain || canonical == "LocalSystem" {
         return Ok(canonical);
     }
-    if is_managed(&canonical) {
+    if windows_account::is_managed(&canonical) {
         return Err(Failure::usage(format!("the managed account {canonical} belongs to a domain"))
             .hint(format!("write it with the domain's name: --account 'DOMAIN\\{canonical}'")));
     }
     Ok(format!(r".\{canonical}"))
-}
-
-/// Whether its password is the domain's affair (gMSA): there is a `$` behind its name.
-fn is_managed(account: &str) -> bool {
-    account.split('@').next().is_some_and(|name| name.ends_with('$'))
-}
-
-/// Whether an account has a password. Windows' own, virtual ones, and managed ones (with a `$`) have none.
-pub fn needs_one(account: &str) -> bool {
-    let lower = account.to_ascii_lowercase();
-    let own =
-        lower == "localsystem" || lower.starts_with(r"nt authority\") || lower.starts_with(r"nt service\");
-    !own && !is_managed(&lower)
 }
 
 /// Gets it: from standard input if that is said, from the variable, or from whoever sits there.
@@ -88,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_own_accounts_have_full_names_and_no_passwords() {
+    fn windows_own_accounts_have_full_names() {
         for (name, full) in [
             ("LocalService", r"NT AUTHORITY\LocalService"),
             ("network service", r"NT AUTHORITY\NetworkService"),
@@ -98,11 +86,9 @@ mod tests {
             ("web$@corp.example", "web$@corp.example"),
         ] {
             assert_eq!(canonical(name), full);
-            assert!(!needs_one(full), "{full}");
         }
         for name in [r".\bob", r"CORP\bob", "bob@corp.example"] {
             assert_eq!(for_scm(name).expect("an account"), name);
-            assert!(needs_one(name), "{name}");
         }
         assert_eq!(for_scm("bob").expect("an account"), r".\bob");
         assert_eq!(for_scm("system").expect("an account"), "LocalSystem");
