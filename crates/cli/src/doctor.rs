@@ -2,13 +2,14 @@
 
 mod libraries;
 mod network;
+mod rights;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use mainstay_core::doctor::{Directory, Machine, Other, Own, Refused, RefusedKind, Seen, Service, contacts};
-use mainstay_core::{Launch, Plan, ServiceName, ServicePlan};
+use mainstay_core::{Launch, Plan, ServiceName, ServicePlan, windows_account};
 use mainstay_keeper::{Rehearsal, Stage};
 use mainstay_secrets::Secrets;
 use mainstay_service::manager::{Fault, NativeState};
@@ -20,6 +21,10 @@ use crate::installed::Installed;
 use crate::runtime::block_on;
 use crate::stack::Place;
 
+use rights::Accounts;
+
+pub use rights::grant;
+
 /// Looks at everything that matters to these services of a stack.
 ///
 /// # Errors
@@ -29,17 +34,24 @@ pub fn look(place: &Place, plan: &Plan, services: &[ServiceName]) -> Result<Seen
         Stage::new().map_err(|error| Failure::failed(format!("no process can be made here: {error}")))?;
     let secrets = Secrets::new(&place.dirs.state, &plan.secrets);
     let up = up(place);
-    let mut seen =
-        Seen { machine: machine(&stage), stack: stack(place), others: others(place), ..Seen::default() };
+    let mut accounts = Accounts::of(place);
+    let mut seen = Seen {
+        machine: Machine { access_lists: accounts.have_sids(), ..machine(&stage) },
+        stack: stack(place),
+        others: others(place),
+        ..Seen::default()
+    };
+    seen.stack.denied = accounts.denied_to_stack(place);
     if plan.opentelemetry.endpoint.is_some() {
         seen.stack.secrets = unread(plan.opentelemetry.secret_names(), &secrets);
     }
     for name in services {
         let Some(planned) = plan.services.get(name) else { continue };
-        let mut service = service(name, planned, &stage, &secrets)?;
+        let mut service = service(name, planned, &stage, &secrets, &mut accounts)?;
         service.is_up = up.contains(name);
         seen.services.insert(name.clone(), service);
     }
+    seen.stack.unknown = accounts.unknown;
     let asked: Vec<_> =
         services.iter().filter_map(|name| plan.services.get(name)).flat_map(contacts).collect();
     seen.listeners = network::listeners(&asked);
@@ -63,6 +75,7 @@ fn machine(stage: &Stage) -> Machine {
         processes: machine::processes().map(|share| (share.used, share.total)),
         no_cgroups: stage.without_cgroups(),
         clock_is_synchronised: clock::is_synchronised(),
+        access_lists: false,
         year: now.map(|now| i32::from(now.to_zoned(jiff::tz::TimeZone::UTC).year())),
     }
 }
@@ -108,8 +121,9 @@ fn service(
     plan: &ServicePlan,
     stage: &Stage,
     secrets: &Secrets,
+    accounts: &mut Accounts,
 ) -> Result<Service, Failure> {
-    let launch = &plan.launch;
+    let launch = &accounts.as_installed(&plan.launch);
     let value = |text| mainstay_secrets::fill(text, |name| secrets.get(name)).ok();
     let password = launch.password.as_ref().and_then(value);
     let Rehearsal { outcome, program, not_enforced } = stage
@@ -117,17 +131,25 @@ fn service(
         .map_err(|error| Failure::failed(format!("{name} cannot be tried: {error}")))?;
     let libraries = program.as_deref().map(|file| libraries::missing(file, launch)).unwrap_or_default();
     let writable = program.as_deref().and_then(mainstay_sys::access::open_to_all);
-    let who = launch.user.clone().unwrap_or_else(process::own_user);
+    let who = accounts.account(launch).map_or_else(process::own_user, str::to_owned);
     Ok(Service {
         refused: outcome.err().as_ref().map(|error| of_error(error, launch)),
         unquoted: unquoted(&launch.command),
         libraries,
         writable_by_all: writable.map(|path| path.display().to_string()),
-        privileged: ["root", "0"].contains(&who.split(':').next().unwrap_or_default()),
+        privileged: is_privileged(&who),
+        denied: accounts.denied(launch, program.as_deref()),
+        no_logon_right: accounts.without_logon_right(launch),
         secrets: unread(plan.all_secret_names(), secrets),
         not_enforced,
         is_up: false,
     })
+}
+
+/// Whether an account has all rights of the machine.
+fn is_privileged(who: &str) -> bool {
+    let name = who.split(':').next().unwrap_or_default();
+    ["root", "0"].contains(&name) || windows_account::full_name(who) == "LocalSystem"
 }
 
 /// Those of the secrets that cannot be read, with the reason.

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::{NotEnforced, Plan, ServiceName};
 
+mod access;
 mod address;
 mod machine;
 mod network;
@@ -18,6 +19,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 
+pub use access::{Denied, Need};
 pub use address::{Contact, contacts};
 
 /// What was looked at.
@@ -50,6 +52,8 @@ pub struct Machine {
     pub clock_is_synchronised: Option<bool>,
     /// The year that it is.
     pub year: Option<i32>,
+    /// Whether rights stand in access lists (Windows) and not in modes.
+    pub access_lists: bool,
 }
 
 /// The stack's own things.
@@ -67,6 +71,10 @@ pub struct Own {
     pub not_at_boot: bool,
     /// Secrets for the collector of OpenTelemetry that cannot be read, with the reason.
     pub secrets: BTreeMap<String, String>,
+    /// What its account may not do, though it has to.
+    pub denied: Vec<Denied>,
+    /// Accounts whose rights cannot be found out, with the reason.
+    pub unknown: BTreeMap<String, String>,
 }
 
 /// A directory that is written to.
@@ -101,6 +109,10 @@ pub struct Service {
     pub not_enforced: Vec<NotEnforced>,
     /// Whether a process of it lives.
     pub is_up: bool,
+    /// What its account may not do, though it has to.
+    pub denied: Vec<Denied>,
+    /// The account, if it was not found to have the right to log on as a service.
+    pub no_logon_right: Option<String>,
 }
 
 /// Why a process cannot be made.
@@ -197,6 +209,8 @@ pub enum Fix {
     },
     /// Register the stack's source in the Event Log.
     RegisterEventSource,
+    /// Let an account do what it has to, on this file or directory alone (Windows).
+    GrantAccess(Denied),
 }
 
 impl Finding {
@@ -236,8 +250,9 @@ pub fn examine(plan: &Plan, seen: &Seen) -> Vec<Finding> {
     let mut found = machine::examine(plan, seen);
     for (name, service) in &seen.services {
         let Some(planned) = plan.services.get(name) else { continue };
-        let own =
-            start::examine(planned, service).into_iter().chain(network::examine(planned, service, seen));
+        let own = start::examine(planned, service, &seen.machine)
+            .into_iter()
+            .chain(network::examine(planned, service, seen));
         found.extend(own.map(|finding| finding.of(name)));
     }
     found.extend(network::fights(plan, seen));

@@ -3,6 +3,24 @@
 /// Windows' own for services.
 const OWN: [&str; 4] = ["localsystem", "system", "localservice", "networkservice"];
 
+/// Those by the names that people use, and their full names.
+const FULL: [(&str, &str); 5] = [
+    ("localsystem", "LocalSystem"),
+    ("system", "LocalSystem"),
+    (r"ntauthority\system", "LocalSystem"),
+    ("localservice", r"NT AUTHORITY\LocalService"),
+    ("networkservice", r"NT AUTHORITY\NetworkService"),
+];
+
+/// The account by its full name, if it is one of Windows' own.
+pub fn full_name(account: &str) -> String {
+    let bare = account.to_ascii_lowercase().replace(' ', "");
+    match FULL.iter().find(|(name, _)| bare == *name) {
+        Some((_, full)) => (*full).to_owned(),
+        None => account.to_owned(),
+    }
+}
+
 /// Whether an account has a password that somebody could be asked for: Windows' own, those of services (`NT SERVICE\name`) and
 /// managed ones, whose names end with a dollar sign, have none.
 pub fn has_password(account: &str) -> bool {

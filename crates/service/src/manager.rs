@@ -219,6 +219,32 @@ impl Manager {
         self.0.control(name, code)
     }
 
+    /// Tells which accounts the service with this name logs on itself, to run programs under them, in the place of those that
+    /// were told before. They are granted the right to log on as a service where it is missing; what was granted is taken back
+    /// when they are not named any more, or with the service, unless another service of this library needs it. Says whom it
+    /// grants the right, or with `dry_run` would. Elsewhere than on Windows there is no such right, and nothing is done.
+    ///
+    /// # Errors
+    /// There is no such account, or only administrators may.
+    pub fn let_log_on(&self, name: &str, accounts: &[String], dry_run: bool) -> Result<Vec<String>, Error> {
+        check(name)?;
+        self.0.let_log_on(name, accounts, dry_run)
+    }
+
+    /// Whether an account may log on as a service by a right of its own; what its groups may is not looked at. True where
+    /// there is no such right.
+    ///
+    /// # Errors
+    /// There is no such account, or only administrators may ask.
+    pub fn may_log_on(&self, account: &str) -> Result<bool, Error> {
+        self.0.may_log_on(account)
+    }
+
+    /// The `PATH` that services are started with; none if that is not known.
+    pub fn search_path(&self) -> Option<String> {
+        self.0.search_path()
+    }
+
     /// The SID of an account by its name, for access lists; none where accounts have none. That of a virtual account,
     /// `NT SERVICE\\name`, is known before there is such a service.
     ///

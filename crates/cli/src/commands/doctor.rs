@@ -6,7 +6,7 @@ use mainstay_core::doctor::{Finding, Fix, Severity, examine};
 use mainstay_core::{Plan, ServiceName};
 
 use crate::args::{Over, Select};
-use crate::doctor::look;
+use crate::doctor::{grant, look};
 use crate::failure::{ExitStatus, Failure, Outcome};
 use crate::names::{self, Meant};
 use crate::output::Output;
@@ -100,6 +100,10 @@ fn mend(fix: &Fix, meant: &Meant) -> Result<String, Failure> {
             mainstay_sys::dirs::create_for(Path::new(path), owner.as_deref())
                 .map_err(|error| Failure::io("make", path, &error))?;
             Ok(format!("made the directory {path}"))
+        }
+        Fix::GrantAccess(denied) => {
+            grant(denied, &meant.place)?;
+            Ok(format!("let {} at {}", denied.account, denied.path))
         }
         Fix::RegisterEventSource => {
             let name = &meant.place.name;

@@ -1,6 +1,6 @@
 //! What ails the machine, or the stack as a whole.
 
-use super::{Directory, Finding, Fix, Machine, Own, Seen};
+use super::{Directory, Finding, Fix, Machine, Own, Seen, access};
 use crate::{Plan, bytes};
 
 /// With less of a disk than one in so many parts free, it will be full soon.
@@ -14,6 +14,8 @@ pub(super) fn examine(plan: &Plan, seen: &Seen) -> Vec<Finding> {
     let mut found = machine(plan, &seen.machine);
     found.extend(seen.stack.directories.iter().flat_map(|directory| disk(directory, floor)));
     found.extend(entry(plan, &seen.stack));
+    found.extend(seen.stack.denied.iter().map(access::Denied::finding));
+    found.extend(seen.stack.unknown.iter().map(|(account, why)| access::unknown(account, why)));
     let unsent = "the collector of OpenTelemetry gets neither metrics nor traces";
     found.extend(seen.stack.secrets.iter().map(|(name, why)| Finding::secret(name, why, unsent)));
     found

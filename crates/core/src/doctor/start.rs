@@ -1,10 +1,10 @@
 //! What keeps a service from starting, or makes its start unsafe.
 
-use super::{Finding, Fix, RefusedKind, Service};
+use super::{Finding, Fix, Machine, RefusedKind, Service, access};
 use crate::ServicePlan;
 use crate::dynamic_user::service_of;
 
-pub(super) fn examine(plan: &ServicePlan, seen: &Service) -> Vec<Finding> {
+pub(super) fn examine(plan: &ServicePlan, seen: &Service, machine: &Machine) -> Vec<Finding> {
     let mut found: Vec<Finding> = refused(plan, seen).into_iter().collect();
     if !seen.libraries.is_empty() {
         let program = plan.launch.command.first().map_or("", String::as_str);
@@ -18,13 +18,20 @@ pub(super) fn examine(plan: &ServicePlan, seen: &Service) -> Vec<Finding> {
     if let Some(path) = &seen.writable_by_all
         && seen.privileged
     {
+        let command = if machine.access_lists {
+            format!("icacls \"{path}\" /inheritance:r /grant *S-1-5-18:F *S-1-5-32-544:F *S-1-5-32-545:RX")
+        } else {
+            format!("chmod o-w {path}")
+        };
         found.push(Finding::risk(
             "writable",
-            format!("anyone may write to {path}"),
+            format!("anyone may write to {path}, or replace it"),
             "whoever replaces the program has all rights of this machine at its next start",
-            format!("`chmod o-w {path}`, or run the service as somebody harmless with `user`"),
+            format!("`{command}`, or run the service as somebody harmless with `user`"),
         ));
     }
+    found.extend(seen.denied.iter().map(access::Denied::finding));
+    found.extend(seen.no_logon_right.as_deref().map(access::no_logon_right));
     for (name, why) in &seen.secrets {
         found.push(Finding::secret(name, why, "the service is not started without it"));
     }

@@ -159,6 +159,7 @@ fn all_findings_say_what_why_and_what_to_do() {
         no_cgroups: Some("they are mounted for reading only".into()),
         clock_is_synchronised: Some(false),
         year: Some(1970),
+        access_lists: false,
     };
     seen.stack = Own {
         directories: vec![
@@ -170,6 +171,11 @@ fn all_findings_say_what_why_and_what_to_do() {
         unquoted: Some(r"C:\a b\mainstay.exe".into()),
         not_at_boot: true,
         secrets: BTreeMap::from([("otel".to_owned(), "its file is missing".to_owned())]),
+        denied: vec![
+            denied(r"NT SERVICE\shop", r"C:\Users\ann\shop.toml", Need::Configuration),
+            denied(r"NT SERVICE\shop", r"C:\ProgramData\Mainstay\shop\log", Need::Keep),
+        ],
+        unknown: BTreeMap::from([(r"CORP\bob".to_owned(), "the domain does not answer".to_owned())]),
     };
     *seen.services.get_mut("web").expect("it is there") = Service {
         refused: Some(Refused { kind: RefusedKind::Missing, message: "program not found: web".into() }),
@@ -182,6 +188,11 @@ fn all_findings_say_what_why_and_what_to_do() {
             why: "there are no cgroups".into(),
             ..NotEnforced::default()
         }],
+        denied: vec![
+            denied(r".\bob", r"C:\apps\web.exe", Need::Run),
+            denied(r".\bob", r"D:\my data", Need::Enter),
+        ],
+        no_logon_right: Some(r".\bob".into()),
         ..Service::default()
     };
     let said = examine(&plan, &seen).into_iter().map(|it| {
@@ -189,4 +200,33 @@ fn all_findings_say_what_why_and_what_to_do() {
         format!("{:?} {}{of}\n  {}\n  {}\n  {}\n", it.severity, it.id, it.what, it.why, it.mend)
     });
     insta::assert_snapshot!(said.collect::<String>());
+}
+
+fn denied(account: &str, path: &str, need: Need) -> Denied {
+    Denied { account: account.to_owned(), path: path.to_owned(), need }
+}
+
+#[test]
+fn only_what_is_named_is_granted_and_what_install_gives_is_left_to_it() {
+    let plan = plan("shop", &[("web", service(&["web"], None))]);
+    for need in [Need::Run, Need::Enter, Need::Configuration, Need::Keep] {
+        let mut seen = well(&plan);
+        let denied = denied(r".\bob", r"C:\x", need);
+        seen.services.get_mut("web").expect("it is there").denied = vec![denied.clone()];
+        let found = examine(&plan, &seen);
+        let fix = (need != Need::Keep).then_some(Fix::GrantAccess(denied));
+        assert_eq!((found[0].id, found[0].severity, &found[0].fix), ("access", Severity::Problem, &fix));
+    }
+}
+
+#[test]
+fn what_anyone_may_write_to_is_closed_by_the_systems_own_command() {
+    let plan = plan("shop", &[("web", service(&["web"], None))]);
+    let mut seen = well(&plan);
+    let web = seen.services.get_mut("web").expect("it is there");
+    (web.privileged, web.writable_by_all) = (true, Some(r"C:\apps".into()));
+    for (access_lists, command) in [(true, "icacls \"C:\\apps\""), (false, "chmod o-w")] {
+        seen.machine.access_lists = access_lists;
+        assert!(examine(&plan, &seen)[0].mend.contains(command), "{access_lists}");
+    }
 }

@@ -16,12 +16,13 @@ use std::time::{Duration, Instant};
 
 use windows_service::service::{Service, ServiceAccess, ServiceExitCode, ServiceStartType, ServiceState};
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
+use windows_sys::Win32::System::Registry::HKEY_LOCAL_MACHINE;
 use windows_sys::Win32::System::Services::SERVICE_CONTROL_PARAMCHANGE;
 
 use super::{Done, Error, ErrorKind, Fact, Fault, NativeState, Scope, Status};
 use crate::account;
 use crate::definition::Definition;
-use crate::log;
+use crate::{log, registry};
 use make::{change, create};
 use told::{
     ACCESS_DENIED, ALREADY_RUNNING, INSUFFICIENT_BUFFER, MARKED_FOR_DELETE, NO_SUCH_SERVICE, NOT_ACTIVE,
@@ -133,7 +134,7 @@ impl Native {
         // The right to delete first: a service that was stopped and cannot be removed helps nobody.
         let service = there(&what, name, access | ServiceAccess::DELETE | ServiceAccess::STOP)?;
         self.stop(name, wait)?;
-        logon::settle(name, None).map_err(told_io(&what))?;
+        logon::take_back(name).map_err(told_io(&what))?;
         match service.delete() {
             Ok(()) => {}
             Err(error) if code(&error) == MARKED_FOR_DELETE => {}
@@ -164,6 +165,28 @@ impl Native {
         account::sid(account).map(Some).map_err(|error| {
             Error::new(ErrorKind::Invalid, format!("the account {account} is not known here: {error}"))
         })
+    }
+
+    #[expect(clippy::unused_self, reason = "there are two on Unix")]
+    pub(super) fn let_log_on(&self, name: &str, accounts: &[String], dry_run: bool) -> Done<Vec<String>> {
+        let what = format!("granting the right to log on for the service {name}");
+        let new = logon::of_programs(name, accounts, dry_run).map_err(told_io(&what))?;
+        Ok(new
+            .into_iter()
+            .map(|account| format!("grant {account} the right to log on as a service"))
+            .collect())
+    }
+
+    #[expect(clippy::unused_self, reason = "there are two on Unix")]
+    pub(super) fn may_log_on(&self, account: &str) -> Done<bool> {
+        logon::may(account).map_err(told_io(&format!("asking for the rights of {account}")))
+    }
+
+    #[expect(clippy::unused_self, reason = "there are two on Unix")]
+    pub(super) fn search_path(&self) -> Option<String> {
+        let key = r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment";
+        let path = registry::open(HKEY_LOCAL_MACHINE, key).ok()?.text("Path")?;
+        Some(expanded(&path, |name| std::env::var(name).ok()))
     }
 
     #[expect(clippy::unused_self, reason = "other managers have to know whose")]
@@ -255,6 +278,24 @@ impl Native {
     }
 }
 
+/// A text with `%NAME%` replaced by what that variable is; one that is not there stays.
+fn expanded(text: &str, variable: impl Fn(&str) -> Option<String>) -> String {
+    let (mut expanded, mut rest) = (String::new(), text);
+    while let Some(start) = rest.find('%') {
+        expanded += &rest[..start];
+        rest = &rest[start + 1..];
+        let name = rest.find('%').map(|end| &rest[..end]);
+        match name.and_then(|name| Some((name.len(), variable(name)?))) {
+            Some((length, value)) => {
+                expanded += &value;
+                rest = &rest[length + 1..];
+            }
+            None => expanded.push('%'),
+        }
+    }
+    expanded + rest
+}
+
 /// The service's own code where it has told one.
 fn exit_of(code: ServiceExitCode) -> Option<u32> {
     match code {
@@ -302,6 +343,16 @@ fn wait_for(service: &Service, name: &str, wait: Duration, wanted: &[ServiceStat
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variables_in_a_path_are_replaced() {
+        let root = |name: &str| (name == "SystemRoot").then(|| r"C:\Windows".to_owned());
+        let path = r"%SystemRoot%\system32;C:\100%;%Nothing%\bin;%SystemRoot%";
+        assert_eq!(expanded(path, root), r"C:\Windows\system32;C:\100%;%Nothing%\bin;C:\Windows");
+        assert_eq!(expanded("", root), "");
+        let own = Native::new(Scope::System).expect("the machine's").search_path();
+        assert!(own.is_some_and(|path| path.to_lowercase().contains("system32")));
+    }
 
     #[test]
     fn our_own_program_is_known_wherever_it_lies() {

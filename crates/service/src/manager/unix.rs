@@ -214,6 +214,23 @@ impl Native {
         Ok(None)
     }
 
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "Windows has such a right")]
+    pub(super) fn let_log_on(&self, _name: &str, _accounts: &[String], _dry_run: bool) -> Done<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "Windows has such a right")]
+    pub(super) fn may_log_on(&self, _account: &str) -> Done<bool> {
+        Ok(true)
+    }
+
+    /// An init script passes on what it is started with.
+    pub(super) fn search_path(&self) -> Option<String> {
+        let Kind::Systemd { .. } = self.kind else { return None };
+        let said = commands::run(&self.systemctl(&["show-environment"]), ANSWER).ok()?.stdout;
+        said.lines().find_map(|line| line.strip_prefix("PATH=")).map(str::to_owned)
+    }
+
     pub(super) fn control(&self, name: &str, code: u32) -> Done {
         let signal = match (self.kind, code) {
             (Kind::Systemd { .. }, 6) => "--signal=HUP",

@@ -255,7 +255,7 @@ impl Native {
             let canonical = if manager.wants_passwords() {
                 password::for_scm(account)?
             } else {
-                password::canonical(account)
+                windows_account::full_name(account)
             };
             if manager.wants_passwords() && has_home() && canonical != SYSTEM {
                 let home = mainstay_sys::dirs::HOME_VARIABLE;
@@ -315,8 +315,11 @@ impl Native {
         definition.access_list.clone_from(&self.sddl);
         definition.triggers.clone_from(&self.triggers);
         definition.service_sid = self.service_sid.into();
-        definition.access =
-            self.allow.iter().map(|Allowed(role, account)| (password::canonical(account), *role)).collect();
+        definition.access = self
+            .allow
+            .iter()
+            .map(|Allowed(role, account)| (windows_account::full_name(account), *role))
+            .collect();
         Ok(())
     }
 

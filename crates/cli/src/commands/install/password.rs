@@ -13,31 +13,12 @@ const VARIABLE: &str = "MAINSTAY_PASSWORD";
 /// A longer one is none.
 const MOST: u64 = 4096;
 
-/// Windows' own accounts, by the names that people use.
-const KNOWN: [(&str, &str); 5] = [
-    ("localsystem", "LocalSystem"),
-    ("system", "LocalSystem"),
-    ("localservice", r"NT AUTHORITY\LocalService"),
-    ("networkservice", r"NT AUTHORITY\NetworkService"),
-    (r"nt authority\system", "LocalSystem"),
-];
-
-/// The account by its full name, if it is one of Windows' own.
-pub fn canonical(account: &str) -> String {
-    let bare = account.to_ascii_lowercase().replace(' ', "");
-    let spaced = account.to_ascii_lowercase();
-    match KNOWN.iter().find(|(name, _)| bare == *name || spaced == *name) {
-        Some((_, full)) => (*full).to_owned(),
-        None => account.to_owned(),
-    }
-}
-
 /// The account as the SCM wants it: one of this machine has `.\` before it.
 ///
 /// # Errors
 /// It is a managed account without its domain: no machine has one of its own.
 pub fn for_scm(account: &str) -> Result<String, Failure> {
-    let canonical = canonical(account);
+    let canonical = windows_account::full_name(account);
     let has_domain = canonical.contains(['\\', '@']);
     if has_domain || canonical == "LocalSystem" {
         return Ok(canonical);
@@ -85,7 +66,7 @@ mod tests {
             (r"CORP\web$", r"CORP\web$"),
             ("web$@corp.example", "web$@corp.example"),
         ] {
-            assert_eq!(canonical(name), full);
+            assert_eq!(windows_account::full_name(name), full);
         }
         for name in [r".\bob", r"CORP\bob", "bob@corp.example"] {
             assert_eq!(for_scm(name).expect("an account"), name);
@@ -97,6 +78,6 @@ mod tests {
         }
         let error = format!("{:?}", for_scm("web$").expect_err("no machine has one"));
         assert!(error.contains("belongs to a domain"), "{error}");
-        assert_eq!(canonical("Users"), "Users", "a group has no machine");
+        assert_eq!(windows_account::full_name("Users"), "Users", "a group has no machine");
     }
 }

@@ -1,8 +1,9 @@
 //! The services of the system that a stack is: its own, and the entries of its services.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mainstay_core::Plan;
+use mainstay_core::{Plan, windows_account};
 use mainstay_service::Definition;
 use mainstay_service::manager::{Manager, NativeState};
 use mainstay_sys::dirs::{Given, Right};
@@ -84,12 +85,20 @@ impl<'a> Services<'a> {
             lines.extend(done.map_err(|error| self.taken_back(&made, installed::failure(error)))?);
             made.extend(new.then_some(name));
         }
-        let stack = &self.wanted[0].name;
+        let stack = self.wanted[0].name.as_str();
+        let granted = self.manager.let_log_on(stack, &self.logged_on(), dry_run);
+        lines.extend(granted.map_err(|error| self.taken_back(&made, installed::failure(error)))?);
         for service in &self.unwanted {
             let done = self.manager.uninstall(&entries::name(stack, service), UNDO_TIME, dry_run);
             lines.extend(done.map_err(installed::failure)?);
         }
         Ok(lines)
+    }
+
+    /// The accounts of services below that of the stack, which logs them on as services.
+    fn logged_on(&self) -> Vec<String> {
+        let own = self.plan.services.values().filter_map(|service| service.launch.user.as_deref());
+        own.map(windows_account::full_name).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn is_new(&self, name: &str) -> Result<bool, Failure> {

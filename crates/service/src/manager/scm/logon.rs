@@ -22,8 +22,12 @@ use crate::registry::{self, wide};
 /// What `secpol.msc` shows as "Log on as a service".
 const RIGHT: &str = "SeServiceLogonRight";
 
-/// Where it is noted for which SID the right was granted, below the service's own key: it goes with the service.
+/// Where it is noted for which SIDs the right was granted, below the service's own key: it goes with the service. Blanks are
+/// between them.
 const NOTE: &str = "GrantedLogonRight";
+
+/// The SIDs of accounts that the service logs on itself, for programs of its own.
+const OF_PROGRAMS: &str = "LogonAccounts";
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,73 +35,135 @@ enum Step {
     Add(String),
     Note(String),
     Remove(String),
-    Forget,
-}
-
-/// What is known before.
-#[derive(Clone, Debug, Default)]
-struct Known {
-    /// For whom it was granted for this service.
-    noted: Option<String>,
-    /// Who is to have it.
-    wanted: Option<String>,
-    /// Whether that one has it.
-    has: bool,
-    /// Whether another service runs under the account that it was granted to.
-    shared: bool,
+    Forget(String),
 }
 
 /// What is to be done, in this order: whoever has lost the right in the middle can be granted it again, but a right that
-/// nobody has noted stays for ever.
-fn steps(known: &Known) -> Vec<Step> {
+/// nobody has noted stays for ever. `noted`: for whom it was granted for this service; `wanted`: who is to have it; `has`: who has
+/// it; `shared`: whom another service needs it for.
+fn steps(
+    noted: &[String],
+    wanted: &[String],
+    has: impl Fn(&str) -> io::Result<bool>,
+    shared: impl Fn(&str) -> bool,
+) -> io::Result<Vec<Step>> {
     let mut steps = Vec::new();
-    if let Some(old) = known.noted.as_ref().filter(|old| known.wanted.as_ref() != Some(old)) {
-        if !known.shared {
+    for old in noted.iter().filter(|old| !wanted.contains(old)) {
+        if !shared(old) {
             steps.push(Step::Remove(old.clone()));
         }
-        steps.push(Step::Forget);
+        steps.push(Step::Forget(old.clone()));
     }
-    if let Some(new) = known.wanted.as_ref().filter(|_| !known.has) {
-        steps.extend([Step::Note(new.clone()), Step::Add(new.clone())]);
+    for new in wanted {
+        if !has(new)? {
+            steps.extend([Step::Note(new.clone()), Step::Add(new.clone())]);
+        }
     }
-    steps
+    Ok(steps)
 }
 
-/// The account of a service is now this one; none if it is about to go.
-pub(super) fn settle(service: &str, account: Option<&str>) -> io::Result<()> {
-    let account = account.filter(|account| Kind::of(account).needs_logon_right());
-    let key = format!(r"{}\Parameters", parameters(service));
-    let noted = registry::open(HKEY_LOCAL_MACHINE, &key).ok().and_then(|key| key.text(NOTE));
-    if account.is_none() && noted.is_none() {
+fn own_key(service: &str) -> String {
+    format!(r"{}\Parameters", parameters(service))
+}
+
+/// SIDs as a value of the service has them.
+fn listed(service: &str, value: &str) -> Vec<String> {
+    let text = registry::open(HKEY_LOCAL_MACHINE, &own_key(service)).ok().and_then(|key| key.text(value));
+    text.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
+fn list(service: &str, value: &str, sids: &[String]) -> io::Result<()> {
+    if sids.is_empty() && listed(service, value).is_empty() {
         return Ok(());
     }
-    let wanted = account.map(account::sid).transpose()?;
+    let key = registry::create(HKEY_LOCAL_MACHINE, &own_key(service))?;
+    if sids.is_empty() { key.remove(value) } else { key.set_text(value, REG_SZ, &sids.join(" ")) }
+}
+
+/// The account that a service runs under, if it needs the right to.
+fn account_of(service: &str) -> Option<String> {
+    let key = registry::open(HKEY_LOCAL_MACHINE, &parameters(service)).ok()?;
+    key.text("ObjectName").filter(|account| Kind::of(account).needs_logon_right())
+}
+
+/// The account of a service is now this one.
+pub(super) fn settle(service: &str, account: Option<&str>) -> io::Result<()> {
+    let account = account.filter(|account| Kind::of(account).needs_logon_right());
+    let mut wanted = listed(service, OF_PROGRAMS);
+    wanted.extend(account.map(account::sid).transpose()?);
+    grant(service, &wanted)
+}
+
+/// The service is about to go.
+pub(super) fn take_back(service: &str) -> io::Result<()> {
+    grant(service, &[])
+}
+
+/// These are the accounts that the service logs on itself; whom that grants the right to.
+pub(super) fn of_programs(service: &str, accounts: &[String], dry_run: bool) -> io::Result<Vec<String>> {
+    let (mut sids, mut new) = (Vec::new(), Vec::new());
+    for account in accounts.iter().filter(|account| Kind::of(account).needs_logon_right()) {
+        let sid = account::sid(account).map_err(|error| {
+            io::Error::new(error.kind(), format!("the account {account} is not known: {error}"))
+        })?;
+        if !sids.contains(&sid) {
+            // Who may only look what would be done may not ask.
+            let has = Policy::open().and_then(|policy| policy.has(&sid));
+            if !(if dry_run { has.unwrap_or(false) } else { has? }) {
+                new.push(account.clone());
+            }
+            sids.push(sid);
+        }
+    }
+    if !dry_run && listed(service, OF_PROGRAMS) != sids {
+        list(service, OF_PROGRAMS, &sids)?;
+    }
+    if !dry_run {
+        settle(service, account_of(service).as_deref())?;
+    }
+    Ok(new)
+}
+
+/// Whether an account may log on as a service, by a right of its own: what its groups have is not looked at.
+pub(super) fn may(account: &str) -> io::Result<bool> {
+    if !Kind::of(account).needs_logon_right() {
+        return Ok(true);
+    }
+    Policy::open()?.has(&account::sid(account)?)
+}
+
+fn grant(service: &str, wanted: &[String]) -> io::Result<()> {
+    let mut noted = listed(service, NOTE);
+    if wanted.is_empty() && noted.is_empty() {
+        return Ok(());
+    }
     let policy = Policy::open()?;
-    let has = wanted.as_deref().map(|sid| policy.has(sid)).transpose()?.unwrap_or(false);
-    let shared = noted.as_deref().is_some_and(|sid| is_used(service, sid));
-    for step in steps(&Known { noted, wanted, has, shared }) {
+    for step in steps(&noted, wanted, |sid| policy.has(sid), |sid| is_used(service, sid))? {
         match step {
             Step::Add(sid) => policy.add(&sid)?,
             Step::Remove(sid) => policy.remove(&sid)?,
             Step::Note(sid) => {
-                registry::create(HKEY_LOCAL_MACHINE, &key)?.set_text(NOTE, REG_SZ, &sid)?;
+                noted.retain(|known| *known != sid);
+                noted.push(sid);
+                list(service, NOTE, &noted)?;
             }
-            Step::Forget => registry::create(HKEY_LOCAL_MACHINE, &key)?.remove(NOTE)?,
+            Step::Forget(sid) => {
+                noted.retain(|known| *known != sid);
+                list(service, NOTE, &noted)?;
+            }
         }
     }
     Ok(())
 }
 
-/// Whether a service other than this one runs under the account of this SID.
+/// Whether a service other than this one runs under the account of this SID, or runs a program under it.
 fn is_used(service: &str, sid: &str) -> bool {
     let names =
         registry::open(HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Services").map(|key| key.keys());
     let others = names.unwrap_or_default().into_iter().filter(|name| !name.eq_ignore_ascii_case(service));
     others.into_iter().any(|name| {
-        let key = registry::open(HKEY_LOCAL_MACHINE, &parameters(&name)).ok();
-        key.and_then(|key| key.text("ObjectName"))
-            .filter(|account| Kind::of(account).needs_logon_right())
-            .is_some_and(|account| account::sid(&account).is_ok_and(|other| other == sid))
+        let own = account_of(&name).is_some_and(|name| account::sid(&name).is_ok_and(|other| other == sid));
+        own || listed(&name, OF_PROGRAMS).iter().any(|other| other == sid)
     })
 }
 
@@ -195,23 +261,46 @@ impl Policy {
 mod tests {
     use super::*;
 
-    fn known(noted: Option<&str>, wanted: Option<&str>, has: bool, shared: bool) -> Vec<Step> {
-        steps(&Known { noted: noted.map(str::to_owned), wanted: wanted.map(str::to_owned), has, shared })
+    fn steps_of(noted: &[&str], wanted: &[&str], has: bool, shared: bool) -> Vec<Step> {
+        let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        steps(&own(noted), &own(wanted), |_| Ok(has), |_| shared).expect("steps")
     }
 
     #[test]
     fn the_right_is_granted_when_it_is_missing_and_only_what_was_granted_is_taken_back() {
         let (bob, ann) = (|| "bob".to_owned(), || "ann".to_owned());
-        assert_eq!(known(None, Some("bob"), false, false), [Step::Note(bob()), Step::Add(bob())]);
-        assert_eq!(known(None, Some("bob"), true, false), [], "somebody else has granted it, and keeps it");
-        assert_eq!(known(Some("bob"), Some("bob"), true, false), [], "installed again");
-        assert_eq!(known(Some("bob"), Some("bob"), false, false), [Step::Note(bob()), Step::Add(bob())]);
-        assert_eq!(known(Some("bob"), None, false, false), [Step::Remove(bob()), Step::Forget]);
-        assert_eq!(known(Some("bob"), None, false, true), [Step::Forget], "another service needs it");
+        assert_eq!(steps_of(&[], &["bob"], false, false), [Step::Note(bob()), Step::Add(bob())]);
+        assert_eq!(steps_of(&[], &["bob"], true, false), [], "somebody else has granted it, and keeps it");
+        assert_eq!(steps_of(&["bob"], &["bob"], true, false), [], "installed again");
+        assert_eq!(steps_of(&["bob"], &["bob"], false, false), [Step::Note(bob()), Step::Add(bob())]);
+        assert_eq!(steps_of(&["bob"], &[], false, false), [Step::Remove(bob()), Step::Forget(bob())]);
+        assert_eq!(steps_of(&["bob"], &[], false, true), [Step::Forget(bob())], "another service needs it");
         assert_eq!(
-            known(Some("bob"), Some("ann"), false, false),
-            [Step::Remove(bob()), Step::Forget, Step::Note(ann()), Step::Add(ann())]
+            steps_of(&["bob"], &["ann"], false, false),
+            [Step::Remove(bob()), Step::Forget(bob()), Step::Note(ann()), Step::Add(ann())]
         );
+        // The stack's own account stays, that of a service of it goes, and another one comes.
+        assert_eq!(
+            steps_of(&["bob", "eve"], &["bob", "ann"], false, false)[..3],
+            [Step::Remove("eve".to_owned()), Step::Forget("eve".to_owned()), Step::Note(bob())]
+        );
+    }
+
+    #[test]
+    fn what_was_granted_is_noted_with_the_service_and_read_again() {
+        let service = format!("mainstay-logon-{}", std::process::id());
+        let sids = ["S-1-5-21-1-2-3-1000", "S-1-5-21-1-2-3-1001"].map(str::to_owned);
+        if let Err(error) = list(&service, NOTE, &sids) {
+            println!("skipped: only an administrator may: {error}");
+            return;
+        }
+        assert_eq!(listed(&service, NOTE), sids);
+        // One alone is what earlier versions noted.
+        list(&service, NOTE, &sids[..1]).expect("noted");
+        assert_eq!(listed(&service, NOTE), sids[..1]);
+        list(&service, NOTE, &[]).expect("forgotten");
+        assert_eq!(listed(&service, NOTE), [String::new(); 0]);
+        registry::delete(HKEY_LOCAL_MACHINE, &parameters(&service)).expect("removed");
     }
 
     #[test]

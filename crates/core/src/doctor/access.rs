@@ -1,0 +1,90 @@
+//! What an account may not do with files, though it has to (Windows).
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Finding, Fix};
+
+/// Something that an account may not do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Denied {
+    /// Its name.
+    pub account: String,
+    /// The file or directory.
+    pub path: String,
+    /// What it has to do there.
+    pub need: Need,
+}
+
+/// What an account has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// Start the program.
+    Run,
+    /// Have it as working directory.
+    Enter,
+    /// Read the configuration.
+    Configuration,
+    /// Keep the stack's files there.
+    Keep,
+}
+
+impl Denied {
+    /// The command that mends it, and whether that is all.
+    fn icacls(&self, rights: &str) -> String {
+        format!("icacls \"{}\" /grant \"{}:{rights}\"", self.path, self.account)
+    }
+
+    pub(super) fn finding(&self) -> Finding {
+        let Denied { account, path, need } = self;
+        let (what, why, mend) = match need {
+            Need::Run => (
+                format!("{account} may not read and execute {path}"),
+                "the program cannot be started under that account",
+                format!("`{}`; libraries beside it need the same", self.icacls("(RX)")),
+            ),
+            Need::Enter => (
+                format!("{account} may not enter {path}"),
+                "the program cannot have it as its working directory",
+                format!(
+                    "`{}`; with `(OI)(CI)M` in place of `(RX)` it may write there, too",
+                    self.icacls("(RX)")
+                ),
+            ),
+            Need::Configuration => (
+                format!("{account} may not read {path}"),
+                "the stack does not come up at the next boot: its account reads its configuration then",
+                format!("`{}`", self.icacls("(R)")),
+            ),
+            Need::Keep => (
+                format!("{account} may not write to {path}"),
+                "the stack does not come up without its files",
+                "`mainstay install` again, with the same options, gives it to the account".to_owned(),
+            ),
+        };
+        let finding = Finding::problem("access", what, why, mend);
+        // What `install` gives has a list that is made whole.
+        if *need == Need::Keep { finding } else { finding.fixed_by(Fix::GrantAccess(self.clone())) }
+    }
+}
+
+pub(super) fn no_logon_right(account: &str) -> Finding {
+    Finding::risk(
+        "logon_right",
+        format!("{account} has no right of its own to log on as a service"),
+        "its logon fails, unless a group that it is in has the right, and the process cannot be made",
+        "`mainstay install` again, with the same options, grants it; or secpol.msc, Local Policies, User Rights \
+         Assignment, \"Log on as a service\""
+            .to_owned(),
+    )
+}
+
+pub(super) fn unknown(account: &str, why: &str) -> Finding {
+    Finding::risk(
+        "not_examined",
+        format!("what {account} may do cannot be found out: {why}"),
+        "whether it may start programs, enter directories and write logs is not known",
+        "correct the account's name, or run `mainstay doctor` where its domain can be asked".to_owned(),
+    )
+}
