@@ -7,9 +7,10 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio, exit};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use mainstay_sys::container::{Guard, Root};
+use mainstay_sys::capture::OutputWriter;
+use mainstay_sys::container::{Container, Guard, Root, Signal};
 use mainstay_sys::link::{self, pair};
 use mainstay_sys::mux::{Mux, Wake};
 use mainstay_sys::{console, own, spawn};
@@ -60,6 +61,11 @@ pub fn main() {
         "launcher" => launcher(),
         "detached" => detached(),
         "ignoring" => ignoring(),
+        "impatient" => impatient(&text[1]),
+        "stuck" => {
+            std::fs::write(&text[1], std::process::id().to_string()).expect("a file");
+            sleep();
+        }
         "touch" => std::fs::write(&text[1], "").expect("a file"),
         "unicode" => unicode(&text[1], &text[2]),
         other => panic!("no mode {other:?}"),
@@ -335,6 +341,39 @@ fn detached() {
     sleep();
 }
 
+/// A keeper that ends while the helper that is to send Ctrl+C is stuck; that one writes its number into the file.
+fn impatient(file: &str) {
+    let exe = std::env::current_exe().expect("own path");
+    console::set_ctrl_c_helper(&exe, &[OsString::from("stuck"), OsString::from(file)]);
+    let root = Root::open(&format!("impatient-{}", std::process::id()), None).expect("a root");
+    let container = root.container("service").expect("a container");
+    let service = serve(&container, &[exe.to_string_lossy().into_owned(), "sleep".to_owned()], None);
+    container.signal(Some(&service), Signal::Interrupt).expect("sent");
+    let deadline = Instant::now() + LONGEST;
+    while std::fs::read_to_string(file).is_ok_and(|text| text.is_empty()) {
+        assert!(Instant::now() < deadline, "no helper was made");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A service in this container.
+fn serve(container: &Container, command: &[String], output: Option<&OutputWriter>) -> spawn::Process {
+    let request = spawn::Request {
+        command,
+        working_dir: None,
+        environment: &BTreeMap::new(),
+        remove: &[],
+        user: None,
+        password: None,
+        settings: None,
+        container,
+        run: 1,
+        output,
+        errors: None,
+    };
+    spawn::spawn(&request).expect("a service")
+}
+
 /// Made so that it ignores Ctrl+C. Its service must not. Ends as that does.
 fn ignoring() {
     own::become_keeper().expect("fit to be a keeper");
@@ -344,20 +383,7 @@ fn ignoring() {
     let container = root.container("service").expect("a container");
     let (reader, writer) = mainstay_sys::capture::pipe().expect("a pipe");
     let command = [exe.to_string_lossy().into_owned(), "listen".to_owned()];
-    let service = spawn::spawn(&spawn::Request {
-        command: &command,
-        working_dir: None,
-        environment: &BTreeMap::new(),
-        remove: &[],
-        user: None,
-        password: None,
-        settings: None,
-        container: &container,
-        run: 1,
-        output: Some(&writer),
-        errors: None,
-    })
-    .expect("a service");
+    let service = serve(&container, &command, Some(&writer));
     let mut set = mainstay_sys::capture::Set::new().expect("a set");
     set.add(1, reader).expect("added");
     let mut heard = false;
@@ -366,7 +392,7 @@ fn ignoring() {
     }
     let mut mux = Mux::<()>::new().expect("a mux");
     mux.watch(&service).expect("watched");
-    container.signal(Some(&service), mainstay_sys::container::Signal::Interrupt).expect("sent");
+    container.signal(Some(&service), Signal::Interrupt).expect("sent");
     match mux.next(Some(Duration::from_secs(20))).expect("it waits") {
         Wake::ChildExited { exit: mainstay_sys::Exit::Code(code), .. } => {
             exit(i32::try_from(code).expect("a small one"))

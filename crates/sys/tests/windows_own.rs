@@ -14,7 +14,7 @@ use mainstay_sys::dirs::Dirs;
 use mainstay_sys::endpoint::{self, Listener};
 use mainstay_sys::process::{self, ProcessId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use windows::{PATIENCE, Run, exit_of, helper, skipped_under_wine, stack, unique};
+use windows::{PATIENCE, Run, exit_of, helper, skipped_under_wine, stack, unique, until};
 use windows_sys::Win32::Foundation::{HWND, LPARAM};
 use windows_sys::Win32::UI::WindowsAndMessaging as window;
 
@@ -52,6 +52,16 @@ fn services_hear_ctrl_c_though_the_keeper_was_made_to_ignore_it() {
         .status()
         .expect("it runs");
     assert_eq!(status.code(), Some(100));
+}
+
+#[test]
+fn a_helper_that_is_stuck_ends_with_its_keeper() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let mut keeper = Command::new(helper());
+    keeper.arg("impatient").arg(file.path()).creation_flags(CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW);
+    assert!(keeper.status().expect("it runs").success());
+    let pid = std::fs::read_to_string(file.path()).expect("its number").parse().expect("a number");
+    until("the helper is gone", || process::identity(pid).is_none());
 }
 
 #[test]

@@ -14,12 +14,13 @@ use std::os::windows::io::OwnedHandle;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use windows_sys::Win32::System::JobObjects::JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
 use windows_sys::Win32::System::Threading::{DETACHED_PROCESS, TerminateProcess};
 
 use super::locked;
 use crate::process::windows::wait_ended;
 use crate::spawn::windows::{TO_MAKE, join_command_line};
-use crate::win::job;
+use crate::win::job::{self, Job};
 use crate::win::launch::{Launch, launch};
 use crate::win::logon::Impersonation;
 use crate::win::{self, raw};
@@ -140,6 +141,8 @@ fn help(seat: Option<&Seat>, way: Way, pids: impl Iterator<Item = u32>) -> io::R
     let command_line = join_command_line(program.as_os_str(), arguments)?;
     let null = win::duplicate(raw(&win::open_null()?), true)?;
     let _enabled = seat.map(|_| Impersonation::with(&TO_MAKE)).transpose()?;
+    // One that is stuck ends with us: a keeper that goes does not wait for it.
+    let job = Job::anonymous(JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE)?;
     let made = launch(Launch {
         application: &win::long_path(&program)?,
         command_line,
@@ -147,7 +150,7 @@ fn help(seat: Option<&Seat>, way: Way, pids: impl Iterator<Item = u32>) -> io::R
         working_dir: None,
         stdio: [&null, &null, &null],
         handles: &[],
-        jobs: &[],
+        jobs: &[job.handle()],
         flags: DETACHED_PROCESS,
         affinity: None,
         token: seat.map(|seat| &seat.token),
