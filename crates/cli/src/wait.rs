@@ -131,8 +131,8 @@ pub fn is_troubled(service: &Service) -> bool {
     troubled_probe(&crate::explain::of_service(service)).is_some()
 }
 
-/// The longest time that stopping all of `plan` can take: the longest chain of dependents, each with its stop's
-/// deadline, and a margin for the killing at the end.
+/// The longest time that stopping all of `plan` can take: the longest chain of dependents, each with its hook and its
+/// stop's deadline, and a margin for the killing at the end.
 pub fn longest_stop<'a>(
     plan: &'a mainstay_core::Plan,
     services: impl IntoIterator<Item = &'a mainstay_core::ServiceName>,
@@ -163,7 +163,7 @@ fn chain<'a>(
         .map(|dependent| chain(plan, dependent, memo))
         .max()
         .unwrap_or_default();
-    let time = before + service.stop.timeout;
+    let time = before + service.stop_time();
     memo.insert(name, time);
     time
 }
@@ -277,5 +277,9 @@ mod tests {
         assert_eq!(time("web"), Duration::from_secs(25));
         assert_eq!(time("db"), Duration::from_secs(45));
         assert_eq!(longest_stop(&plan, plan.services.keys()), Duration::from_secs(45));
+        let api = plan.services.get_mut("api").expect("there");
+        let (command, timeout) = (vec!["drain".to_owned()], Duration::from_secs(7));
+        api.hooks.before_stop = Some(mainstay_core::Hook { command, timeout, required: true });
+        assert_eq!(longest_stop(&plan, plan.services.keys()), Duration::from_secs(52));
     }
 }

@@ -38,6 +38,45 @@ fn each_moment_has_its_command_and_the_log_its_output() {
     }
 }
 
+const LEAVING: &str = r#"
+name = "leaving"
+
+[service.api]
+command = [@fixture@, "graceful", "0"]
+
+[service.api.hooks]
+before_stop = [@fixture@, "env", "MAINSTAY_HOOK", "MAINSTAY_PID", "MAINSTAY_RAN_MS", "MAINSTAY_TIMEOUT_MS"]
+after_exit = [@fixture@, "env", "MAINSTAY_HOOK", "MAINSTAY_RAN_MS"]
+
+[service.slow]
+command = [@fixture@, "graceful", "0"]
+hooks.before_stop = { command = [@fixture@, "--pid", "sleep"], timeout = "300ms" }
+"#;
+
+#[test]
+fn a_stop_waits_for_its_hook_but_no_longer_than_that_may_take() {
+    let home = Home::new();
+    home.config(LEAVING);
+    home.ok(&["up", "-d", "--wait"]);
+    let process = pid(&home.service("leaving", "api")["pid"]);
+    home.ok(&["stop", "api"]);
+    let log = home.log("leaving", "api");
+    let at = |text: &str| log.find(text).unwrap_or_else(|| panic!("no {text} in {log}"));
+    assert!(at(r#"["MAINSTAY_HOOK","before_stop"]"#) < at("stopping"), "{log}");
+    assert!(at(&format!(r#"["MAINSTAY_PID","{process}"]"#)) < at("stopping"), "{log}");
+    assert!(at(r#"["MAINSTAY_TIMEOUT_MS","60000"]"#) < at("stopping"), "{log}");
+    assert!(at("stopping") < at(r#"["MAINSTAY_HOOK","after_exit"]"#), "{log}");
+    assert_eq!(log.matches(r#"["MAINSTAY_RAN_MS",""#).count(), 2, "{log}");
+
+    home.ok(&["stop", "slow"]);
+    assert_eq!(home.service("leaving", "slow")["state"], "stopped");
+    let events = home.ok(&["events", "-s", "leaving"]);
+    for words in ["before_stop succeeded: exit code 0", "before_stop failed: "] {
+        assert!(events.contains(words), "no {words:?} in {events}");
+    }
+    home.ok(&["down"]);
+}
+
 const FAILING: &str = r#"
 name = "failing"
 

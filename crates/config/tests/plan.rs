@@ -141,6 +141,7 @@ fn api() -> ServicePlan {
         live: Some(probe(Check::Tcp("127.0.0.1:9090".into()), secs(10), 3)),
         hooks: Hooks {
             before_start: Some(hook(&["./api", "migrate"], 60)),
+            before_stop: Some(hook(&["./unregister"], 20)),
             on_failure: Some(hook(&["./alarm", "api"], 10)),
             on_power: Some(hook(&["./power"], 60)),
             on_session: Some(hook(&["./session"], 60)),

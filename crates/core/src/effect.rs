@@ -26,7 +26,8 @@ pub enum Effect {
         /// Which.
         run: RunId,
     },
-    /// Run a hook that nothing waits for but the service's next hook. Answered by `HookDone`, which is only told.
+    /// Run a hook. Answered by `HookDone`, for which only a stop waits, if it is `before_stop`, and the service's next
+    /// hook.
     Hook {
         /// Of this service.
         service: ServiceName,
@@ -36,6 +37,13 @@ pub enum Effect {
         moment: HookMoment,
         /// What it is told.
         facts: HookFacts,
+    },
+    /// A hook has had its time: it is ended, or left out if its turn has not come. Not answered.
+    CancelHook {
+        /// About this run.
+        run: RunId,
+        /// Which of its hooks.
+        moment: HookMoment,
     },
     /// Put a service's changed files in their places, all or none, and tell its program if that is wanted. Answered by
     /// `Configured`, whatever happens. Wanted again by the next daemon if it was not answered. One that is wanted later

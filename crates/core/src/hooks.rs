@@ -16,6 +16,8 @@ pub enum HookMoment {
     BeforeStart,
     /// When a run is up for the first time: ready, or running if there is no readiness probe.
     AfterReady,
+    /// Before a run is ended whose program is there, and before the first step of that. The stop waits for it.
+    BeforeStop,
     /// When nothing of a run is left. The next start waits for it.
     AfterExit,
     /// After an end that was no success and that nobody asked for: a crash, a failed probe, a start that did not come
@@ -31,9 +33,10 @@ pub enum HookMoment {
 
 impl HookMoment {
     /// Those of [`Hooks`], in the order of a life.
-    pub const ALL: [HookMoment; 6] = [
+    pub const ALL: [HookMoment; 7] = [
         HookMoment::BeforeStart,
         HookMoment::AfterReady,
+        HookMoment::BeforeStop,
         HookMoment::AfterExit,
         HookMoment::OnFailure,
         HookMoment::OnPower,
@@ -45,6 +48,7 @@ impl HookMoment {
         match self {
             HookMoment::BeforeStart => "before_start",
             HookMoment::AfterReady => "after_ready",
+            HookMoment::BeforeStop => "before_stop",
             HookMoment::AfterExit => "after_exit",
             HookMoment::OnFailure => "on_failure",
             HookMoment::OnPower => "on_power",
@@ -70,6 +74,9 @@ pub struct Hooks {
     /// See [`HookMoment::AfterReady`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after_ready: Option<Hook>,
+    /// See [`HookMoment::BeforeStop`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before_stop: Option<Hook>,
     /// See [`HookMoment::AfterExit`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after_exit: Option<Hook>,
@@ -90,6 +97,7 @@ impl Hooks {
         match moment {
             HookMoment::BeforeStart => self.before_start.as_ref(),
             HookMoment::AfterReady => self.after_ready.as_ref(),
+            HookMoment::BeforeStop => self.before_stop.as_ref(),
             HookMoment::AfterExit => self.after_exit.as_ref(),
             HookMoment::OnFailure => self.on_failure.as_ref(),
             HookMoment::OnPower => self.on_power.as_ref(),
@@ -103,6 +111,7 @@ impl Hooks {
         match moment {
             HookMoment::BeforeStart => self.before_start = hook,
             HookMoment::AfterReady => self.after_ready = hook,
+            HookMoment::BeforeStop => self.before_stop = hook,
             HookMoment::AfterExit => self.after_exit = hook,
             HookMoment::OnFailure => self.on_failure = hook,
             HookMoment::OnPower => self.on_power = hook,

@@ -66,7 +66,7 @@ pub enum Input {
         /// How it came out.
         outcome: FilesOutcome,
     },
-    /// How a hook came out, `before_start` included. Only told.
+    /// How a hook came out, `before_start` included. Told; a stop goes on after its `before_stop`.
     HookDone {
         /// Whose.
         service: ServiceName,

@@ -191,6 +191,13 @@ impl ServicePlan {
             || self.launch.password.is_some()
     }
 
+    /// The longest time from the wish that it stops to the kill of its tree, without what it waits for and without what its
+    /// program asks for itself.
+    pub fn stop_time(&self) -> Duration {
+        let hook = self.hooks.before_stop.as_ref().map_or(Duration::ZERO, |hook| hook.timeout);
+        hook.saturating_add(self.stop.timeout)
+    }
+
     /// One of its probes.
     pub fn probe(&self, kind: ProbeKind) -> Option<&ProbePlan> {
         match kind {

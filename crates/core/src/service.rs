@@ -91,6 +91,7 @@ impl Service {
             }
             Phase::Pausing(freeze) => Some((freeze.until, "the freeze is not answered")),
             Phase::Continuing(freeze) => Some((freeze.until, "the thaw is not answered")),
+            Phase::BeforeStop(before) => Some((before.until, "the before_stop hook is not over")),
             Phase::Stopping(stop) => Some((stop.due, stop.due_for())),
             Phase::Backoff(backoff) => Some((backoff.until, "the back-off is over")),
             Phase::Stopped

@@ -29,8 +29,8 @@ use crate::leak::{Change, Growth};
 use crate::service::{Machine, On, Service};
 use crate::words::clip;
 use crate::{
-    ConfigStage, Effect, Event, EventKind, Exit, Input, LeakAction, Plan, RunId, SecretMarks, ServiceName,
-    Time,
+    ConfigStage, Effect, Event, EventKind, Exit, HookMoment, Input, LeakAction, Plan, RunId, SecretMarks,
+    ServiceName, Time,
 };
 
 /// All services of a stack. See the [crate's documentation](crate) for the contract.
@@ -149,6 +149,9 @@ impl Supervisor {
                         run: Some(run),
                         kind,
                     }));
+                    if hook == HookMoment::BeforeStop {
+                        self.about(run, On::BeforeStopDone);
+                    }
                 }
             }
             // What is refused changes nothing, not even what is due.

@@ -116,6 +116,7 @@ impl Bench {
                     format!("change the files of {service}{told}")
                 }
                 Effect::CancelPrepare { run } => format!("cancel {run}"),
+                Effect::CancelHook { moment, run } => format!("cancel {moment} {}", of(self, run)),
                 Effect::Hook { service, moment, .. } => format!("{moment} {service}"),
                 Effect::Spawn { service, .. } => format!("spawn {service}"),
                 Effect::Signal { run, action } => format!("{action} {}", of(self, run)),

@@ -26,7 +26,10 @@ impl Driver {
             Effect::CancelPrepare { run } => {
                 self.preparing.remove(&run);
                 self.files.cancel(run, &mut self.probes);
-                self.hooks.cancel(run, &mut self.probes.exec);
+                self.hooks.cancel(run, HookMoment::BeforeStart, &mut self.probes.exec);
+            }
+            Effect::CancelHook { run, moment } => {
+                self.hooks.cancel(run, moment, &mut self.probes.exec);
             }
             Effect::Hook { service, run, moment, facts } => self.hooks.want(&service, run, moment, facts),
             Effect::Spawn { service, run } => match self.core.plan().services.get(&service) {

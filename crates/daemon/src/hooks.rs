@@ -2,7 +2,7 @@
 //!
 //! Each is a process of the keeper in a container of its own, with the service's environment, directory and account,
 //! and variables that say what happened. What it writes goes into the service's log. A new daemon ends the hooks of
-//! the one before: `before_start` is run again, the others are not.
+//! the one before: `before_start` and `before_stop` are run again, the others are not.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use mainstay_core::{
 
 use crate::probes::Exec;
 
-/// So many hooks of a service wait at the most. One more makes the oldest be left out that nothing waits for.
+/// So many hooks of a service wait at the most. One more makes the oldest be left out that no start or stop waits for.
 const MAX_WAITING: usize = 16;
 
 /// The hooks of all services.
@@ -40,7 +40,7 @@ impl Hooks {
     pub fn want(&mut self, service: &ServiceName, run: RunId, moment: HookMoment, facts: HookFacts) {
         let queue = self.queues.entry(service.clone()).or_default();
         queue.push_back(Job { run, moment, facts, started: None });
-        let idle = |job: &Job| job.started.is_none() && job.moment != HookMoment::BeforeStart;
+        let idle = |job: &Job| job.started.is_none() && !job.is_waited_for();
         if queue.len() > MAX_WAITING
             && let Some(left_out) = queue.iter().position(idle).and_then(|at| queue.remove(at))
         {
@@ -49,10 +49,10 @@ impl Hooks {
         }
     }
 
-    /// Nobody waits for a preparation any more.
-    pub fn cancel(&mut self, run: RunId, exec: &mut Exec) {
+    /// Nobody waits for this hook any more.
+    pub fn cancel(&mut self, run: RunId, moment: HookMoment, exec: &mut Exec) {
         for (service, queue) in &mut self.queues {
-            let wanted = |job: &Job| job.run == run && job.moment == HookMoment::BeforeStart;
+            let wanted = |job: &Job| job.run == run && job.moment == moment;
             if let Some(job) = queue.iter().position(wanted).and_then(|at| queue.remove(at)) {
                 if job.started.is_some() {
                     exec.cancel_hook(service);
@@ -91,7 +91,7 @@ impl Hooks {
                 if let Some((there, hook)) = there.and_then(|there| Some((there, job.hook(there)?))) {
                     self.seq += 1;
                     job.started = Some(self.seq);
-                    let variables = job.variables(&plan.stack, service);
+                    let variables = job.variables(&plan.stack, service, hook);
                     exec.run_hook(
                         now.after(hook.timeout),
                         (service, there),
@@ -102,8 +102,15 @@ impl Hooks {
                     break;
                 }
                 // A start only waited for the hooks before it; or the service is gone.
-                if job.moment == HookMoment::BeforeStart {
-                    self.told.push(Input::Prepared { run: job.run, error: None });
+                match job.moment {
+                    HookMoment::BeforeStart => {
+                        self.told.push(Input::Prepared { run: job.run, error: None });
+                    }
+                    HookMoment::BeforeStop => {
+                        let detail = "nothing to be done: the configuration has changed".to_owned();
+                        self.told.push(job.done(service, true, detail));
+                    }
+                    _ => {}
                 }
                 queue.pop_front();
             }
@@ -114,6 +121,11 @@ impl Hooks {
 }
 
 impl Job {
+    /// Whether something does not go on without it.
+    fn is_waited_for(&self) -> bool {
+        matches!(self.moment, HookMoment::BeforeStart | HookMoment::BeforeStop)
+    }
+
     fn done(&self, service: &ServiceName, ok: bool, detail: String) -> Input {
         Input::HookDone { service: service.clone(), run: self.run, moment: self.moment, ok, detail }
     }
@@ -127,7 +139,7 @@ impl Job {
     }
 
     /// What the command finds in its environment. `docs/hooks.md` lists them.
-    fn variables(&self, stack: &str, service: &ServiceName) -> Vec<(&'static str, String)> {
+    fn variables(&self, stack: &str, service: &ServiceName, hook: &Hook) -> Vec<(&'static str, String)> {
         let HookFacts { reason, pid, exit, ran, restarts, in_a_row, control, power, session } = &self.facts;
         let mut variables = vec![
             ("MAINSTAY_HOOK", self.moment.to_string()),
@@ -135,6 +147,7 @@ impl Job {
             ("MAINSTAY_SERVICE", service.to_string()),
             ("MAINSTAY_RUN", self.run.to_string()),
             ("MAINSTAY_REASON", reason.clone()),
+            ("MAINSTAY_TIMEOUT_MS", hook.timeout.as_millis().to_string()),
             ("MAINSTAY_RESTARTS", restarts.to_string()),
             ("MAINSTAY_RESTARTS_IN_A_ROW", in_a_row.to_string()),
         ];

@@ -194,5 +194,5 @@ fn patience_for_one(plan: &ServicePlan) -> Duration {
         })
     };
     let probes = probe(&plan.startup) + probe(&plan.ready) + probe(&plan.live);
-    plan.stop.timeout + probes + plan.restart.max_delay * 2 + Duration::from_secs(30)
+    plan.stop_time() + probes + plan.restart.max_delay * 2 + Duration::from_secs(30)
 }

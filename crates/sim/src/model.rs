@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_core::{
-    Check, Condition, Effect, EventKind, Exit, ExitAction, Input, ProbeKind, Request, RestartPolicy, RunId,
-    ServiceName, ServicePlan, StartMode, StateName, Time, WhenMainstayStops,
+    Check, Condition, Effect, EventKind, Exit, ExitAction, HookMoment, Input, ProbeKind, Request,
+    RestartPolicy, RunId, ServiceName, ServicePlan, StartMode, StateName, Time, WhenMainstayStops,
 };
 
 use crate::invariants::{Facts, Rule, Verdict, plan_of};
@@ -97,9 +97,10 @@ impl Rule for Model {
                 expected.health = Health::default();
                 Ok(())
             }
-            Effect::Signal { run, .. } | Effect::StopStep { run, .. } | Effect::Kill { run } => {
-                self.may_end(facts, *run)
-            }
+            Effect::Signal { run, .. }
+            | Effect::StopStep { run, .. }
+            | Effect::Kill { run }
+            | Effect::Hook { run, moment: HookMoment::BeforeStop, .. } => self.may_end(facts, *run),
             Effect::Tell(event) => {
                 if let (Some(name), EventKind::State { to: StateName::Pausing, .. }) =
                     (&event.service, &event.kind)

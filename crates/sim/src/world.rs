@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use mainstay_core::{
-    Effect, Input, Plan, ProbeKind, ProbeOutcome, Request, RunId, ServiceName, StateName, Time,
+    Effect, HookMoment, Input, Plan, ProbeKind, ProbeOutcome, Request, RunId, ServiceName, StateName, Time,
 };
 
 use crate::invariants::{Checker, Violation};
@@ -473,7 +473,8 @@ impl World {
             Effect::Prepare { service, run, .. } => self.prepare(service, *run),
             Effect::Configure { service, run, tell } => self.configure(service, *run, *tell),
             // Its answer may be under way all the same, and comes too late.
-            Effect::CancelPrepare { .. } | Effect::Hook { .. } | Effect::Control { .. } => {}
+            Effect::CancelPrepare { .. } | Effect::CancelHook { .. } | Effect::Control { .. } => {}
+            Effect::Hook { service, run, moment, .. } => self.run_hook(service, *run, *moment),
             Effect::Spawn { service, run } => {
                 self.count.spawns += 1;
                 self.os.spawn(service, *run);
@@ -549,6 +550,24 @@ impl World {
             Answer::Lost => return,
         };
         self.answer_at(self.now.after(after), Input::StopStepDone { run, step, error });
+    }
+
+    /// Runs a hook. How it comes out is told later, too late, or never.
+    fn run_hook(&mut self, service: &ServiceName, run: RunId, moment: HookMoment) {
+        let hook = self.kept.plan.services.get(service).and_then(|plan| plan.hooks.at(moment));
+        let timeout = hook.map_or(Duration::ZERO, |hook| hook.timeout);
+        let (after, ok) = match self.os.conduct(service).stop_steps {
+            Answer::Good(after) => (after.min(timeout), after <= timeout),
+            Answer::Bad(after) => (after.min(timeout), false),
+            Answer::Hangs => (timeout, false),
+            Answer::TooLate(after) => (timeout + after, false),
+            Answer::Lost => return,
+        };
+        let detail = if ok { "exit code 0" } else { "exit code 1" }.to_owned();
+        self.answer_at(
+            self.now.after(after),
+            Input::HookDone { service: service.clone(), run, moment, ok, detail },
+        );
     }
 
     /// A rule is broken now.

@@ -38,6 +38,14 @@ pub(crate) static HOOKS: Section = Section {
         )
         .also(&["post_start", "exec_start_post", "poststart", "after_start"]),
         Key::new(
+            "before_stop",
+            AGAIN,
+            "[\"./unregister\"]",
+            "Before Mainstay ends a run whose program is there, whatever for. The stop waits for its end, and begins then \
+             with the first of its steps and all of its time.",
+        )
+        .also(&["pre_stop", "exec_stop", "prestop"]),
+        Key::new(
             "after_exit",
             AGAIN,
             "[\"./clean-up\"]",

@@ -70,6 +70,7 @@ fn full() -> ServicePlan {
         hooks: Hooks {
             before_start: hook(),
             after_ready: hook(),
+            before_stop: hook(),
             after_exit: hook(),
             on_failure: hook(),
             on_power: hook(),

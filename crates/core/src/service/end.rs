@@ -49,6 +49,11 @@ fn judge(plan: &RestartPlan, end: &End) -> Verdict {
     }
 }
 
+/// It is ended, and then its policy is asked.
+const fn by_policy(why: String, end: End) -> Wish {
+    Wish { why, after: After::Policy(end), dependents_first: false }
+}
+
 impl Machine<'_> {
     /// The main process ended, and nothing is left.
     pub(super) fn exited(&mut self, mut run: Run, exit: Exit) -> Phase {
@@ -83,7 +88,7 @@ impl Machine<'_> {
         self.tell_exit(&run, exit);
         run.exit = Some(exit);
         let why = format!("{exit}; what it left behind is ended");
-        self.ladder_by_policy(run, why, End::Exit(exit))
+        self.ladder(run, by_policy(why, End::Exit(exit)))
     }
 
     pub(super) fn left_frozen(&mut self, run: Run, exit: Exit) -> Phase {
@@ -94,11 +99,8 @@ impl Machine<'_> {
     /// A probe says that it does not work; it is ended before the policy is asked.
     pub(super) fn unhealthy(&mut self, mut run: Run, why: String) -> Phase {
         self.leave_up(&mut run);
-        self.ladder_by_policy(run, why.clone(), End::Unhealthy(why))
-    }
-
-    fn ladder_by_policy(&mut self, run: Run, why: String, end: End) -> Phase {
-        self.ladder(run, Wish { why, after: After::Policy(end), dependents_first: false })
+        let wish = by_policy(why.clone(), End::Unhealthy(why));
+        self.end(run, wish)
     }
 
     /// Asks the restart policy.

@@ -34,6 +34,8 @@ pub(crate) enum Phase {
     Continuing(Freezing),
     /// Asked to stop; its dependents stop first.
     Holding(Box<Holding>),
+    /// About to be stopped; its `before_stop` hook comes first.
+    BeforeStop(Box<BeforeStop>),
     /// Its tree is being ended, step by step.
     Stopping(Box<Stopping>),
     /// Ended by itself; the next start waits.
@@ -90,6 +92,17 @@ pub(crate) struct Freezing {
 pub(crate) struct Holding {
     pub run: Run,
     pub wish: Wish,
+}
+
+/// The data of [`Phase::BeforeStop`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct BeforeStop {
+    pub run: Run,
+    pub wish: Wish,
+    /// When the hook was wanted.
+    pub began: Time,
+    /// When to stop waiting for it.
+    pub until: Time,
 }
 
 /// The data of [`Phase::Stopping`].
@@ -167,7 +180,9 @@ impl Phase {
             Phase::Pausing(_) => StateName::Pausing,
             Phase::Paused(_) => StateName::Paused,
             Phase::Continuing(_) => StateName::Continuing,
-            Phase::Aborting(_) | Phase::Holding(_) | Phase::Stopping(_) => StateName::Stopping,
+            Phase::Aborting(_) | Phase::Holding(_) | Phase::BeforeStop(_) | Phase::Stopping(_) => {
+                StateName::Stopping
+            }
             Phase::Backoff(_) => StateName::Backoff,
             Phase::Failed => StateName::Failed,
             Phase::Completed => StateName::Completed,
@@ -190,6 +205,7 @@ impl Phase {
             Phase::Startup(run) | Phase::Running(run) | Phase::Ready(run) | Phase::Paused(run) => Some(run),
             Phase::Pausing(freezing) | Phase::Continuing(freezing) => Some(&freezing.run),
             Phase::Holding(holding) => Some(&holding.run),
+            Phase::BeforeStop(before) => Some(&before.run),
             Phase::Stopping(stopping) => Some(&stopping.run),
             Phase::Stopped
             | Phase::Waiting(_)
@@ -213,6 +229,7 @@ impl Phase {
             | Phase::Spawning(_)
             | Phase::Aborting(_)
             | Phase::Holding(_)
+            | Phase::BeforeStop(_)
             | Phase::Stopping(_)
             | Phase::Backoff(_)
             | Phase::Failed
@@ -226,6 +243,7 @@ impl Phase {
             Phase::Stopped | Phase::Failed | Phase::Completed => true,
             Phase::Aborting(aborting) => aborting.wish.after == After::Stay,
             Phase::Holding(holding) => holding.wish.after == After::Stay,
+            Phase::BeforeStop(before) => before.wish.after == After::Stay,
             Phase::Stopping(stopping) => stopping.wish.after == After::Stay,
             Phase::Waiting(_)
             | Phase::Preparing(_)
@@ -290,6 +308,8 @@ pub(crate) enum On {
     LiveFailed(String),
     /// It says that it is about to end.
     SaysStopping,
+    /// Its `before_stop` hook came to its end.
+    BeforeStopDone,
     /// A command or request of its stop came out: the step's place, and why it failed if it did.
     StepAnswered(u32, Option<String>),
     /// Its deadline has come.

@@ -5,8 +5,8 @@
 //! table as it comes out when every phase is driven through every input.
 
 use On::{
-    Continue, DependentsDown, Due, Exited, ExitedLeaving, FreezeFailed, Frozen, LiveFailed, Pause,
-    PrepareFailed, Prepared, ReadyLost, ReadyOk, Restart, SaysStopping, SpawnFailed, Spawned, Start,
+    BeforeStopDone, Continue, DependentsDown, Due, Exited, ExitedLeaving, FreezeFailed, Frozen, LiveFailed,
+    Pause, PrepareFailed, Prepared, ReadyLost, ReadyOk, Restart, SaysStopping, SpawnFailed, Spawned, Start,
     StartupFailed, StartupOk, StepAnswered, Stop, Thawed, TreeEmpty, Unblocked,
 };
 
@@ -35,7 +35,7 @@ impl Machine<'_> {
                 Stop(_) | Pause(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_)
                 | Exited(_) | ExitedLeaving(_) | TreeEmpty | Frozen | Thawed | FreezeFailed(_) | StartupOk(_)
                 | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping | Due
-                | StepAnswered(..) | Prepared | PrepareFailed(_),
+                | StepAnswered(..) | BeforeStopDone | Prepared | PrepareFailed(_),
             ) => down,
 
             // Waits for what it depends on; no process is there.
@@ -47,7 +47,7 @@ impl Machine<'_> {
                 Pause(_) | Continue(_) | DependentsDown | Spawned(_) | SpawnFailed(_) | Exited(_)
                 | ExitedLeaving(_) | TreeEmpty | Frozen | Thawed | FreezeFailed(_) | StartupOk(_)
                 | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping | Due
-                | StepAnswered(..) | Prepared | PrepareFailed(_),
+                | StepAnswered(..) | BeforeStopDone | Prepared | PrepareFailed(_),
             ) => waiting,
 
             // What comes before its start is being done; no process is there.
@@ -61,7 +61,7 @@ impl Machine<'_> {
                 Pause(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Exited(_)
                 | ExitedLeaving(_) | TreeEmpty | Frozen | Thawed | FreezeFailed(_) | StartupOk(_)
                 | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping | Due
-                | StepAnswered(..),
+                | StepAnswered(..) | BeforeStopDone,
             ) => preparing,
 
             // Its process is being made. One that ended before it was said to be there was there.
@@ -76,7 +76,8 @@ impl Machine<'_> {
                 spawning @ P::Spawning(_),
                 Start(_) | Pause(_) | Continue(_) | Unblocked | DependentsDown | Frozen | Thawed
                 | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | ReadyLost(_)
-                | LiveFailed(_) | SaysStopping | Due | StepAnswered(..) | Prepared | PrepareFailed(_),
+                | LiveFailed(_) | SaysStopping | Due | StepAnswered(..) | BeforeStopDone | Prepared
+                | PrepareFailed(_),
             ) => spawning,
 
             // The same, but it is to end as soon as it is there.
@@ -97,7 +98,7 @@ impl Machine<'_> {
                 aborting @ P::Aborting(_),
                 Pause(_) | Continue(_) | Unblocked | DependentsDown | Frozen | Thawed | FreezeFailed(_)
                 | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping
-                | Due | StepAnswered(..) | Prepared | PrepareFailed(_),
+                | Due | StepAnswered(..) | BeforeStopDone | Prepared | PrepareFailed(_),
             ) => aborting,
 
             // Its process runs.
@@ -118,19 +119,19 @@ impl Machine<'_> {
                 startup @ P::Startup(_),
                 Start(_) | Pause(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_)
                 | Frozen | Thawed | FreezeFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_)
-                | StepAnswered(..) | Prepared | PrepareFailed(_),
+                | StepAnswered(..) | BeforeStopDone | Prepared | PrepareFailed(_),
             ) => startup,
             (
                 running @ P::Running(_),
                 Start(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen
                 | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyLost(_)
-                | StepAnswered(..) | Prepared | PrepareFailed(_),
+                | StepAnswered(..) | BeforeStopDone | Prepared | PrepareFailed(_),
             ) => running,
             (
                 ready @ P::Ready(_),
                 Start(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen
                 | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | StepAnswered(..)
-                | Prepared | PrepareFailed(_),
+                | BeforeStopDone | Prepared | PrepareFailed(_),
             ) => ready,
 
             // Frozen, or on the way there or back. One question is open at a time; the opposite follows its answer.
@@ -167,19 +168,20 @@ impl Machine<'_> {
                 paused @ P::Paused(_),
                 Start(_) | Pause(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen
                 | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | ReadyLost(_)
-                | LiveFailed(_) | SaysStopping | Due | StepAnswered(..) | Prepared | PrepareFailed(_),
+                | LiveFailed(_) | SaysStopping | Due | StepAnswered(..) | BeforeStopDone | Prepared
+                | PrepareFailed(_),
             ) => paused,
             (
                 pausing @ P::Pausing(_),
                 Start(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Thawed | StartupOk(_)
                 | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping
-                | StepAnswered(..) | Prepared | PrepareFailed(_),
+                | StepAnswered(..) | BeforeStopDone | Prepared | PrepareFailed(_),
             ) => pausing,
             (
                 continuing @ P::Continuing(_),
                 Start(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen | StartupOk(_)
                 | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping
-                | StepAnswered(..) | Prepared | PrepareFailed(_),
+                | StepAnswered(..) | BeforeStopDone | Prepared | PrepareFailed(_),
             ) => continuing,
 
             // Is to stop once its dependents have. Nothing was done to it yet.
@@ -196,8 +198,24 @@ impl Machine<'_> {
                 holding @ P::Holding(_),
                 Pause(_) | Continue(_) | Unblocked | Spawned(_) | SpawnFailed(_) | Frozen | Thawed
                 | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | ReadyLost(_)
-                | LiveFailed(_) | SaysStopping | Due | StepAnswered(..) | Prepared | PrepareFailed(_),
+                | LiveFailed(_) | SaysStopping | Due | StepAnswered(..) | BeforeStopDone | Prepared
+                | PrepareFailed(_),
             ) => holding,
+
+            // Is about to be stopped. Nothing was done to it yet; a stop that is wanted already does not begin anew.
+            (P::BeforeStop(before), Stop(why)) => self.stop_before_stop(*before, why),
+            (P::BeforeStop(before), Start(why) | Restart(why)) => self.start_before_stop(*before, why),
+            (P::BeforeStop(before), BeforeStopDone) => self.ladder(before.run, before.wish),
+            (P::BeforeStop(before), Due) => self.before_stop_due(*before),
+            (P::BeforeStop(before), Exited(exit)) => self.ended_in_stop(before.run, before.wish, exit),
+            (P::BeforeStop(before), ExitedLeaving(exit)) => self.left_in_hold(before.run, before.wish, exit),
+            (P::BeforeStop(before), TreeEmpty) => self.vanished_in_stop(before.run, before.wish),
+            (
+                before @ P::BeforeStop(_),
+                Pause(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen
+                | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | ReadyLost(_)
+                | LiveFailed(_) | SaysStopping | StepAnswered(..) | Prepared | PrepareFailed(_),
+            ) => before,
 
             // Is being ended. Over only when nothing of its tree is left.
             (P::Stopping(stopping), Stop(why)) => self.stop_again(*stopping, why),
@@ -211,7 +229,7 @@ impl Machine<'_> {
                 stopping @ P::Stopping(_),
                 Pause(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Frozen
                 | Thawed | FreezeFailed(_) | StartupOk(_) | StartupFailed(_) | ReadyOk(_) | ReadyLost(_)
-                | LiveFailed(_) | SaysStopping | Prepared | PrepareFailed(_),
+                | LiveFailed(_) | SaysStopping | BeforeStopDone | Prepared | PrepareFailed(_),
             ) => stopping,
 
             // Ended by itself; no process is there.
@@ -223,7 +241,7 @@ impl Machine<'_> {
                 Pause(_) | Continue(_) | Unblocked | DependentsDown | Spawned(_) | SpawnFailed(_) | Exited(_)
                 | ExitedLeaving(_) | TreeEmpty | Frozen | Thawed | FreezeFailed(_) | StartupOk(_)
                 | StartupFailed(_) | ReadyOk(_) | ReadyLost(_) | LiveFailed(_) | SaysStopping
-                | StepAnswered(..) | Prepared | PrepareFailed(_),
+                | StepAnswered(..) | BeforeStopDone | Prepared | PrepareFailed(_),
             ) => backoff,
         }
     }

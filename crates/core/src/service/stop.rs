@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::Machine;
-use super::phase::{After, Holding, Phase, Stopping, Wish};
+use super::phase::{After, BeforeStop, Holding, Phase, Stopping, Wish};
 use super::run::Run;
 use crate::words::span;
-use crate::{Effect, EventKind, Exit, RunId, StateName, StopAction, StopStep};
+use crate::{Effect, EventKind, Exit, HookFacts, HookMoment, RunId, StateName, StopAction, StopStep};
 
 /// The wait before the whole tree is killed a second time; doubled each time, up to [`KILL_AGAIN_AT_MOST`].
 const KILL_AGAIN: Duration = Duration::from_secs(1);
@@ -30,6 +30,11 @@ impl Stopping {
     pub(super) fn due_for(&self) -> &'static str {
         if self.killed.is_some() { "killed, but not gone yet" } else { "the next step of the stop" }
     }
+}
+
+/// Why it is not being ended yet.
+fn before(wish: &Wish) -> String {
+    format!("{}; its before_stop hook comes first", wish.reason())
 }
 
 impl Machine<'_> {
@@ -59,7 +64,7 @@ impl Machine<'_> {
     pub(super) fn restart(&mut self, mut run: Run, why: String) -> Phase {
         self.leave_up(&mut run);
         let wish = self.again(why);
-        self.ladder(run, wish)
+        self.end(run, wish)
     }
 
     /// A frozen tree is thawed first: it could not answer a step of the stop. (The kill works on frozen trees too.)
@@ -76,10 +81,57 @@ impl Machine<'_> {
     /// Stops, once no dependent is on its way down any more.
     pub(super) fn hold(&mut self, run: Run, wish: Wish) -> Phase {
         if !(wish.dependents_first && self.has_dependents) {
-            return self.ladder(run, wish);
+            return self.end(run, wish);
         }
         self.enter(StateName::Stopping, format!("{}; its dependents stop first", wish.reason()));
         Phase::Holding(Box::new(Holding { run, wish }))
+    }
+
+    /// Ends a run: its `before_stop` hook first, if its program is there to be stopped.
+    pub(super) fn end(&mut self, run: Run, wish: Wish) -> Phase {
+        let hook = self.plan.hooks.before_stop.as_ref().filter(|_| run.exit.is_none());
+        let Some(time) = hook.map(|hook| hook.timeout) else { return self.ladder(run, wish) };
+        self.enter(StateName::Stopping, before(&wish));
+        let before = BeforeStop { run, wish, began: self.now, until: self.now.after(time) };
+        self.ask_before_stop(&before);
+        Phase::BeforeStop(Box::new(before))
+    }
+
+    /// Lets the `before_stop` hook be run; also by a daemon that does not know whether it was.
+    pub(crate) fn ask_before_stop(&mut self, before: &BeforeStop) {
+        let facts = HookFacts {
+            reason: before.wish.why.clone(),
+            pid: before.run.pid,
+            ran: Some(self.now.since(before.run.started)),
+            ..self.hook_facts()
+        };
+        self.hook(before.run.id, HookMoment::BeforeStop, facts);
+    }
+
+    /// It is not waited for any longer, whether it runs or has not had its turn.
+    pub(super) fn before_stop_due(&mut self, before: BeforeStop) -> Phase {
+        if self.now < before.until {
+            return Phase::BeforeStop(Box::new(before));
+        }
+        let run = before.run.id;
+        let detail = format!("was not over in {}", span(before.until.since(before.began)));
+        self.tell(Some(run), EventKind::Hook { hook: HookMoment::BeforeStop, ok: false, detail });
+        self.wants(Effect::CancelHook { run, moment: HookMoment::BeforeStop });
+        self.ladder(before.run, before.wish)
+    }
+
+    pub(super) fn stop_before_stop(&mut self, mut before: BeforeStop, why: String) -> Phase {
+        if before.wish.after != After::Stay {
+            before.wish = self.stay(why);
+            self.enter(StateName::Stopping, self::before(&before.wish));
+        }
+        Phase::BeforeStop(Box::new(before))
+    }
+
+    pub(super) fn start_before_stop(&mut self, mut before: BeforeStop, why: String) -> Phase {
+        before.wish = self.then_start(before.wish, why);
+        self.enter(StateName::Stopping, self::before(&before.wish));
+        Phase::BeforeStop(Box::new(before))
     }
 
     /// Begins with the steps of the stop.

@@ -73,6 +73,7 @@ impl Supervisor {
                 | Phase::Preparing(_)
                 | Phase::Aborting(_)
                 | Phase::Holding(_)
+                | Phase::BeforeStop(_)
                 | Phase::Stopping(_)
                 | Phase::Failed
                 | Phase::Completed => {}

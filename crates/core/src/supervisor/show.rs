@@ -127,6 +127,7 @@ impl Supervisor {
                     .collect()
             }
             Phase::Preparing(_) => vec!["its hooks, which come first, have not ended yet".to_owned()],
+            Phase::BeforeStop(_) => vec!["its before_stop hook has not ended yet".to_owned()],
             Phase::Holding(_) => {
                 let dependents =
                     node.links.dependents.keys().filter_map(|name| Some((name, self.nodes.get(name)?)));

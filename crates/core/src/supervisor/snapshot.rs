@@ -124,10 +124,18 @@ impl Supervisor {
             let preparing = preparing.clone();
             self.with(name, |machine| machine.prepare_again(&preparing));
         }
+        if let Some(node) = self.nodes.get(name)
+            && let Phase::BeforeStop(before) = &node.service.phase
+            && now < before.until
+        {
+            let before = before.clone();
+            self.with(name, |machine| machine.ask_before_stop(&before));
+        }
         let Some(node) = self.nodes.get(name) else { return };
         let on = match &node.service.phase {
             // What was left running and ends: its policy is asked, and starts nothing now.
             Phase::Stopping(stopping) if matches!(stopping.wish.after, After::Policy(_)) => None,
+            Phase::BeforeStop(before) if matches!(before.wish.after, After::Policy(_)) => None,
             phase if self.going_down && !node.service.left && !phase.stays_down() => {
                 Some(On::Stop("the stack goes down".into()))
             }

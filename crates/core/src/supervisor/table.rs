@@ -52,6 +52,7 @@ fn hooks() -> Hooks {
     Hooks {
         before_start: hook(),
         after_ready: hook(),
+        before_stop: hook(),
         after_exit: hook(),
         on_failure: hook(),
         ..Hooks::default()
@@ -88,6 +89,7 @@ fn ways() -> Vec<Way> {
     let frozen = &[On::Frozen][..];
     let crash = &[On::Exited(Exit::Code(1)), On::Prepared, On::Spawned(7)][..];
     let prepared = &[On::Prepared][..];
+    let parted = &[On::BeforeStopDone][..];
     vec![
         way(&[]),
         Way { blocked: true, ..way(&[start]) },
@@ -102,6 +104,7 @@ fn ways() -> Vec<Way> {
         way(&[spawned, up, pause, frozen, &[On::Continue(why())]]),
         Way { held: true, ..way(&[spawned, up, stop]) },
         way(&[spawned, up, stop]),
+        way(&[spawned, up, stop, parted]),
         way(&[spawned, crash, &[On::Exited(Exit::Code(1))]]),
         way(&[spawned, &[On::Exited(Exit::Code(78))]]),
         way(&[spawned, &[On::Exited(Exit::Code(0))]]),
@@ -129,6 +132,7 @@ fn inputs() -> Vec<(&'static str, On)> {
         ("nothing left", On::TreeEmpty),
         ("frozen", On::Frozen),
         ("thawed", On::Thawed),
+        ("its before_stop hook is over", On::BeforeStopDone),
         ("a command of its stop succeeded", On::StepAnswered(0, None)),
         ("a command of its stop failed", On::StepAnswered(0, Some("exit code 1".into()))),
         ("not frozen, not thawed", On::FreezeFailed("not permitted".into())),
@@ -255,6 +259,7 @@ fn does(effect: &Effect) -> Option<String> {
         Effect::Configure { .. } => "change its files".into(),
         Effect::CancelPrepare { .. } => "cancel the preparation".into(),
         Effect::Hook { moment, .. } => format!("run {moment}"),
+        Effect::CancelHook { moment, .. } => format!("cancel {moment}"),
         Effect::Spawn { .. } => "spawn".into(),
         Effect::Signal { action, .. } => action.to_string(),
         Effect::StopStep { action, .. } => action.to_string(),
@@ -284,6 +289,7 @@ fn label(phase: &Phase) -> &'static str {
         Phase::Paused(_) => "paused",
         Phase::Continuing(_) => "continuing",
         Phase::Holding(_) => "holding",
+        Phase::BeforeStop(_) => "before stop",
         Phase::Stopping(_) => "stopping",
         Phase::Backoff(_) => "backoff",
         Phase::Failed => "failed",
@@ -318,6 +324,7 @@ mod tests {
             "paused",
             "continuing",
             "holding",
+            "before stop",
             "stopping",
             "backoff",
             "failed",

@@ -140,7 +140,7 @@ fn a_cancelled_preparation_is_ended_and_not_answered() {
     let mut bench = Bench::new(plan(true));
     bench.want(4, HookMoment::BeforeStart);
     bench.turn();
-    bench.hooks.cancel(RunId(4), &mut bench.exec);
+    bench.hooks.cancel(RunId(4), HookMoment::BeforeStart, &mut bench.exec);
     let killed = bench.exec.take_commands(|| panic!("nothing is started"), |_| Ok(BTreeMap::new()));
     assert_eq!(killed, [Command::Kill { run: RunId(101) }]);
     bench.exits(0);
@@ -175,10 +175,13 @@ fn how_it_ended_is_in_the_environment() {
         ..HookFacts::default()
     };
     let job = Job { run: RunId(9), moment: HookMoment::AfterExit, facts, started: None };
-    let variables: BTreeMap<_, _> = job.variables("shop", &name("api")).into_iter().collect();
+    let variables: BTreeMap<_, _> =
+        job.variables("shop", &name("api"), &hook(true).unwrap()).into_iter().collect();
     let get = |name: &str| variables[name].as_str();
     assert_eq!((get("MAINSTAY_EXIT_SIGNAL"), get("MAINSTAY_PID")), ("SIGSEGV", "77"));
     assert_eq!((get("MAINSTAY_RAN_MS"), get("MAINSTAY_RESTARTS_IN_A_ROW")), ("1500", "2"));
+    assert_eq!((get("MAINSTAY_RESTARTS"), get("MAINSTAY_TIMEOUT_MS")), ("4", "5000"));
+    assert_eq!((get("MAINSTAY_HOOK"), get("MAINSTAY_RUN")), ("after_exit", "9"));
     assert_eq!((get("MAINSTAY_REASON"), get("MAINSTAY_STACK")), ("signal SIGSEGV", "shop"));
     assert!(!variables.contains_key("MAINSTAY_EXIT_CODE"));
 }
@@ -187,11 +190,48 @@ fn how_it_ended_is_in_the_environment() {
 fn what_happens_to_the_machine_is_in_the_environment() {
     let variables = |facts| -> BTreeMap<&str, String> {
         let job = Job { run: RunId(9), moment: HookMoment::OnPower, facts, started: None };
-        job.variables("shop", &name("api")).into_iter().collect()
+        job.variables("shop", &name("api"), &hook(true).unwrap()).into_iter().collect()
     };
     let asleep = variables(HookFacts { power: Some(PowerChange::Suspend), ..HookFacts::default() });
     assert_eq!(asleep["MAINSTAY_POWER"], "suspend");
     assert!(!asleep.contains_key("MAINSTAY_SESSION"));
     let locked = variables(HookFacts { session: Some((3, SessionChange::Lock)), ..HookFacts::default() });
     assert_eq!((locked["MAINSTAY_SESSION"].as_str(), locked["MAINSTAY_SESSION_ID"].as_str()), ("lock", "3"));
+}
+
+#[test]
+fn a_stop_is_told_when_its_hook_is_over_also_if_there_is_none_any_more() {
+    let mut bench = Bench::new(plan(true));
+    let hooks = |bench: &mut Bench, hook| {
+        bench.plan.services.get_mut(&name("api")).unwrap().hooks.before_stop = hook;
+    };
+    hooks(&mut bench, hook(true));
+    bench.want(3, HookMoment::BeforeStop);
+    assert_eq!(bench.turn().1[0].environment["MAINSTAY_HOOK"], "before_stop");
+    bench.exits(1);
+    assert_eq!(bench.turn().0, [done(HookMoment::BeforeStop, 3, false, "exit code 1")]);
+    hooks(&mut bench, None);
+    bench.want(4, HookMoment::BeforeStop);
+    let detail = "nothing to be done: the configuration has changed";
+    assert_eq!(bench.turn().0, [done(HookMoment::BeforeStop, 4, true, detail)]);
+}
+
+#[test]
+fn a_stop_that_has_waited_for_long_enough_ends_its_hook_or_leaves_it_out() {
+    for runs in [true, false] {
+        let mut bench = Bench::new(plan(true));
+        bench.plan.services.get_mut(&name("api")).unwrap().hooks.before_stop = hook(true);
+        if !runs {
+            bench.want(3, HookMoment::AfterReady);
+        }
+        bench.want(3, HookMoment::BeforeStop);
+        bench.turn();
+        bench.hooks.cancel(RunId(3), HookMoment::BeforeStop, &mut bench.exec);
+        let killed = bench.exec.take_commands(|| panic!("nothing is started"), |_| Ok(BTreeMap::new()));
+        assert_eq!(killed.len(), usize::from(runs), "what runs before it is nobody's business");
+        bench.exits(0);
+        let expected = if runs { vec![] } else { vec![done(HookMoment::AfterReady, 3, true, "exit code 0")] };
+        assert_eq!(bench.turn().0, expected);
+        assert!(bench.hooks.is_idle());
+    }
 }

@@ -1,10 +1,11 @@
 //! What is known from the trace alone: runs and states, followed input by input and effect by effect.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use mainstay_core::{
-    Condition, Effect, EventKind, Exit, Input, Plan, ProbeKind, Request, RunId, ServiceName, ServicePlan,
-    StateName, StopAction, Time,
+    Condition, Effect, EventKind, Exit, HookMoment, Input, Plan, ProbeKind, Request, RunId, ServiceName,
+    ServicePlan, StateName, StopAction, Time,
 };
 
 use crate::trace::Cause;
@@ -59,6 +60,8 @@ pub struct Run {
     pub frost_asked: VecDeque<bool>,
     /// Whether the last one asked for was a thaw.
     pub thaw_asked: bool,
+    /// Its `before_stop` hook, once that was wanted.
+    pub before_stop: Option<BeforeStop>,
     /// Ways it was asked to end, and when.
     pub signals: Vec<(Time, StopAction)>,
     /// Steps of its stop that were told to have failed, by their place, and when.
@@ -73,6 +76,17 @@ pub struct Run {
     pub probes_before_pause: BTreeMap<ProbeKind, (Time, u64)>,
 }
 
+/// The hook before the stop of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct BeforeStop {
+    /// When it was first wanted.
+    pub asked: Time,
+    /// When its time is over.
+    pub until: Time,
+    /// Whether it has come to its end, or is waited for no more.
+    pub over: bool,
+}
+
 impl Run {
     /// Whether anything of it may be left.
     pub const fn is_there(&self) -> bool {
@@ -84,8 +98,13 @@ impl Run {
         self.ended.is_none()
     }
 
-    /// When it was first asked to end, in whatever way.
+    /// When its end began: with the hook before it, or by asking it in whatever way.
     pub fn first_asked_to_end(&self) -> Option<Time> {
+        self.before_stop.map(|hook| hook.asked).into_iter().chain(self.first_step()).min()
+    }
+
+    /// When something was first done to end it.
+    pub fn first_step(&self) -> Option<Time> {
         let signal = self.signals.first().map(|(at, _)| *at);
         signal.into_iter().chain(self.kills.first().copied()).min()
     }
@@ -206,8 +225,15 @@ impl Facts {
             | Input::Session { .. }
             | Input::Tick
             | Input::FilesWritten { .. }
-            | Input::Configured { .. }
-            | Input::HookDone { .. } => {
+            | Input::Configured { .. } => {
+                return true;
+            }
+            Input::HookDone { run, moment, .. } => {
+                if *moment == HookMoment::BeforeStop
+                    && let Some(hook) = self.runs.get_mut(run).and_then(|run| run.before_stop.as_mut())
+                {
+                    hook.over = true;
+                }
                 return true;
             }
             Input::Prepared { run, error } => {
@@ -323,6 +349,18 @@ impl Facts {
                 self.preparing.insert(service.clone(), *run);
             }
             Effect::CancelPrepare { run } => self.preparing.retain(|_, preparing| preparing != run),
+            Effect::Hook { service, run, moment: HookMoment::BeforeStop, .. } => {
+                let hook = self.service(service).and_then(|plan| plan.hooks.before_stop.as_ref());
+                let until = at.after(hook.map_or(Duration::ZERO, |hook| hook.timeout));
+                if let Some(run) = self.runs.get_mut(run) {
+                    run.before_stop.get_or_insert(BeforeStop { asked: at, until, over: false });
+                }
+            }
+            Effect::CancelHook { run, .. } => {
+                if let Some(hook) = self.runs.get_mut(run).and_then(|run| run.before_stop.as_mut()) {
+                    hook.over = true;
+                }
+            }
             Effect::Hook { .. } | Effect::Control { .. } | Effect::Configure { .. } => {}
             Effect::Spawn { service, run } => {
                 self.prepared.remove(service);
@@ -366,6 +404,7 @@ impl Run {
             frozen: false,
             frost_asked: VecDeque::new(),
             thaw_asked: false,
+            before_stop: None,
             signals: Vec::new(),
             failed_steps: BTreeMap::new(),
             answered_steps: BTreeSet::new(),
@@ -395,6 +434,7 @@ impl Run {
             | Effect::Configure { .. }
             | Effect::CancelPrepare { .. }
             | Effect::Hook { .. }
+            | Effect::CancelHook { .. }
             | Effect::Control { .. }
             | Effect::Spawn { .. }
             | Effect::Tell(_)

@@ -1,6 +1,6 @@
 //! A daemon that takes over goes on exactly where the one before was, but for the questions under way.
 
-use mainstay_core::{Effect, ServiceStatus};
+use mainstay_core::{Effect, HookMoment, ServiceStatus};
 
 use super::{Facts, Rule, Verdict};
 use crate::trace::{Cause, Step};
@@ -18,10 +18,11 @@ impl Rule for HandOver {
 
     fn after(&mut self, facts: &Facts, step: &Step) -> Verdict {
         if matches!(step.cause, Cause::Restored { .. }) {
-            let odd = step
-                .effects
-                .iter()
-                .find(|effect| !matches!(effect, Effect::Probe { .. } | Effect::Prepare { .. }));
+            let odd = step.effects.iter().find(|effect| match effect {
+                Effect::Probe { .. } | Effect::Prepare { .. } => false,
+                Effect::Hook { moment, .. } => *moment != HookMoment::BeforeStop,
+                _ => true,
+            });
             if let Some(odd) = odd {
                 return Err(format!("the new daemon begins with {odd:?}"));
             }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use mainstay_core::{Condition, Effect, EventKind, Input, Request, ServiceName, StateName, Time};
+use mainstay_core::{Condition, Effect, EventKind, HookMoment, Input, Request, ServiceName, StateName, Time};
 
 use super::{Facts, Rule, Verdict};
 use crate::trace::{Cause, Step};
@@ -59,7 +59,10 @@ impl Rule for Order {
                 }
                 Ok(())
             }
-            Effect::Signal { run, .. } | Effect::StopStep { run, .. } | Effect::Kill { run } => {
+            Effect::Signal { run, .. }
+            | Effect::StopStep { run, .. }
+            | Effect::Kill { run }
+            | Effect::Hook { run, moment: HookMoment::BeforeStop, .. } => {
                 let Some(run) = facts.runs.get(run) else { return Ok(()) };
                 // What is left of a tree whose main process has ended serves nobody any more; and an end that was
                 // under way for another reason goes on.

@@ -45,6 +45,9 @@ impl Rule for OneInstance {
                     return Err(format!("preparation {run} is cancelled, but is not under way"));
                 }
             }
+            Effect::CancelHook { run, .. } => {
+                there(facts, *run, effect)?;
+            }
             Effect::Control { .. } | Effect::Configure { .. } => {}
             Effect::Hook { service, moment, .. } => {
                 if facts.service(service).is_none_or(|plan| plan.hooks.at(*moment).is_none()) {

@@ -1,7 +1,7 @@
-//! A stop ends: its steps come in order and in their time, and at the end of its timeout the whole tree is killed,
+//! A stop ends: its hook comes first, its steps come in order and in their time, and at the end of its timeout the whole tree is killed,
 //! again and again until it is gone.
 
-use mainstay_core::{Effect, StateName, StopAction, Time};
+use mainstay_core::{Effect, HookMoment, StateName, StopAction, Time};
 
 use super::{Facts, Rule, Run, Verdict};
 use crate::trace::Step;
@@ -16,7 +16,16 @@ impl Rule for Stops {
     }
 
     fn effect(&mut self, facts: &Facts, at: Time, effect: &Effect) -> Verdict {
+        if let Effect::Signal { run, .. } | Effect::StopStep { run, .. } | Effect::Kill { run } = effect {
+            facts.runs.get(run).map_or(Ok(()), |run| after_hook(facts, run))?;
+        }
         match effect {
+            Effect::Hook { run, moment: HookMoment::BeforeStop, .. } => {
+                facts.runs.get(run).map_or(Ok(()), before_anything)
+            }
+            Effect::CancelHook { run, .. } => {
+                facts.runs.get(run).map_or(Ok(()), |run| hook_had_its_time(run, at))
+            }
             Effect::Signal { run, action } => {
                 facts.runs.get(run).map_or(Ok(()), |run| signal_in_order(facts, run, at, action))
             }
@@ -56,6 +65,42 @@ impl Rule for Stops {
             }
             None => Ok(()),
         }
+    }
+}
+
+/// The hook before a stop is wanted once, of a program that is there and can answer, before anything is done to it.
+fn before_anything(run: &Run) -> Verdict {
+    let service = &run.service;
+    if !run.main_is_there() || run.made.is_none() {
+        return Err(format!("{service} has no process to be prepared for its stop"));
+    }
+    if run.frozen && !run.thaw_asked {
+        return Err(format!("{service} is frozen while its before_stop hook runs"));
+    }
+    if run.first_step().is_some() || run.before_stop.is_some_and(|hook| hook.over) {
+        return Err(format!("the before_stop hook of {service} comes in the middle of its stop"));
+    }
+    Ok(())
+}
+
+/// What there is a hook for is not asked to end before that is over.
+fn after_hook(facts: &Facts, run: &Run) -> Verdict {
+    let service = &run.service;
+    if !run.main_is_there() || run.first_step().is_some() {
+        return Ok(());
+    }
+    let wanted = facts.service(service).is_some_and(|plan| plan.hooks.before_stop.is_some());
+    match run.before_stop {
+        Some(hook) if !hook.over => Err(format!("{service} is asked to end while its before_stop hook runs")),
+        None if wanted => Err(format!("{service} is asked to end without its before_stop hook")),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn hook_had_its_time(run: &Run, at: Time) -> Verdict {
+    match run.before_stop {
+        Some(hook) if !hook.over && at >= hook.until => Ok(()),
+        hook => Err(format!("the before_stop hook of {} is broken off: {hook:?}", run.service)),
     }
 }
 
@@ -126,9 +171,22 @@ fn answered_step(facts: &Facts, run: &Run, step: u32, timeout: std::time::Durati
 fn ends_in_time(facts: &Facts, run: &Run, step: &Step) -> Verdict {
     let service = &run.service;
     let Some(plan) = facts.service(service) else { return Ok(()) };
-    let Some(first) = run.first_asked_to_end() else { return Ok(()) };
+    if run.first_asked_to_end().is_none() {
+        return Ok(());
+    }
     let Some((deadline, _)) = step.deadline else {
         return Err(format!("{service} was asked to end, but nobody will look whether it does"));
+    };
+    let Some(first) = run.first_step() else {
+        return match run.before_stop {
+            Some(hook) if hook.over && run.is_there() => {
+                Err(format!("{service} is not asked to end, but its before_stop hook is over"))
+            }
+            Some(hook) if deadline > hook.until => {
+                Err(format!("{service} waits for its before_stop hook until {deadline}, not {}", hook.until))
+            }
+            Some(_) | None => Ok(()),
+        };
     };
     let last = run.signals.len().wrapping_sub(1);
     if run.kills.is_empty() && run.failed_steps.contains_key(&last) && run.is_there() {

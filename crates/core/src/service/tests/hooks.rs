@@ -1,6 +1,6 @@
 //! What comes before a start, and the other hooks' moments.
 
-use crate::testing::{Bench, needs, probe, secs, service};
+use crate::testing::{Bench, ms, needs, probe, secs, service};
 use crate::{
     Condition, EventKind, Exit, Hook, HookMoment, Hooks, Input, ProbeKind, Request, RestartPlan,
     RestartPolicy, RunId, ServicePlan, StateName,
@@ -185,4 +185,133 @@ fn a_hook_is_told_how_it_ended() {
     });
     let facts = facts.expect("a hook");
     assert_eq!((facts.exit, facts.ran, facts.pid), (Some(Exit::Code(7)), Some(secs(3)), Some(4_002)));
+}
+
+fn before_stop() -> ServicePlan {
+    ServicePlan { hooks: Hooks { before_stop: hook(), ..Hooks::default() }, ..service() }
+}
+
+fn over(bench: &mut Bench, ok: bool) {
+    let (run, moment) = (bench.run("s"), HookMoment::BeforeStop);
+    let detail = if ok { "exit code 0" } else { "exit code 3" }.to_owned();
+    bench.feed(Input::HookDone { service: crate::testing::name("s"), run, moment, ok, detail });
+}
+
+#[test]
+fn before_stop_comes_first_and_the_stop_has_its_whole_time_afterwards() {
+    for ok in [true, false] {
+        let mut bench = Bench::up(before_stop());
+        bench.look();
+        bench.stop("s");
+        assert_eq!((bench.state("s"), bench.look()), (StateName::Stopping, vec!["before_stop s".into()]));
+        assert_eq!(bench.reason("s"), "asked by root; its before_stop hook comes first");
+        assert_eq!(bench.status("s").waiting_for, ["its before_stop hook has not ended yet"]);
+        bench.pass(ms(4_999));
+        bench.stop("s");
+        assert!(bench.look().is_empty(), "a second stop does not begin anew");
+        over(&mut bench, ok);
+        assert_eq!((bench.look(), bench.reason("s").as_str()), (vec!["ctrl_c s".into()], "asked by root"));
+        bench.pass(ms(9_999));
+        assert!(bench.look().is_empty(), "its steps have all their time");
+        over(&mut bench, ok);
+        assert!(bench.look().is_empty(), "it is not asked a second time");
+        bench.pass(ms(1));
+        assert_eq!(bench.look(), ["close_window s"]);
+    }
+}
+
+#[test]
+fn before_stop_is_not_waited_for_longer_than_its_time() {
+    let mut bench = Bench::up(before_stop());
+    bench.stop("s");
+    bench.look();
+    assert_eq!(
+        bench.supervisor.next_deadline(),
+        Some((bench.now.after(secs(5)), "the before_stop hook is not over"))
+    );
+    bench.pass(secs(5));
+    let detail = "was not over in 5 s".to_owned();
+    let told = EventKind::Hook { hook: HookMoment::BeforeStop, ok: false, detail };
+    assert!(bench.told().contains(&told));
+    assert_eq!(bench.look(), ["cancel before_stop s", "ctrl_c s"]);
+}
+
+#[test]
+fn an_end_during_before_stop_is_the_end_of_the_wait() {
+    let mut bench = Bench::up(before_stop());
+    bench.stop("s");
+    bench.look();
+    bench.exits("s", 0);
+    assert_eq!((bench.state("s"), bench.look()), (StateName::Stopped, vec!["forget 1".into()]));
+
+    let mut bench = Bench::up(before_stop());
+    bench.stop("s");
+    bench.look();
+    bench.leaves("s", 0);
+    assert_eq!(bench.look(), ["ctrl_c s"], "what is left is ended at once");
+    over(&mut bench, true);
+    assert!(bench.look().is_empty());
+}
+
+#[test]
+fn before_stop_comes_before_whatever_mainstay_ends_and_not_after_an_end_of_its_own() {
+    let plan = ServicePlan { live: Some(probe()), ..before_stop() };
+    let mut bench = Bench::up(plan);
+    for _ in 0..3 {
+        bench.tick();
+        bench.answer("s", ProbeKind::Live, false);
+        bench.pass(secs(1));
+    }
+    assert_eq!(bench.state("s"), StateName::Stopping);
+    assert!(bench.look().contains(&"before_stop s".to_owned()));
+    over(&mut bench, true);
+    assert_eq!(bench.look(), ["ctrl_c s"]);
+
+    let mut bench = Bench::up(before_stop());
+    bench.look();
+    bench.leaves("s", 1);
+    assert_eq!(bench.look(), ["ctrl_c s"]);
+
+    let mut bench = Bench::up(before_stop());
+    bench.look();
+    bench.restart("s");
+    assert_eq!(bench.look(), ["before_stop s"]);
+    over(&mut bench, true);
+    assert_eq!(bench.look(), ["ctrl_c s"]);
+}
+
+#[test]
+fn the_last_wish_during_before_stop_holds() {
+    let mut bench = Bench::up(before_stop());
+    bench.stop("s");
+    bench.start("s");
+    bench.look();
+    assert_eq!(bench.reason("s"), "asked by root; starts again afterwards; its before_stop hook comes first");
+    bench.stop("s");
+    over(&mut bench, true);
+    bench.exits("s", 0);
+    assert_eq!(bench.state("s"), StateName::Stopped);
+    assert_eq!(bench.deeds(), ["ctrl_c s"]);
+}
+
+#[test]
+fn a_new_daemon_runs_before_stop_again_in_the_time_that_is_left() {
+    let mut bench = Bench::up(before_stop());
+    bench.stop("s");
+    bench.pass(secs(2));
+    bench.look();
+    bench.take_over();
+    assert_eq!(bench.look(), ["before_stop s"]);
+    bench.pass(secs(3));
+    assert_eq!(bench.look(), ["cancel before_stop s", "ctrl_c s"]);
+}
+
+#[test]
+fn what_is_frozen_is_thawed_before_its_before_stop() {
+    let mut bench = Bench::up(before_stop());
+    bench.ask(Request::Pause(crate::testing::name("s")));
+    bench.feed(Input::Frozen { run: bench.run("s") });
+    bench.look();
+    bench.stop("s");
+    assert_eq!(bench.look(), ["thaw s", "before_stop s"]);
 }

@@ -42,7 +42,7 @@ enum Up {
 impl Supervisor {
     /// From now on a service is waited for.
     pub(super) fn wait_for(&mut self, name: &ServiceName, up: bool) {
-        let stop = self.plan.services.get(name).map_or_else(Default::default, |plan| plan.stop.timeout);
+        let stop = self.plan.services.get(name).map_or_else(Default::default, ServicePlan::stop_time);
         let until = self.now.after(stop).after(self.plan.reload.timeout);
         // A run that is being made already is made with the old plan, or will be ended: only later ones count, but
         // for one that is started from rest.

@@ -131,10 +131,11 @@ fn probes() -> impl Strategy<Value = Option<ProbePlan>> {
 fn hooks() -> impl Strategy<Value = Hooks> {
     let hook = Hook { command: vec!["hook".into()], timeout: Duration::from_secs(1), required: true };
     let hook = prop_oneof![3 => Just(None), 1 => Just(Some(hook))];
-    [hook.clone(), hook.clone(), hook.clone(), hook].prop_map(
-        |[before_start, after_ready, after_exit, on_failure]| Hooks {
+    [hook.clone(), hook.clone(), hook.clone(), hook.clone(), hook].prop_map(
+        |[before_start, after_ready, before_stop, after_exit, on_failure]| Hooks {
             before_start,
             after_ready,
+            before_stop,
             after_exit,
             on_failure,
             ..Hooks::default()
@@ -252,6 +253,9 @@ impl Trace {
                 assert!(self.preparing.remove(run).is_some(), "{run} is cancelled but not under way");
             }
             Effect::Hook { moment, .. } => assert!(*moment != HookMoment::BeforeStart),
+            Effect::CancelHook { run, moment } => {
+                assert!(self.runs.contains_key(run) && *moment == HookMoment::BeforeStop);
+            }
             Effect::Control { run, .. } => assert!(run.is_none_or(|run| self.runs.contains_key(&run))),
             Effect::Spawn { service, run } => {
                 assert!(self.preparing.values().all(|other| other != service), "{service} is prepared still");
@@ -517,6 +521,11 @@ proptest! {
                             answer(*run, *probe, *seq, true)
                         }
                         Effect::Prepare { run, .. } => Input::Prepared { run: *run, error: None },
+                        Effect::Hook { service, run, moment: HookMoment::BeforeStop, .. } => {
+                            let (service, moment) = (service.clone(), HookMoment::BeforeStop);
+                            let detail = "exit code 0".to_owned();
+                            Input::HookDone { service, run: *run, moment, ok: true, detail }
+                        }
                         _ => panic!("{effect:?} is not asked again"),
                     };
                     let done = world.feed(input.clone());
