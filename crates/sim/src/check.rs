@@ -89,6 +89,7 @@ fn apply(world: &mut World, step: &Transition) -> Result<(), Violation> {
         Transition::Stutter => return world.echo(0),
         Transition::Stale(name, stale) => return world.stale(name, *stale),
         Transition::SpuriousTick => return world.spurious_tick(),
+        Transition::Session(id) => return world.set_session(*id),
         Transition::Lateness(lateness) => world.set_lateness(*lateness),
         Transition::DaemonDies(death) => return world.set_death(Some(*death)),
     }
@@ -129,6 +130,9 @@ fn heal(world: &mut World, history: &History) -> Result<(), Violation> {
     for name in &names {
         let job = history.jobs.contains(name);
         world.os.set_conduct(name, if job { Conduct::perfect_job() } else { Conduct::perfect() });
+    }
+    if world.session().is_none() {
+        world.set_session(Some(1))?;
     }
     // What was under way still goes as it was.
     world.run_for(Duration::from_secs(4))?;

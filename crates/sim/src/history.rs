@@ -106,7 +106,8 @@ impl Maker {
             73..=76 => Transition::Echo(self.rng.range(1, 12)),
             77..=79 => Transition::Stutter,
             80..=83 => Transition::Stale(name, *self.rng.pick(&Stale::ALL)),
-            84..=86 => Transition::SpuriousTick,
+            84..=85 => Transition::SpuriousTick,
+            86 => Transition::Session(*self.rng.weighted(&[(50, None), (30, Some(1)), (20, Some(2))])),
             87..=88 => Transition::Lateness(self.rng.skewed_millis(3_000)),
             _ => Transition::DaemonDies(DaemonDeath {
                 after_inputs: self.rng.below(4),

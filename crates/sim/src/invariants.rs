@@ -17,6 +17,7 @@ mod order;
 mod probes;
 mod pulse;
 mod runs;
+mod sessions;
 mod states;
 mod stops;
 mod wishes;
@@ -91,6 +92,7 @@ impl Checker {
             Box::new(wishes::Wishes::default()),
             Box::new(order::Order::default()),
             Box::new(stops::Stops),
+            Box::<sessions::Sessions>::default(),
             Box::new(backoff::BackOff::default()),
             Box::new(probes::Probes::default()),
             Box::new(handover::HandOver::default()),

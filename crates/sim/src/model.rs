@@ -21,6 +21,7 @@ use health::Health;
 #[derive(Debug, Default)]
 pub struct Model {
     services: BTreeMap<ServiceName, Expected>,
+    going_down: bool,
 }
 
 /// What is expected of one service.
@@ -80,6 +81,7 @@ impl Rule for Model {
             Cause::Input(Input::Request { request, .. }) if !step.is_refusal() => {
                 self.request(facts, request)
             }
+            Cause::Input(Input::Session { .. }) => self.session_changed(facts),
             Cause::Input(input) if !facts.idle_input => self.happened(facts, step.at, input),
             _ => {}
         }
@@ -162,6 +164,7 @@ impl Model {
         match request {
             Request::Up => {
                 self.services.values_mut().for_each(|expected| expected.left = false);
+                self.going_down = false;
                 let auto = facts.plan.services.iter().filter(|(_, plan)| plan.start == StartMode::Auto);
                 let auto: Vec<&ServiceName> = auto.map(|(name, _)| name).collect();
                 self.perhaps(facts, &auto);
@@ -198,9 +201,44 @@ impl Model {
                 expected.stop();
                 expected.removing = true;
             }
-            Request::Down => self.services.iter_mut().for_each(|(name, expected)| expected.down(facts, name)),
-            Request::DownAll => self.services.values_mut().for_each(Expected::stop),
+            Request::Down => {
+                self.going_down = true;
+                self.services.iter_mut().for_each(|(name, expected)| expected.down(facts, name));
+            }
+            Request::DownAll => {
+                self.going_down = true;
+                self.services.values_mut().for_each(Expected::stop);
+            }
             Request::Pause(_) | Request::Continue(_) | Request::Control(_) => {}
+        }
+    }
+
+    /// Somebody has signed in or off.
+    fn session_changed(&mut self, facts: &Facts) {
+        let Some((before, _)) = facts.session_change.filter(|_| !self.going_down) else { return };
+        for (name, plan) in &facts.plan.services {
+            if plan.session.is_services() {
+                continue;
+            }
+            let expected = self.get(name);
+            expected.by_hand = expected.restarts.len();
+            match facts.run_of(name) {
+                // It ends, and starts in the other one or when there is one.
+                Some((_, run)) if run.main_is_there() && !expected.end_requested => {
+                    expected.unsure |= expected.health.is_lost() || run.first_asked_to_end().is_some();
+                    expected.end_requested = true;
+                    expected.start_after = true;
+                }
+                Some(_) => {}
+                // It has done its work for the one before.
+                None if facts.state(name) == StateName::Completed
+                    && plan.session.waits()
+                    && before.is_none() =>
+                {
+                    expected.at_rest = BTreeSet::from(UP);
+                }
+                None => {}
+            }
         }
     }
 
@@ -440,7 +478,7 @@ fn cut_off(facts: &Facts) -> BTreeSet<ServiceName> {
 
 /// Whether everything that a service waits for is there beyond doubt.
 fn surely_may_start(facts: &Facts, name: &ServiceName) -> bool {
-    let Some(plan) = facts.service(name) else { return false };
+    let Some(plan) = facts.service(name).filter(|_| facts.has_session(name)) else { return false };
     plan.depends_on.iter().all(|(on, condition)| {
         let has_ready = facts.service(on).is_some_and(|plan| plan.ready.is_some());
         match (condition, facts.state(on)) {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use mainstay_core::{
     Check, Condition, ConfigFile, ExitAction, Hook, HookMoment, Hooks, Launch, Piece, Plan, ProbePlan,
-    ProgramConfig, RestartPlan, RestartPolicy, SecretText, ServiceName, ServicePlan, StartLimit, StartMode,
-    StopAction, StopPlan, StopStep, WhenMainstayStops,
+    ProgramConfig, RestartPlan, RestartPolicy, SecretText, ServiceName, ServicePlan, Session, StartLimit,
+    StartMode, StopAction, StopPlan, StopStep, WhenMainstayStops,
 };
 
 use crate::rng::Rng;
@@ -81,7 +81,7 @@ pub fn service(rng: &mut Rng, known: &[ServiceName]) -> ServicePlan {
         config: config(rng),
         log: mainstay_core::LogPlan::default(),
         leak: mainstay_core::LeakAction::default(),
-        session: mainstay_core::Session::Services,
+        session: *rng.weighted(&[(80, Session::Services), (12, Session::Active), (8, Session::PreferActive)]),
         when_mainstay_stops: *rng.weighted(&[(75, WhenMainstayStops::Stop), (25, WhenMainstayStops::Leave)]),
     }
 }

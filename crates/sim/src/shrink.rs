@@ -135,6 +135,7 @@ const fn about(step: &Transition) -> Option<&ServiceName> {
         | Transition::Echo(_)
         | Transition::Stutter
         | Transition::SpuriousTick
+        | Transition::Session(_)
         | Transition::Lateness(_)
         | Transition::DaemonDies(_) => None,
     }

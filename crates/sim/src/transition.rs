@@ -32,6 +32,8 @@ pub enum Transition {
     Stale(ServiceName, Stale),
     /// The daemon is told that a deadline has come when none has.
     SpuriousTick,
+    /// Somebody signs in, into this session, or whoever is signed in signs off.
+    Session(Option<u32>),
     /// The daemon is so late from now on when it handles a deadline.
     Lateness(Duration),
     /// The daemon dies and another one takes its place.

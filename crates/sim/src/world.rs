@@ -18,7 +18,7 @@ mod os;
 
 pub use daemon::{Daemon, Kept};
 pub use files::{SECRET, filled, marks};
-pub use os::Os;
+pub use os::{Os, Place};
 
 /// When histories begin: some time after the machine did.
 pub const START: Time = Time::from_nanos(1_000_000_000_000);
@@ -32,6 +32,8 @@ pub struct World {
     seed: u64,
     /// The operating system with the keeper.
     pub os: Os,
+    /// The session of who is signed in.
+    session: Option<u32>,
     /// The value of the one secret that there is, [`SECRET`].
     pub secret: String,
     daemon: Option<Daemon>,
@@ -127,6 +129,7 @@ impl World {
             now: START,
             seed,
             os: Os::default(),
+            session: None,
             secret: String::new(),
             daemon: Some(daemon),
             kept: Kept { state: BTreeMap::new(), plan, ack: 0 },
@@ -149,6 +152,7 @@ impl World {
         };
         world.os.advance(START);
         world.commit()?;
+        world.set_session(Some(1))?;
         Ok(world)
     }
 
@@ -208,6 +212,20 @@ impl World {
             self.request(request)?;
         }
         self.spurious_tick()
+    }
+
+    /// The session of who is signed in.
+    pub const fn session(&self) -> Option<u32> {
+        self.session
+    }
+
+    /// Somebody signs in or off. A daemon that is away looks when it is there again.
+    ///
+    /// # Errors
+    /// The rule that is broken.
+    pub fn set_session(&mut self, id: Option<u32>) -> Moved {
+        self.session = id;
+        self.batch(vec![(None, Input::Session { id })])
     }
 
     /// How late deadlines are handled from now on.
@@ -438,7 +456,7 @@ impl World {
         if self.unacknowledged.iter().any(|(number, _)| *number > self.kept.ack) {
             self.delivery = Some(self.now);
         }
-        self.commit()
+        self.batch(vec![(None, Input::Session { id: self.session })])
     }
 
     /// The daemon's transaction arrives: state kept, events acknowledged, effects done, the trace checked.
@@ -477,7 +495,10 @@ impl World {
             Effect::Hook { service, run, moment, .. } => self.run_hook(service, *run, *moment),
             Effect::Spawn { service, run } => {
                 self.count.spawns += 1;
-                self.os.spawn(service, *run);
+                // What the daemon does not know yet the system knows.
+                let waits = self.kept.plan.services.get(service).is_some_and(|plan| plan.session.waits());
+                let place = if waits && self.session.is_none() { Place::Gone } else { Place::There };
+                self.os.spawn(service, *run, place);
             }
             Effect::Signal { run, action } => self.os.signal(*run, action.clone()),
             Effect::StopStep { service, run, step, action, timeout } => {

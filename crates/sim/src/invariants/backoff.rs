@@ -83,6 +83,12 @@ impl Rule for BackOff {
                     self.services.entry(run.service.clone()).or_default().ended(plan, step.at);
                 }
             }
+            // Another session means another start, which is nobody's failure.
+            Cause::Input(Input::Session { .. }) if facts.session_change.is_some() => {
+                let concerned = facts.plan.services.iter().filter(|(_, plan)| !plan.session.is_services());
+                concerned
+                    .for_each(|(name, _)| self.services.entry(name.clone()).or_default().may_be_by_hand());
+            }
             Cause::Input(Input::Prepared { .. }) => {
                 if let Some(name) = &facts.not_prepared {
                     let count = self.services.entry(name.clone()).or_default();
@@ -166,9 +172,7 @@ impl BackOff {
             _ => return,
         };
         for name in &wanted {
-            let count = self.services.entry(name.clone()).or_default();
-            count.by_hand = true;
-            count.in_a_row.insert(0);
+            self.services.entry(name.clone()).or_default().may_be_by_hand();
         }
         // There is no doubt about the one that was named, unless it was up already.
         let (Request::Start(name) | Request::Restart(name)) = request else { return };
@@ -208,6 +212,12 @@ impl BackOff {
 }
 
 impl Count {
+    /// The next start may be one by hand.
+    fn may_be_by_hand(&mut self) {
+        self.by_hand = true;
+        self.in_a_row.insert(0);
+    }
+
     /// The next start can only be one by hand.
     fn is_by_hand(&mut self) {
         self.surely_by_hand = true;

@@ -33,6 +33,10 @@ pub struct Facts {
     pub not_prepared: Option<ServiceName>,
     /// Those that were left running, and are still up.
     pub left: BTreeSet<ServiceName>,
+    /// The session in which services run that want one.
+    pub session: Option<u32>,
+    /// Which it was before the present input, and is now, if that changed it.
+    pub session_change: Option<(Option<u32>, Option<u32>)>,
     /// The next deadline before the present input.
     pub deadline: Option<Time>,
     /// Who depends on whom, the other way round.
@@ -124,6 +128,8 @@ impl Facts {
             prepared: BTreeSet::new(),
             not_prepared: None,
             left: BTreeSet::new(),
+            session: None,
+            session_change: None,
             deadline: None,
             dependents: BTreeMap::new(),
         };
@@ -187,6 +193,11 @@ impl Facts {
         closure(names, |one| self.service(one).into_iter().flat_map(|plan| plan.depends_on.keys()).collect())
     }
 
+    /// Whether somebody is signed in, or that is nothing to a service.
+    pub fn has_session(&self, name: &ServiceName) -> bool {
+        self.session.is_some() || !self.service(name).is_some_and(|plan| plan.session.waits())
+    }
+
     /// The newest run of a service, if anything of it may be left.
     pub fn run_of(&self, name: &ServiceName) -> Option<(RunId, &Run)> {
         let id = *self.newest.get(name)?;
@@ -203,6 +214,7 @@ impl Facts {
     /// Takes in what happened.
     pub fn input(&mut self, at: Time, cause: &Cause) {
         self.not_prepared = None;
+        self.session_change = None;
         self.idle_input = match cause {
             Cause::New => false,
             Cause::Restored { .. } => {
@@ -220,9 +232,13 @@ impl Facts {
     /// Takes in an input; whether it can matter.
     fn changes(&mut self, at: Time, input: &Input) -> bool {
         let run = match input {
+            Input::Session { id } => {
+                let before = std::mem::replace(&mut self.session, *id);
+                self.session_change = (before != *id).then_some((before, *id));
+                return true;
+            }
             Input::Request { .. }
             | Input::Apply { .. }
-            | Input::Session { .. }
             | Input::Tick
             | Input::FilesWritten { .. }
             | Input::Configured { .. } => {

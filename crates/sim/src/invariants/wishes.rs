@@ -24,6 +24,15 @@ impl Rule for Wishes {
     }
 
     fn input(&mut self, facts: &Facts, step: &Step) -> Verdict {
+        if let Some((None, Some(_))) = facts.session_change.filter(|_| !self.going_down) {
+            // What has done its work for the one before does it for the next one.
+            let done = facts
+                .plan
+                .services
+                .iter()
+                .filter(|(name, plan)| plan.session.waits() && facts.state(name) == StateName::Completed);
+            self.wanted.extend(done.map(|(name, _)| name.clone()));
+        }
         let Cause::Input(Input::Request { request, .. }) = &step.cause else { return Ok(()) };
         if step.is_refusal() {
             return Ok(());

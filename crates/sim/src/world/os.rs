@@ -37,6 +37,15 @@ enum Asked {
     Thaw,
 }
 
+/// The session where a process is to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It is there, or any will do.
+    There,
+    /// Whoever was signed in has signed off.
+    Gone,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Main {
     Making,
@@ -178,7 +187,7 @@ impl Os {
     }
 
     /// The supervisor's `Spawn`.
-    pub fn spawn(&mut self, service: &ServiceName, run: RunId) {
+    pub fn spawn(&mut self, service: &ServiceName, run: RunId, place: Place) {
         if let Some((old, _)) =
             self.processes.iter().find(|(_, process)| process.service == *service && process.is_there())
         {
@@ -188,7 +197,8 @@ impl Os {
             self.outrage(format!("run number {run} is used again"));
         }
         self.last_run = self.last_run.max(run.0);
-        let conduct = self.conduct(service);
+        let mut conduct = self.conduct(service);
+        conduct.spawns &= place == Place::There;
         self.later(conduct.spawn_takes, run, Later::Made);
         let process = Process {
             service: service.clone(),
