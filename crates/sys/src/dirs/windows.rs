@@ -73,8 +73,10 @@ pub(super) fn create_private(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     let there = path.ancestors().find(|dir| dir.is_dir());
-    let descriptor = account.shared(Object::Directory, &there.map(given).unwrap_or_default())?;
     let missing: Vec<&Path> = path.ancestors().take_while(|dir| !dir.is_dir()).collect();
+    let accounts = there.map(given).unwrap_or_default();
+    let accounts = if missing.is_empty() { accounts } else { given::deep(&accounts) };
+    let descriptor = account.shared(Object::Directory, &accounts)?;
     if let (true, Some(parent)) = (account.administrator, missing.last().and_then(|dir| dir.parent())) {
         check_parent(parent, &account)
             .map_err(|e| explain(format_args!("{} is not safe", parent.display()), &e))?;

@@ -72,12 +72,19 @@ const DEEPEST: usize = 4;
 const MOST_FILES: usize = 100_000;
 
 /// Who gets what on a stack's directories, in this order. The one above them holds what an administrator's commands
-/// believe, the configuration: whoever runs it reads it.
+/// believe, the configuration: whoever runs it reads it. Nobody who may only read gets the logs.
 fn lists<'a>(dirs: &'a Dirs, accounts: &[Given]) -> Vec<(&'a Path, Vec<Given>)> {
     let readers: Vec<Given> =
         accounts.iter().map(|account| Given { right: Right::Read, ..account.clone() }).collect();
     let above = dirs.state.parent().into_iter().map(|above| (above, readers.clone()));
-    above.chain([&dirs.run, &dirs.state, &dirs.log].map(|dir| (dir.as_path(), accounts.to_vec()))).collect()
+    let own = [(&dirs.run, accounts.to_vec()), (&dirs.state, accounts.to_vec()), (&dirs.log, deep(accounts))];
+    above.chain(own.map(|(dir, accounts)| (dir.as_path(), accounts))).collect()
+}
+
+/// Those who get the directories below the stack's own, too: secrets are there, and histories. An entry of a single
+/// service reads the files beside them.
+pub(super) fn deep(accounts: &[Given]) -> Vec<Given> {
+    accounts.iter().filter(|account| account.right == Right::All).cloned().collect()
 }
 
 pub(in super::super) fn give_to(dirs: &Dirs, accounts: &[Given]) -> io::Result<()> {
@@ -137,9 +144,10 @@ impl Giver {
             } else if kind.is_dir()
                 && let Some(deep) = deep
             {
-                self.give(&entry.path(), accounts)?;
+                let accounts = self::deep(accounts);
+                self.give(&entry.path(), &accounts)?;
                 if deep > 0 {
-                    self.give_inside(&entry.path(), accounts, Some(deep - 1))?;
+                    self.give_inside(&entry.path(), &accounts, Some(deep - 1))?;
                 }
             }
         }
@@ -241,9 +249,10 @@ mod tests {
     }
 
     #[test]
-    fn an_account_may_write_into_the_directories_but_not_beside_them() {
+    fn an_account_may_write_into_the_directories_but_not_beside_them_and_an_entry_reads_no_log() {
         let dirs = super::super::super::below(Path::new(r"C:\ProgramData\Mainstay"), "shop");
-        let lists = lists(&dirs, &[all("S-1-5-80-1")]);
+        let entry = Given { right: Right::Read, ..all("S-1-5-80-2") };
+        let lists = lists(&dirs, &[all("S-1-5-80-1"), entry]);
         let shown: Vec<String> = lists
             .iter()
             .map(|(dir, accounts)| {
@@ -251,7 +260,7 @@ mod tests {
                 format!("{name} {:?}", accounts.iter().map(|account| account.right).collect::<Vec<_>>())
             })
             .collect();
-        assert_eq!(shown, ["shop [Read]", "run [All]", "state [All]", "log [All]"]);
+        assert_eq!(shown, ["shop [Read, Read]", "run [All, Read]", "state [All, Read]", "log [All]"]);
     }
 
     /// Wine keeps of an access list what the mode of a Unix file can say: entries of accounts that are not the owner, a
@@ -281,18 +290,24 @@ mod tests {
             path
         };
         let (plan, service) = (write("plan.json"), all("S-1-5-80-1-2-3-4-5"));
-        give_to(&dirs, std::slice::from_ref(&service)).expect("given");
+        let entry = Given { right: Right::Read, ..all("S-1-5-80-6-7-8-9-10") };
+        super::super::create_private(&dirs.state.join("secrets")).expect("made");
+        let secret = write(r"secrets\old");
+        give_to(&dirs, &[service.clone(), entry.clone()]).expect("given");
         // What an administrator writes there later is given, too, and a look at the directory takes nothing away.
         super::super::create_private(&dirs.state).expect("private still");
         let later = write("later.json");
+        super::super::create_private(&dirs.state.join("later")).expect("made");
+        let deeper = [secret, write(r"secrets\new"), dirs.state.join("later"), write(r"later\file")];
         let has = |path: &Path| {
             let object = Opened::at(path, READ_CONTROL).expect("opened");
             let mut all = chosen(security::granted(raw(&object.0), SE_FILE_OBJECT).expect("a list"));
             // Wine names the owner, too.
-            all.retain(|given| given.sid == service.sid);
+            all.retain(|given| [&service.sid, &entry.sid].contains(&&given.sid));
             all
         };
         let seen = [has(&dirs.state), has(&plan), has(&later)];
+        let seen_deeper = deeper.each_ref().map(|path| has(path));
         let above = has(dirs.state.parent().expect("one above"));
         give_to(&dirs, &[]).expect("taken back");
         let left = [has(&dirs.state), has(&plan), has(&later)];
@@ -303,8 +318,9 @@ mod tests {
             println!("skipped reading back: this system (Wine) keeps no entries of other accounts");
             return;
         }
-        assert_eq!(seen, [(); 3].map(|()| vec![service.clone()]));
-        assert_eq!(above, [Given { right: Right::Read, sid: service.sid.clone() }]);
+        assert_eq!(seen, [(); 3].map(|()| vec![service.clone(), entry.clone()]));
+        assert_eq!(seen_deeper, [(); 4].map(|()| vec![service.clone()]), "an entry reads no secrets");
+        assert_eq!(above, [Given { right: Right::Read, sid: service.sid.clone() }, entry]);
     }
 
     #[test]
