@@ -1,6 +1,6 @@
 //! `mainstay uninstall`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::entries;
 use crate::failure::{ExitStatus, Failure, Outcome};
@@ -58,8 +58,7 @@ pub fn run(args: &Uninstall, output: &mut Output) -> Outcome {
         return Err(Failure::failed(format!("stack {} is up, and not as a service", place.name))
             .hint(format!("`mainstay down --stack {}` stops it", place.name)));
     }
-    let dirs = [&place.dirs.run, &place.dirs.state, &place.dirs.log].map(PathBuf::clone);
-    let dirs: Vec<PathBuf> = dirs.into_iter().filter(|path| args.purge && path.exists()).collect();
+    let dirs = if args.purge { own_directories(&place) } else { Vec::new() };
     let nobodys = mainstay_keeper::dynamic_directories(&place.name, &place.dirs.state);
     let nobodys = nobodys.filter(|_| args.purge);
     let removed = remove.iter().chain(&dirs).chain(&nobodys);
@@ -91,8 +90,15 @@ pub fn run(args: &Uninstall, output: &mut Output) -> Outcome {
     Ok(ExitStatus::Done)
 }
 
+/// Those of the stack's that are there. What is in another one of them goes with that: a user's logs are in the state.
+fn own_directories(place: &Place) -> Vec<PathBuf> {
+    let all = [&place.dirs.run, &place.dirs.state, &place.dirs.log];
+    let outer = |path: &Path| !all.iter().any(|other| path != other.as_path() && path.starts_with(other));
+    all.into_iter().filter(|path| path.exists() && outer(path)).cloned().collect()
+}
+
 fn say_what_stays(place: &Place, output: &Output) {
-    let own = [&place.dirs.state, &place.dirs.log].into_iter().filter(|path| path.exists()).cloned();
+    let own = own_directories(place).into_iter().filter(|path| *path != place.dirs.run);
     let stays: Vec<PathBuf> =
         own.chain(mainstay_keeper::dynamic_directories(&place.name, &place.dirs.state)).collect();
     if !stays.is_empty() {

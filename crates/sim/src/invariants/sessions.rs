@@ -1,7 +1,7 @@
 //! Sessions: what belongs to who is signed in is not started while nobody is, ends at the logoff, and goes where the next
 //! one is; what only prefers to be there moves along.
 
-use mainstay_core::{Effect, Input, Request, Time};
+use mainstay_core::{Effect, Input, Request, StateName, Time};
 
 use super::{Facts, Rule, Verdict};
 use crate::trace::{Cause, Step};
@@ -48,8 +48,11 @@ impl Rule for Sessions {
         }
         for (name, plan) in &facts.plan.services {
             let Some((_, run)) = facts.run_of(name).filter(|_| !plan.session.is_services()) else { continue };
-            // One that is frozen is let go on first.
-            let asked = run.first_asked_to_end().is_some() || run.frozen || !run.frost_asked.is_empty();
+            // One that is frozen is let go on first, and a stop may have to wait for dependents or for a hook.
+            let asked = facts.state(name) == StateName::Stopping
+                || run.first_asked_to_end().is_some()
+                || run.frozen
+                || !run.frost_asked.is_empty();
             let stays = run.main_is_there() && run.made.is_some() && !asked;
             if stays {
                 return Err(format!("{name} goes on in a session that is not the one of now"));
