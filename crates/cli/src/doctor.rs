@@ -140,6 +140,7 @@ fn service(
         privileged: is_privileged(&who),
         denied: accounts.denied(launch, program.as_deref()),
         no_logon_right: accounts.without_logon_right(launch),
+        no_session: accounts.without_sessions().filter(|_| !plan.session.is_services()),
         secrets: unread(plan.all_secret_names(), secrets),
         not_enforced,
         is_up: false,

@@ -113,6 +113,8 @@ pub struct Service {
     pub denied: Vec<Denied>,
     /// The account, if it was not found to have the right to log on as a service.
     pub no_logon_right: Option<String>,
+    /// The stack's account, if it may not start programs in the session where this one belongs.
+    pub no_session: Option<String>,
 }
 
 /// Why a process cannot be made.

@@ -127,6 +127,11 @@ impl Accounts {
         let may = self.manager.as_ref()?.may_log_on(&windows_account::full_name(account));
         may.is_ok_and(|may| !may).then(|| account.to_owned())
     }
+
+    /// The stack's account, if it may not become who is signed in.
+    pub(super) fn without_sessions(&self) -> Option<String> {
+        self.stack.clone().filter(|account| windows_account::full_name(account) != "LocalSystem")
+    }
 }
 
 fn wish(need: Need) -> Wish {

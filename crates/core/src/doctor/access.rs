@@ -80,6 +80,17 @@ pub(super) fn no_logon_right(account: &str) -> Finding {
     )
 }
 
+pub(super) fn no_session(account: &str) -> Finding {
+    Finding::problem(
+        "session",
+        format!("{account} may not start programs in the session of who is signed in"),
+        "Windows gives the token of who is signed in to LocalSystem alone, so that the process cannot be made",
+        "`mainstay install` again, with the same options and `--account LocalSystem`; the program itself runs with \
+         the rights of who is signed in"
+            .to_owned(),
+    )
+}
+
 pub(super) fn unknown(account: &str, why: &str) -> Finding {
     Finding::risk(
         "not_examined",

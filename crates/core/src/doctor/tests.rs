@@ -193,6 +193,7 @@ fn all_findings_say_what_why_and_what_to_do() {
             denied(r".\bob", r"D:\my data", Need::Enter),
         ],
         no_logon_right: Some(r".\bob".into()),
+        no_session: Some(r"NT SERVICE\shop".into()),
         ..Service::default()
     };
     let said = examine(&plan, &seen).into_iter().map(|it| {
