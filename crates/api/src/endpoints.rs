@@ -20,6 +20,17 @@ pub enum Method {
     Post,
 }
 
+/// Who may make a request. Whoever is not let in at the endpoint may make none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// The stack's owner and administrators.
+    Owner,
+    /// These, and the accounts of its entries in services.msc.
+    Entry,
+    /// These, and the account of an entry for its own service alone, if it is what a service manager asks for.
+    OwnEntry,
+}
+
 /// One request.
 pub trait Endpoint {
     /// Its name, `service_logs`.
@@ -28,6 +39,8 @@ pub trait Endpoint {
     const METHOD: Method;
     /// Where; the router's pattern, with parameters in braces.
     const PATH: &'static str;
+    /// Who may make it.
+    const ACCESS: Access;
     /// What it does.
     const WHAT: &'static str;
     /// What its query says; `()` for none.
@@ -81,7 +94,7 @@ pub(crate) fn is_there<T: 'static>() -> bool {
 
 macro_rules! endpoints {
     ($($(#[doc = $what:literal])+
-       $name:ident: $type:ident = $method:ident($path:expr), $query:ty, $body:ty => $answer:ty;)+) => {
+       $name:ident: $type:ident = $method:ident($path:expr) for $access:ident, $query:ty, $body:ty => $answer:ty;)+) => {
         /// A type for each endpoint.
         pub mod op {
             $($(#[doc = $what])+ #[derive(Clone, Copy, Debug)] pub struct $type;)+
@@ -91,6 +104,7 @@ macro_rules! endpoints {
             const NAME: &'static str = stringify!($name);
             const METHOD: Method = Method::$method;
             const PATH: &'static str = $path;
+            const ACCESS: Access = Access::$access;
             const WHAT: &'static str = concat!($($what),+);
             type Query = $query;
             type Body = $body;
@@ -104,10 +118,16 @@ macro_rules! endpoints {
         }
 
         impl<T> Table<T> {
-            /// All of them, each with the path of its endpoint.
-            pub fn into_routes(self) -> Vec<(&'static str, T)> {
-                vec![$((op::$type::PATH, self.$name.0),)+]
+            /// All of them, each with the path of its endpoint and who may ask it.
+            pub fn into_routes(self) -> Vec<(&'static str, Access, T)> {
+                vec![$((op::$type::PATH, op::$type::ACCESS, self.$name.0),)+]
             }
+        }
+
+        /// Their names, and who may make them.
+        #[cfg(test)]
+        fn accesses() -> Vec<(&'static str, Access)> {
+            vec![$((op::$type::NAME, op::$type::ACCESS),)+]
         }
 
         /// Puts all of them into a document.
@@ -119,50 +139,77 @@ macro_rules! endpoints {
 
 endpoints! {
     /// Who answers, and which versions of the API it speaks.
-    version: Version = Get(routes::VERSION), (), () => types::Version;
+    version: Version = Get(routes::VERSION) for Entry, (), () => types::Version;
     /// This document.
-    openapi: Openapi = Get(routes::OPENAPI), (), () => serde_json::Map<String, Value>;
+    openapi: Openapi = Get(routes::OPENAPI) for Entry, (), () => serde_json::Map<String, Value>;
     /// The stack and all its services.
-    stack: Stack = Get(routes::STACK), (), () => types::Stack;
+    stack: Stack = Get(routes::STACK) for Entry, (), () => types::Stack;
     /// The stack, once its revision differs from the one that is known or the time is over.
-    changes: Changes = Get(routes::CHANGES), types::Changes, () => types::Stack;
+    changes: Changes = Get(routes::CHANGES) for Entry, types::Changes, () => types::Stack;
     /// What the services use.
-    usage: Usage = Get(routes::USAGE), types::UsageQuery, () => types::StackUsage;
+    usage: Usage = Get(routes::USAGE) for Owner, types::UsageQuery, () => types::StackUsage;
     /// When memory, processors or the disk will be short.
-    forecast: Forecast = Get(routes::FORECAST), (), () => types::Forecasts;
+    forecast: Forecast = Get(routes::FORECAST) for Owner, (), () => types::Forecasts;
     /// Stops every service in order, but those that are to be left running, then ends the stack.
-    down: Down = Post(routes::DOWN), types::DownQuery, () => types::Accepted;
+    down: Down = Post(routes::DOWN) for Owner, types::DownQuery, () => types::Accepted;
     /// Brings a stack up again, with another plan, that is down but for services that were left running.
-    take_over: TakeOver = Post(routes::TAKE_OVER), (), types::TakeOver => types::Accepted;
+    take_over: TakeOver = Post(routes::TAKE_OVER) for Owner, (), types::TakeOver => types::Accepted;
     /// Puts a service into the stack and starts it, unless its plan says otherwise.
-    add: Add = Post(routes::SERVICES), (), types::AddService => types::Accepted;
+    add: Add = Post(routes::SERVICES) for Owner, (), types::AddService => types::Accepted;
     /// One service.
-    service: Service = Get(routes::SERVICE), (), () => types::Service;
+    service: Service = Get(routes::SERVICE) for Entry, (), () => types::Service;
     /// Asks something of a service. What comes of it is seen in its status and in the events.
-    action: Act = Post(routes::ACTION), (), () => types::Accepted;
+    action: Act = Post(routes::ACTION) for OwnEntry, (), () => types::Accepted;
     /// Says something for a service: `READY=1` and the like.
-    notify: Notify = Post(routes::NOTIFY), (), types::Notify => types::Accepted;
+    notify: Notify = Post(routes::NOTIFY) for Owner, (), types::Notify => types::Accepted;
     /// Sends a signal to processes of a service.
-    signal: Signal = Post(routes::SIGNAL), (), types::Signal => types::Signalled;
+    signal: Signal = Post(routes::SIGNAL) for Owner, (), types::Signal => types::Signalled;
     /// What a service wrote, oldest first.
-    service_logs: Logs = Get(routes::LOGS), types::LogsQuery, () => Stream<types::LogRecord>;
+    service_logs: Logs = Get(routes::LOGS) for Owner, types::LogsQuery, () => Stream<types::LogRecord>;
     /// What a service used in the past.
-    history: History = Get(routes::HISTORY), types::HistoryQuery, () => types::History;
+    history: History = Get(routes::HISTORY) for Owner, types::HistoryQuery, () => types::History;
     /// What happened, oldest first.
-    events: Events = Get(routes::EVENTS), types::EventsQuery, () => Stream<types::EventRecord>;
+    events: Events = Get(routes::EVENTS) for Owner, types::EventsQuery, () => Stream<types::EventRecord>;
     /// Brings the stack to another configuration, or tells what that would do. What comes of it is seen in the status.
-    apply: Apply = Post(routes::APPLY), (), types::Apply => types::Reloading;
+    apply: Apply = Post(routes::APPLY) for Owner, (), types::Apply => types::Reloading;
     /// Goes back to an earlier configuration, under a new number.
-    rollback: Rollback = Post(routes::ROLLBACK), (), types::Rollback => types::Reloading;
+    rollback: Rollback = Post(routes::ROLLBACK) for Owner, (), types::Rollback => types::Reloading;
     /// Values of secrets have changed: restarts the services that use them, or tells which these are. What comes of it is
     /// seen in the status.
-    secrets_changed: SecretsChanged = Post(routes::SECRETS), (), types::SecretsChanged => types::Reloading;
+    secrets_changed: SecretsChanged = Post(routes::SECRETS) for Owner, (), types::SecretsChanged => types::Reloading;
     /// The last ten configurations, oldest first.
-    revisions: Revisions = Get(routes::REVISIONS), (), () => Vec<types::Revision>;
+    revisions: Revisions = Get(routes::REVISIONS) for Owner, (), () => Vec<types::Revision>;
     /// Tells of a configuration that cannot be applied.
-    refused: Refused = Post(routes::REFUSED), (), types::RefusedConfiguration => types::Accepted;
+    refused: Refused = Post(routes::REFUSED) for Owner, (), types::RefusedConfiguration => types::Accepted;
     /// Replaces the daemon by one made from another program. The services go on.
-    upgrade: Upgrade = Post(routes::UPGRADE), (), types::Upgrade => types::Accepted;
+    upgrade: Upgrade = Post(routes::UPGRADE) for Owner, (), types::Upgrade => types::Accepted;
     /// Turns the recording of the daemon's inputs on or off.
-    record: Record = Post(routes::RECORD), (), types::Record => types::Recording;
+    record: Record = Post(routes::RECORD) for Owner, (), types::Record => types::Recording;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_account_of_an_entry_may_watch_and_steer_its_service_and_nothing_else() {
+        let open: Vec<_> = accesses().into_iter().filter(|(_, access)| *access != Access::Owner).collect();
+        assert_eq!(
+            open,
+            [
+                ("version", Access::Entry),
+                ("openapi", Access::Entry),
+                ("stack", Access::Entry),
+                ("changes", Access::Entry),
+                ("service", Access::Entry),
+                ("action", Access::OwnEntry),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_open_to_an_entry_for_its_own_service_names_a_service() {
+        assert_eq!(op::Act::ACCESS, Access::OwnEntry);
+        assert!(op::Act::PATH.contains("{name}") && op::Act::PATH.contains("{action}"));
+    }
 }

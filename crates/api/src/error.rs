@@ -29,7 +29,7 @@ pub enum ClientError {
     /// The daemon said no. Nothing was done.
     #[error("{problem}")]
     Refused {
-        /// The HTTP status: 400 for a bad request, 404 for an unknown service, 409 for what can't be done now.
+        /// The HTTP status: 400 for a bad request, 403 for one that is not for this account, 404 for an unknown service, 409 for what can't be done now.
         status: u16,
         /// Why, and what to do next.
         problem: Problem,

@@ -17,6 +17,11 @@ mod records;
 pub mod routes;
 pub mod types;
 
+/// What the entry of a service in services.msc is called, beside the one of its stack. No stack has an `@` in its name.
+pub fn entry_name(stack: &str, service: &str) -> String {
+    format!("{stack}@{service}")
+}
+
 pub use client::Client;
 pub use error::ClientError;
 pub use events::Events;

@@ -6,7 +6,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::endpoints::{self, Answer, Endpoint, Method, is_there};
+use crate::endpoints::{self, Access, Answer, Endpoint, Method, is_there};
 use crate::types::{Action, Problem};
 
 /// The OpenAPI document of the API, as `schemas/openapi.json` has it.
@@ -41,6 +41,16 @@ impl Builder {
             let schema = self.generator.subschema_for::<E::Body>();
             let content = json!({ "application/json": { "schema": schema } });
             operation["requestBody"] = json!({ "required": true, "content": content });
+        }
+        if let Some(note) = match E::ACCESS {
+            Access::Owner => None,
+            Access::Entry => Some("Also for the accounts of the stack's entries in services.msc."),
+            Access::OwnEntry => Some(
+                "Also for the account of an entry in services.msc: `start`, `stop`, `pause` and `continue` of its own \
+                 service.",
+            ),
+        } {
+            operation["description"] = json!(note);
         }
         let method = match E::METHOD {
             Method::Get => "get",
@@ -95,7 +105,7 @@ impl Builder {
             "openapi": "3.0.3",
             "info": {
                 "title": "Mainstay's local API",
-                "description": "HTTP/1.1 over the Unix socket or the named pipe of a stack, for its owner alone. \
+                "description": "HTTP/1.1 over the Unix socket or the named pipe of a stack, for its owner. \
                                 Within v1 fields are only added.",
                 "version": "1",
                 "license": { "name": "MIT OR Apache-2.0" },

@@ -15,6 +15,7 @@ use mainstay_daemon::Observer;
 use mainstay_service::manager::Manager;
 use mainstay_service::{Definition, Recovery, Role, Start};
 
+pub use mainstay_api::entry_name as name;
 pub use process::run;
 
 /// Before the name of a service, its virtual account.
@@ -22,11 +23,6 @@ pub const VIRTUAL: &str = r"NT SERVICE\";
 
 /// The argument of an entry that only shows a service that starts already.
 const MIRROR: &str = "mirror";
-
-/// What an entry is called. No stack has an `@` in its name.
-pub fn name(stack: &str, service: &str) -> String {
-    format!("{stack}@{service}")
-}
 
 /// The entries of all services of a plan, beside the service of the stack itself.
 ///

@@ -17,6 +17,7 @@ use tracing::{debug, warn};
 use crate::events_log::Line;
 use crate::message::{Ask, Refused, Reply, ToDriver};
 
+mod access;
 mod events;
 mod handlers;
 mod logs;
@@ -62,6 +63,34 @@ pub(crate) struct Facts {
 }
 
 impl Context {
+    /// That of a stack `shop` whose driver never answers.
+    #[cfg(test)]
+    pub fn for_tests(state: &std::path::Path, log: &crate::events_log::EventsLog) -> Arc<Context> {
+        let facts = Facts {
+            stack: "shop".into(),
+            config: None,
+            keeper: Process::default(),
+            keeper_started: Time::ZERO,
+            daemon: Process::default(),
+            daemon_started: Time::ZERO,
+            daemons_before: 0,
+            daemon_reason: String::new(),
+            containment: "session".into(),
+        };
+        Arc::new(Context {
+            driver: mainstay_sys::mux::Mux::new().unwrap().sender(),
+            revision: watch::channel(0).1,
+            plan_written: watch::channel(0).1,
+            live: log.live(),
+            state_dir: state.to_owned(),
+            log_dir: state.to_owned(),
+            facts,
+            metrics: crate::metrics::Metrics::none(),
+            sending: crate::otlp::Sending::default(),
+            vault: crate::secrets::Vault::for_tests(state),
+        })
+    }
+
     /// Asks the driver.
     pub async fn ask<T>(&self, ask: impl FnOnce(Reply<T>) -> Ask) -> Result<T, Refused> {
         let (reply, answer) = oneshot::channel();
@@ -118,7 +147,7 @@ async fn bind(address: &Address) -> Listener {
 }
 
 async fn connection(stream: Stream, router: axum::Router) {
-    let peer = handlers::Peer(stream.peer());
+    let peer = access::Peer { who: stream.peer(), caller: stream.caller() };
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
         router.clone().call(request)

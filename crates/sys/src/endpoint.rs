@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::dirs::Dirs;
 
+mod caller;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
@@ -16,6 +17,8 @@ use linux as platform;
 mod windows;
 #[cfg(windows)]
 use windows as platform;
+
+pub use caller::Caller;
 
 /// Where a stack's endpoint is. It prints as the path or the pipe's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +46,8 @@ impl Listener {
         platform::Listener::bind(&address.0).map(Listener)
     }
 
-    /// The next connection of the owner or of an administrator. Anybody else's is dropped, and the next one waited
-    /// for. An error is worth a short wait and another try.
+    /// The next connection of the owner, of an administrator or of an entry ([`Stream::caller`]). Anybody else's is dropped,
+    /// and the next one waited for. An error is worth a short wait and another try.
     pub async fn accept(&mut self) -> io::Result<Stream> {
         self.0.accept().await.map(|(inner, peer)| Stream { inner, peer })
     }
@@ -54,6 +57,20 @@ impl Listener {
 /// (`PermissionDenied`). `NotFound` and `ConnectionRefused` mean that no daemon listens now.
 pub async fn connect(address: &Address) -> io::Result<Stream> {
     platform::connect(&address.0).await.map(|(inner, peer)| Stream { inner, peer })
+}
+
+/// Who is at the other end.
+#[derive(Debug)]
+struct Peer {
+    who: String,
+    caller: Caller,
+}
+
+impl Peer {
+    /// One that may do everything.
+    fn owner(who: String) -> Peer {
+        Peer { who, caller: Caller::Owner }
+    }
 }
 
 /// Who it is, in words: `root (mainstay, pid 4242)`.
@@ -71,14 +88,19 @@ fn who(account: &str, pid: u32, program: Option<String>) -> String {
 #[derive(Debug)]
 pub struct Stream {
     inner: platform::Stream,
-    peer: String,
+    peer: Peer,
 }
 
 impl Stream {
     /// The other side, for "asked by": its account, and for a server the program and the process, too. `root
     /// (mainstay, pid 4242)`.
     pub fn peer(&self) -> String {
-        self.peer.clone()
+        self.peer.who.clone()
+    }
+
+    /// What the other side may ask. A client is not asked anything.
+    pub fn caller(&self) -> Caller {
+        self.peer.caller.clone()
     }
 }
 

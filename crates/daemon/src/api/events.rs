@@ -109,40 +109,9 @@ fn missed(count: u64, last: u64) -> Option<Bytes> {
 mod tests {
     use axum::body::Body;
     use http_body_util::BodyExt;
-    use mainstay_api::types::Process;
-    use mainstay_core::Time;
-    use mainstay_sys::mux::Mux;
-    use tokio::sync::watch;
 
     use super::*;
-    use crate::api::Facts;
     use crate::events_log::EventsLog;
-
-    fn context(state: &std::path::Path, log: &EventsLog) -> Arc<Context> {
-        let facts = Facts {
-            stack: "shop".into(),
-            config: None,
-            keeper: Process::default(),
-            keeper_started: Time::ZERO,
-            daemon: Process::default(),
-            daemon_started: Time::ZERO,
-            daemons_before: 0,
-            daemon_reason: String::new(),
-            containment: "session".into(),
-        };
-        Arc::new(Context {
-            driver: Mux::new().unwrap().sender(),
-            revision: watch::channel(0).1,
-            plan_written: watch::channel(0).1,
-            live: log.live(),
-            state_dir: state.to_owned(),
-            log_dir: state.to_owned(),
-            facts,
-            metrics: crate::metrics::Metrics::none(),
-            sending: crate::otlp::Sending::default(),
-            vault: crate::secrets::Vault::for_tests(state),
-        })
-    }
 
     fn tell(log: &mut EventsLog, text: &str) {
         log.stage_own(text);
@@ -178,7 +147,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut log = EventsLog::open(dir.path(), None, Vec::new());
         (0..3).for_each(|_| tell(&mut log, "old"));
-        let context = context(dir.path(), &log);
+        let context = Context::for_tests(dir.path(), &log);
         let mut body = body(Arc::clone(&context), EventsQuery { since: 1, follow: true, limit: 0 });
         assert_eq!(seqs(&read_to(&mut body, 3).await), [2, 3]);
         (0..20).for_each(|_| tell(&mut log, "new"));
@@ -196,7 +165,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut log = EventsLog::open(dir.path(), None, Vec::new());
         tell(&mut log, "first");
-        let context = context(dir.path(), &log);
+        let context = Context::for_tests(dir.path(), &log);
         let mut body = body(context, EventsQuery { since: 0, follow: true, limit: 0 });
         assert_eq!(seqs(&read_to(&mut body, 1).await), [1]);
         // More than the live queue holds, less than the files do.

@@ -7,6 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Path, Query, Request as HttpRequest, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use http_body_util::{BodyExt, Limited};
@@ -19,6 +20,7 @@ use mainstay_core::{Request, RunId, ServiceName, StopAction};
 use mainstay_link::Whom;
 use serde::de::DeserializeOwned;
 
+use super::access::{self, Peer};
 use super::serve::{Streamed, serve};
 use super::stream::{self, Form};
 use super::{Context, events, logs, reload, view};
@@ -37,10 +39,6 @@ const DISK_TIME: Duration = Duration::from_secs(2);
 
 pub(super) type Shared = State<Arc<Context>>;
 pub(super) type Answer<E> = Result<Json<<E as Endpoint>::Answer>, Refused>;
-
-/// The account of whoever asks.
-#[derive(Clone)]
-pub(super) struct Peer(pub String);
 
 /// All routes.
 pub(super) fn router(context: Arc<Context>) -> Router {
@@ -70,8 +68,9 @@ pub(super) fn router(context: Arc<Context>) -> Router {
         record: serve(record),
     };
     let mut router = Router::new();
-    for (path, handler) in table.into_routes() {
-        router = router.route(path, handler);
+    for (path, access, handler) in table.into_routes() {
+        let guard = from_fn_with_state((Arc::clone(&context), access), access::guard);
+        router = router.route(path, handler.route_layer(guard));
     }
     router
         .fallback(no_such_path)
@@ -224,7 +223,7 @@ async fn take_over(
         Ok(Err(error)) => return Err(Refused::new(400, error.to_string())),
         Err(_) => return Err(Refused::new(503, "the daemon is ending")),
     };
-    context.ask(|reply| Ask::TakeOver { by: peer.0, plan, exe, leash, reply }).await.map(accepted)
+    context.ask(|reply| Ask::TakeOver { by: peer.who, plan, exe, leash, reply }).await.map(accepted)
 }
 
 async fn action(
@@ -276,7 +275,7 @@ async fn signal(
         (None, true) => Whom::All,
         (Some(_), true) => return Err(Refused::new(400, "either one process or all, not both")),
     };
-    let count = context.ask(|reply| Ask::Send { by: peer.0, service, action, whom, reply }).await?;
+    let count = context.ask(|reply| Ask::Send { by: peer.who, service, action, whom, reply }).await?;
     Ok(Json(Signalled { processes: count }))
 }
 
@@ -304,7 +303,7 @@ async fn upgrade(
     if !path.is_absolute() || !path.is_file() {
         return Err(Refused::new(400, format!("{exe} is not the absolute path of a program")));
     }
-    context.ask(|reply| Ask::Upgrade { by: peer.0, exe, reply }).await.map(accepted)
+    context.ask(|reply| Ask::Upgrade { by: peer.who, exe, reply }).await.map(accepted)
 }
 
 async fn record(State(context): Shared, body: HttpRequest) -> Answer<op::Record> {
@@ -313,7 +312,7 @@ async fn record(State(context): Shared, body: HttpRequest) -> Answer<op::Record>
 }
 
 async fn request(context: &Context, peer: Peer, request: Request) -> Result<Taken, Refused> {
-    context.ask(|reply| Ask::Request { by: peer.0, request, reply }).await
+    context.ask(|reply| Ask::Request { by: peer.who, request, reply }).await
 }
 
 pub(super) fn accepted(taken: Taken) -> Json<Accepted> {

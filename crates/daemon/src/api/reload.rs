@@ -7,7 +7,8 @@ use mainstay_api::types::{Apply, RefusedConfiguration, Reloading, Rollback, Secr
 use mainstay_core::Plan;
 
 use super::Context;
-use super::handlers::{Answer, MAX_BODY, Peer, Shared, accepted, read_body};
+use super::access::Peer;
+use super::handlers::{Answer, MAX_BODY, Shared, accepted, read_body};
 use crate::message::{Ask, Refused};
 use crate::plan_store::{MAX_PLAN, StoredPlan};
 use crate::revisions;
@@ -16,7 +17,7 @@ use crate::secrets::without_marks;
 /// Who asks, and in which way.
 fn who(peer: Peer, how: &str) -> String {
     let how: String = how.chars().filter(|c| !c.is_control()).take(100).collect();
-    if how.is_empty() { peer.0 } else { format!("{} ({how})", peer.0) }
+    if how.is_empty() { peer.who } else { format!("{} ({how})", peer.who) }
 }
 
 pub(super) async fn apply(

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 use tokio::net::{UnixListener, UnixStream};
 
+use super::Peer;
 use crate::dirs::Dirs;
 use crate::linux::{proc, users};
 
@@ -51,7 +52,7 @@ impl Listener {
         Ok(Listener { inner })
     }
 
-    pub(super) async fn accept(&mut self) -> io::Result<(Stream, String)> {
+    pub(super) async fn accept(&mut self) -> io::Result<(Stream, Peer)> {
         loop {
             let (stream, _) = self.inner.accept().await?;
             // The directory keeps strangers out already; this holds where somebody has opened it up.
@@ -59,13 +60,13 @@ impl Listener {
                 && (uid == own() || uid == 0)
             {
                 let who = super::who(&users::name_of(uid), pid, proc::command(pid));
-                return Ok((stream, who));
+                return Ok((stream, Peer::owner(who)));
             }
         }
     }
 }
 
-pub(super) async fn connect(address: &Address) -> io::Result<(Stream, String)> {
+pub(super) async fn connect(address: &Address) -> io::Result<(Stream, Peer)> {
     let told =
         |error: io::Error| io::Error::new(error.kind(), format!("cannot connect to {address}: {error}"));
     let dir = Directory::open(&address.dir).map_err(told)?;
@@ -77,7 +78,7 @@ pub(super) async fn connect(address: &Address) -> io::Result<(Stream, String)> {
             format!("the process that listens at {address} belongs to {}", users::name_of(uid)),
         ));
     }
-    Ok((stream, users::name_of(uid)))
+    Ok((stream, Peer::owner(users::name_of(uid))))
 }
 
 fn own() -> u32 {

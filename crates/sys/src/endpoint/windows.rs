@@ -15,13 +15,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::windows::named_pipe::{ClientOptions, NamedPipeClient, NamedPipeServer, ServerOptions};
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_NO_DATA, ERROR_PIPE_BUSY, HANDLE};
 use windows_sys::Win32::Security::Authorization::SE_KERNEL_OBJECT;
-use windows_sys::Win32::System::Pipes::{GetNamedPipeClientProcessId, GetNamedPipeServerProcessId};
+use windows_sys::Win32::System::Pipes::GetNamedPipeServerProcessId;
 
+use super::Peer;
 use crate::dirs::windows::given;
 use crate::dirs::{Dirs, Given, Right};
-use crate::process::windows as process;
 use crate::win::security::{self, Account, Object};
 use crate::win::{check, explain};
+
+mod client;
 
 /// A server that is there takes a connection within this time, or it hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,11 +40,6 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// Whether this account may ask the daemon.
-    fn lets_in(&self, own: &Account, other: &str) -> bool {
-        own.trusts(other) || self.given.iter().any(|given| given.sid == other)
-    }
-
     /// Whether this account may be the daemon's: one that may only look at the stack may not answer for it.
     fn may_serve(&self, own: &Account, other: &str) -> bool {
         own.trusts(other) || self.given.iter().any(|given| given.sid == other && given.right == Right::All)
@@ -96,7 +93,7 @@ impl Listener {
         Ok(Self { address: address.clone(), account, waiting })
     }
 
-    pub(super) async fn accept(&mut self) -> io::Result<(Stream, String)> {
+    pub(super) async fn accept(&mut self) -> io::Result<(Stream, Peer)> {
         loop {
             match self.waiting.connect().await {
                 Ok(()) => {}
@@ -110,26 +107,11 @@ impl Listener {
             // The next one first: as long as there is an instance, nobody else can take the name.
             let next = instance(&self.address, &self.account, false)?;
             let connected = std::mem::replace(&mut self.waiting, next);
-            if let Some(peer) = self.peer(&connected) {
+            // The descriptor has kept strangers out already.
+            let peer = client::look(connected.as_raw_handle(), &self.address, &self.account);
+            if let Some(peer) = peer {
                 return Ok((Stream::Server(connected), peer));
             }
-        }
-    }
-
-    /// Who it is; `None` if it is not to be let in. The descriptor has kept strangers out already.
-    fn peer(&self, connected: &NamedPipeServer) -> Option<String> {
-        let mut pid = 0;
-        // SAFETY: the handle is open, and `pid` outlives the call.
-        check(unsafe { GetNamedPipeClientProcessId(connected.as_raw_handle(), &mut pid) }).ok()?;
-        match Account::of_pid(pid) {
-            Ok(peer) => (self.address.lets_in(&self.account, &peer.sid) || peer.administrator)
-                .then(|| super::who(&peer.name(), pid, process::program(pid))),
-            // One that we may not look at has more rights than we, and passed the descriptor.
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-                Some(super::who("an administrator", pid, None))
-            }
-            // It is gone.
-            Err(_) => None,
         }
     }
 }
@@ -160,7 +142,7 @@ fn check_owner(pipe: HANDLE, address: &Address, account: &Account) -> io::Result
     Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("{address} belongs to {name}")))
 }
 
-pub(super) async fn connect(address: &Address) -> io::Result<(Stream, String)> {
+pub(super) async fn connect(address: &Address) -> io::Result<(Stream, Peer)> {
     let account = Account::own()?;
     let start = Instant::now();
     loop {
@@ -170,7 +152,7 @@ pub(super) async fn connect(address: &Address) -> io::Result<(Stream, String)> {
                 let owner = check_owner(client.as_raw_handle(), address, &account)?;
                 // The owner may be a group; the process tells the person.
                 let server = server(&client).unwrap_or(owner);
-                return Ok((Stream::Client(client), server));
+                return Ok((Stream::Client(client), Peer::owner(server)));
             }
             Err(e) if e.raw_os_error() == Some(ERROR_PIPE_BUSY.cast_signed()) => {
                 if start.elapsed() >= PATIENCE {

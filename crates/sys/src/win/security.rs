@@ -81,8 +81,12 @@ impl Account {
         let mut token: HANDLE = std::ptr::null_mut();
         // SAFETY: `process` is open, and `token` outlives the call.
         check(unsafe { OpenProcessToken(process, TOKEN_QUERY | TOKEN_DUPLICATE, &mut token) })?;
-        let token = owned(token)?;
-        Ok(Self { sid: user_of(&token)?, administrator: is_administrator(&token)? })
+        Self::of_token(&owned(token)?)
+    }
+
+    /// The one of this token, which is open for being looked at and copied.
+    pub(crate) fn of_token(token: &OwnedHandle) -> io::Result<Self> {
+        Ok(Self { sid: user_of(token)?, administrator: is_administrator(token)? })
     }
 
     /// `DOMAIN\name`, or the SID if it has no name.
@@ -98,8 +102,9 @@ impl Account {
     /// The descriptor, as text, that keeps an object of this account private, but for other accounts that it is given to.
     pub(crate) fn sddl(&self, object: Object, others: &[Given]) -> String {
         let (all, read, inherit) = match object {
-            // Who may look at a stack's files may ask its daemon, too.
-            Object::Kernel => ("GA", "GRGW", ""),
+            // Who may look at a stack's files may ask its daemon, too: read and write, and not FILE_CREATE_PIPE_INSTANCE (4),
+            // which is in GW. With that it could answer others in the daemon's place.
+            Object::Kernel => ("GA", "0x12019b", ""),
             Object::File => ("FA", "FR", ""),
             Object::Directory => ("FA", "FRFX", "OICI"),
         };
@@ -372,6 +377,10 @@ impl Descriptor {
 
 #[cfg(test)]
 mod tests {
+    use windows_sys::Win32::Storage::FileSystem::{
+        FILE_CREATE_PIPE_INSTANCE, FILE_GENERIC_READ, FILE_GENERIC_WRITE,
+    };
+
     use super::*;
 
     fn account(sid: &str, administrator: bool) -> Account {
@@ -405,6 +414,12 @@ mod tests {
             "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;S-1-5-80-1-2-3-4-5)\
              (A;OICI;FRFX;;;S-1-5-80-6-7-8-9-10)"
         );
+        assert_eq!(
+            installer.sddl(Object::Kernel, &both),
+            "O:BAD:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;S-1-5-80-1-2-3-4-5)(A;;0x12019b;;;S-1-5-80-6-7-8-9-10)"
+        );
+        let may = FILE_GENERIC_READ | FILE_GENERIC_WRITE;
+        assert_eq!(0x0012_019b, may & !FILE_CREATE_PIPE_INSTANCE, "it asks the daemon, and is no daemon");
         // The service itself does not name itself twice, nor the system.
         let system = Given { sid: SYSTEM.to_owned(), right: Right::All };
         assert_eq!(
