@@ -169,3 +169,60 @@ fn a_stop_ends_the_hook_and_a_new_daemon_runs_it_again() {
     assert_eq!(hooks(&home, "late").len(), 2, "it was run again once");
     home.ok(&["down"]);
 }
+
+const ROTATING: &str = r#"
+name = "rotating"
+
+[service.api]
+command = [@fixture@, "lines", "--count", "500"]
+restart = "never"
+log = { rotate = { size = "1KiB" }, keep = { files = 1000 }, compress = "none" }
+hooks.on_rotation = [@fixture@, "env", "MAINSTAY_HOOK", "MAINSTAY_ROTATION", "MAINSTAY_LOG_FILE",
+    "MAINSTAY_LOG_FIRST", "MAINSTAY_LOG_NUMBER"]
+"#;
+
+/// What hooks have said of closed files: from which number to which, and the path of the last one.
+fn told_of_files(home: &Home) -> Vec<(u64, u64, String)> {
+    let mut files: Vec<_> =
+        std::fs::read_dir(home.log_dir("rotating")).expect("a directory").flatten().collect();
+    // Closed ones in order, the active one last.
+    files.sort_by_key(|file| (file.file_name() == "api.log", file.file_name()));
+    let text: Vec<String> = files
+        .iter()
+        .filter(|file| !file.path().extension().is_some_and(|ending| ending == "idx"))
+        .map(|file| std::fs::read_to_string(file.path()).expect("read"))
+        .collect();
+    let value = |name: &str| -> Vec<String> {
+        let start = format!("[\"{name}\",");
+        let lines = text.iter().flat_map(|text| text.lines());
+        lines
+            .filter_map(|line| serde_json::from_str(line.strip_prefix(&start)?.strip_suffix(']')?).ok())
+            .collect()
+    };
+    let number = |text: &String| text.parse().expect("a number");
+    let (firsts, lasts) = (value("MAINSTAY_LOG_FIRST"), value("MAINSTAY_LOG_NUMBER"));
+    let ranges = firsts.iter().map(number).zip(lasts.iter().map(number));
+    ranges.zip(value("MAINSTAY_LOG_FILE")).map(|((first, last), file)| (first, last, file)).collect()
+}
+
+#[test]
+fn each_closed_file_is_told_once_and_a_hooks_own_words_run_none() {
+    let home = Home::new();
+    home.config(ROTATING);
+    home.ok(&["up", "-d"]);
+    let told = until("files to be told of", || {
+        let told = told_of_files(&home);
+        told.last().is_some_and(|(_, last, _)| *last >= 2).then_some(told)
+    });
+    assert!(told.iter().all(|(.., file)| std::path::Path::new(file).is_file()), "{told:?}");
+    // It is down when the last hook has ended, so none of them runs for ever.
+    home.ok(&["down"]);
+    let mut next = 1;
+    for (first, last, file) in told_of_files(&home) {
+        assert!(first == next && last >= first, "{first} to {last}, and {next} comes next");
+        assert!(file.ends_with(&format!("api.log.{last:06}")), "{file}");
+        next = last + 1;
+    }
+    let events = home.ok(&["events", "-s", "rotating"]);
+    assert!(events.contains("on_rotation succeeded: exit code 0"), "{events}");
+}

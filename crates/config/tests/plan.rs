@@ -143,6 +143,7 @@ fn api() -> ServicePlan {
             before_start: Some(hook(&["./api", "migrate"], 60)),
             before_stop: Some(hook(&["./unregister"], 20)),
             on_failure: Some(hook(&["./alarm", "api"], 10)),
+            on_rotation: Some(hook(&["./ship"], 60)),
             on_power: Some(hook(&["./power"], 60)),
             on_session: Some(hook(&["./session"], 60)),
             ..Hooks::default()

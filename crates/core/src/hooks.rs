@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Exit, PowerChange, SessionChange};
+use crate::{Exit, PowerChange, Rotation, SessionChange};
 
 /// A moment in a service's life at which a command can be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +23,8 @@ pub enum HookMoment {
     /// After an end that was no success and that nobody asked for: a crash, a failed probe, a start that did not come
     /// about.
     OnFailure,
+    /// When a file of its log is full, or otherwise closed, and a new one is begun.
+    OnRotation,
     /// When the machine's power changes, while the service runs.
     OnPower,
     /// When somebody's session changes, while the service runs.
@@ -33,12 +35,13 @@ pub enum HookMoment {
 
 impl HookMoment {
     /// Those of [`Hooks`], in the order of a life.
-    pub const ALL: [HookMoment; 7] = [
+    pub const ALL: [HookMoment; 8] = [
         HookMoment::BeforeStart,
         HookMoment::AfterReady,
         HookMoment::BeforeStop,
         HookMoment::AfterExit,
         HookMoment::OnFailure,
+        HookMoment::OnRotation,
         HookMoment::OnPower,
         HookMoment::OnSession,
     ];
@@ -51,6 +54,7 @@ impl HookMoment {
             HookMoment::BeforeStop => "before_stop",
             HookMoment::AfterExit => "after_exit",
             HookMoment::OnFailure => "on_failure",
+            HookMoment::OnRotation => "on_rotation",
             HookMoment::OnPower => "on_power",
             HookMoment::OnSession => "on_session",
             HookMoment::OnControl => "on_control",
@@ -83,6 +87,9 @@ pub struct Hooks {
     /// See [`HookMoment::OnFailure`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<Hook>,
+    /// See [`HookMoment::OnRotation`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_rotation: Option<Hook>,
     /// See [`HookMoment::OnPower`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_power: Option<Hook>,
@@ -100,6 +107,7 @@ impl Hooks {
             HookMoment::BeforeStop => self.before_stop.as_ref(),
             HookMoment::AfterExit => self.after_exit.as_ref(),
             HookMoment::OnFailure => self.on_failure.as_ref(),
+            HookMoment::OnRotation => self.on_rotation.as_ref(),
             HookMoment::OnPower => self.on_power.as_ref(),
             HookMoment::OnSession => self.on_session.as_ref(),
             HookMoment::OnControl => None,
@@ -114,6 +122,7 @@ impl Hooks {
             HookMoment::BeforeStop => self.before_stop = hook,
             HookMoment::AfterExit => self.after_exit = hook,
             HookMoment::OnFailure => self.on_failure = hook,
+            HookMoment::OnRotation => self.on_rotation = hook,
             HookMoment::OnPower => self.on_power = hook,
             HookMoment::OnSession => self.on_session = hook,
             HookMoment::OnControl => {}
@@ -172,4 +181,7 @@ pub struct HookFacts {
     /// The number of a session, and what became of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<(u32, SessionChange)>,
+    /// What was closed of its log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Plan, ServicePlan};
-use crate::{Control, HookMoment, RunId, SecretMarks, ServiceName};
+use crate::{Control, HookMoment, Rotation, RunId, SecretMarks, ServiceName};
 
 /// Something that happened. Handled by [`Supervisor::handle`](crate::Supervisor::handle) together with its time.
 ///
@@ -78,6 +78,13 @@ pub enum Input {
         ok: bool,
         /// In words: "exit code 3".
         detail: String,
+    },
+    /// Files of a service's log were closed. Its hook is told.
+    Rotated {
+        /// Whose.
+        service: ServiceName,
+        /// Which.
+        rotation: Rotation,
     },
     /// A changed configuration is to be applied. Told by [`EventKind::Reload`](crate::EventKind::Reload), also if
     /// it is refused.

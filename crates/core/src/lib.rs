@@ -47,6 +47,7 @@ pub mod record;
 mod refusal;
 pub mod reload;
 mod rights;
+mod rotation;
 mod secret;
 mod service;
 mod session;
@@ -78,6 +79,7 @@ pub use plan::{
 pub use program::{ConfigFile, FileNotes, OnChange, ProgramConfig};
 pub use refusal::{Refusal, RefusalKind};
 pub use rights::{Integrity, PRIVILEGES, Privileges};
+pub use rotation::{Rotation, RotationCause};
 pub use secret::{Encoding, Piece, SecretMarks, SecretSource, SecretText, is_secret_name, names_in};
 pub use session::{Session, SignedIn, SigningOff, choose_session};
 pub use settings::{Rlimit, Sandbox, Settings};

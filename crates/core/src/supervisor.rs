@@ -9,6 +9,7 @@ mod apply;
 mod audit;
 mod check;
 mod graph;
+mod moments;
 mod order;
 mod request;
 mod sessions;
@@ -187,6 +188,7 @@ impl Supervisor {
             }
             Input::Leak { run, change } => self.leak(run, change),
             Input::LeakWindow { run, growth } => self.restart_leaking(run, &growth, LeakAction::is_in_window),
+            Input::Rotated { service, rotation } => self.rotated(service, rotation),
             Input::Session { id } => self.session_is(id),
             Input::Tick => self.tick(),
         }

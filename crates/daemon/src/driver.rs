@@ -28,7 +28,7 @@ use crate::otlp::Ids;
 use crate::outbox::{
     DROPPED_KEY, EVENTS_KEY, Outbox, PLAN_KEY, RECORD_KEY, REVISIONS_KEY, SEEN_KEY, TOP_KEY,
 };
-use crate::outputs::Outputs;
+use crate::outputs::{Outputs, service_of_log};
 use crate::plan_store::Source;
 use crate::probes::{Answer, Helper, Probes, StepDone};
 use crate::record::Recorder;
@@ -136,6 +136,7 @@ pub(crate) struct Parts {
     pub files: Files,
     pub events: EventsLog,
     pub state_dir: PathBuf,
+    pub log_dir: PathBuf,
     pub config: Option<String>,
     pub source: Option<Source>,
     pub revisions: Revisions,
@@ -157,6 +158,7 @@ impl Driver {
             files,
             events,
             state_dir,
+            log_dir,
             config,
             source,
             revisions,
@@ -171,7 +173,7 @@ impl Driver {
             probes,
             vault,
             preparing: BTreeMap::new(),
-            hooks: Hooks::default(),
+            hooks: Hooks::new(log_dir),
             files,
             events,
             recorder: Recorder::new(&state_dir),
@@ -333,6 +335,11 @@ impl Driver {
                     if text.starts_with(mainstay_link::DISK_LOW) { About::DiskLow } else { About::Log };
                 self.events.stage_about(about, format!("{name}'s log: {text}"));
             }
+            Event::Rotated(rotation) => {
+                if let Some(service) = service_of_log(self.core.plan(), &rotation.log) {
+                    self.input(Input::Rotated { service, rotation });
+                }
+            }
             Event::DownWanted { by, all } => {
                 let request = self.down(all);
                 self.input(Input::Request { by, request });
@@ -386,7 +393,9 @@ impl Driver {
         for (service, seq, outcome) in exec.take_hooks() {
             self.hooks.ended(&service, seq, outcome, plan);
         }
-        self.hooks.go_on(now(), plan, exec)
+        let told = self.hooks.go_on(now(), plan, exec);
+        self.shelf.hold(self.hooks.held());
+        told
     }
 
     /// Takes in how far changes of files are and takes their next steps; what the core is to be told.
@@ -550,6 +559,9 @@ impl Driver {
     pub fn note_plan(&mut self, name: &ServiceName, plan: Option<&ServicePlan>) {
         self.watched.plan.send_modify(|count| *count += 1);
         if let Some(plan) = plan {
+            if let Some(text) = self.knows.passes_over(name, plan) {
+                self.events.stage_own(text);
+            }
             self.apply_live(name, plan);
         }
         self.shelf.set(name, plan.map(|plan| &plan.log));

@@ -187,5 +187,6 @@ pub(crate) fn log_of(service: &ServiceName, plan: &ServicePlan) -> Log {
         format: plan.log.format,
         encoding: plan.log.encoding,
         most: None,
+        tell_rotations: plan.hooks.on_rotation.is_some(),
     }
 }

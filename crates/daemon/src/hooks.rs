@@ -5,21 +5,25 @@
 //! the one before: `before_start` and `before_stop` are run again, the others are not.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mainstay_core::{
-    ControlAction, Exit, Hook, HookFacts, HookMoment, Input, Plan, ProbeOutcome, RunId, ServiceName,
-    ServicePlan, Time, signal_name,
+    ControlAction, Exit, Hook, HookFacts, HookMoment, Input, Plan, ProbeOutcome, Rotation, RunId,
+    ServiceName, ServicePlan, Time, signal_name,
 };
+use mainstay_logs::closed_file;
 
 use crate::probes::Exec;
+use crate::shelf::Held;
 
 /// So many hooks of a service wait at the most. One more makes the oldest be left out that no start or stop waits for.
 const MAX_WAITING: usize = 16;
 
 /// The hooks of all services.
-#[derive(Default)]
 pub(crate) struct Hooks {
+    /// Where the logs are.
+    log_dir: PathBuf,
     queues: BTreeMap<ServiceName, VecDeque<Job>>,
     /// Numbers the commands, so that a late answer is not taken for another one's.
     seq: u64,
@@ -36,9 +40,21 @@ struct Job {
 }
 
 impl Hooks {
-    /// Queues a hook; [`HookMoment::BeforeStart`] is answered by `Prepared`, whether or not there is one.
+    /// None wait. `log_dir` is where the logs are.
+    pub fn new(log_dir: PathBuf) -> Hooks {
+        Hooks { log_dir, queues: BTreeMap::new(), seq: 0, told: Vec::new() }
+    }
+
+    /// Queues a hook; [`HookMoment::BeforeStart`] is answered by `Prepared`, whether or not there is one. Of a log that is
+    /// closed again and again one waits at the most, which is told of all the files.
     pub fn want(&mut self, service: &ServiceName, run: RunId, moment: HookMoment, facts: HookFacts) {
         let queue = self.queues.entry(service.clone()).or_default();
+        if let Some(rotation) = &facts.rotation {
+            let mut waiting = queue.iter_mut().filter(|job| job.started.is_none());
+            if waiting.any(|job| job.facts.rotation.as_mut().is_some_and(|first| first.absorb(rotation))) {
+                return;
+            }
+        }
         queue.push_back(Job { run, moment, facts, started: None });
         let idle = |job: &Job| job.started.is_none() && !job.is_waited_for();
         if queue.len() > MAX_WAITING
@@ -60,6 +76,18 @@ impl Hooks {
                 return;
             }
         }
+    }
+
+    /// The closed files that hooks are told of.
+    pub fn held(&self) -> Held {
+        let mut held = Held::new();
+        for Rotation { log, first, .. } in
+            self.queues.values().flatten().filter_map(|job| job.facts.rotation.as_ref())
+        {
+            let least = held.entry(log.clone()).or_insert(*first);
+            *least = (*least).min(*first);
+        }
+        held
     }
 
     /// Whether no hook runs or waits.
@@ -91,7 +119,10 @@ impl Hooks {
                 if let Some((there, hook)) = there.and_then(|there| Some((there, job.hook(there)?))) {
                     self.seq += 1;
                     job.started = Some(self.seq);
-                    let variables = job.variables(&plan.stack, service, hook);
+                    let mut variables = job.variables(&plan.stack, service, hook);
+                    variables.extend(
+                        job.facts.rotation.iter().flat_map(|closed| of_rotation(closed, &self.log_dir)),
+                    );
                     exec.run_hook(
                         now.after(hook.timeout),
                         (service, there),
@@ -140,7 +171,8 @@ impl Job {
 
     /// What the command finds in its environment. `docs/hooks.md` lists them.
     fn variables(&self, stack: &str, service: &ServiceName, hook: &Hook) -> Vec<(&'static str, String)> {
-        let HookFacts { reason, pid, exit, ran, restarts, in_a_row, control, power, session } = &self.facts;
+        let HookFacts { reason, pid, exit, ran, restarts, in_a_row, control, power, session, rotation: _ } =
+            &self.facts;
         let mut variables = vec![
             ("MAINSTAY_HOOK", self.moment.to_string()),
             ("MAINSTAY_STACK", stack.to_owned()),
@@ -169,6 +201,17 @@ impl Job {
         }
         variables
     }
+}
+
+/// What the command finds of closed files.
+fn of_rotation(rotation: &Rotation, dir: &Path) -> [(&'static str, String); 4] {
+    let Rotation { log, first, last, why } = rotation;
+    [
+        ("MAINSTAY_ROTATION", why.as_str().to_owned()),
+        ("MAINSTAY_LOG_FILE", closed_file(dir, log, *last).display().to_string()),
+        ("MAINSTAY_LOG_NUMBER", last.to_string()),
+        ("MAINSTAY_LOG_FIRST", first.to_string()),
+    ]
 }
 
 #[cfg(test)]

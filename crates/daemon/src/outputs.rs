@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mainstay_core::{ServiceName, Time};
+use mainstay_core::{Plan, ServiceName, Time};
 use mainstay_link::Tally;
 
 /// Losses of a log are told at most so often: a disk may be full for days, and the events are to have something else
@@ -13,6 +13,12 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 /// The names of a service's logs: with stderr, should that have one of its own.
 pub(crate) fn logs_of(service: &ServiceName) -> [String; 2] {
     [service.as_str().to_owned(), mainstay_logs::stderr_name(service.as_str())]
+}
+
+/// Whose log it is; none if its service is gone.
+pub(crate) fn service_of_log(plan: &Plan, log: &str) -> Option<ServiceName> {
+    let service = |name: &str| plan.services.keys().find(|service| service.as_str() == name).cloned();
+    service(log).or_else(|| plan.services.keys().find(|service| logs_of(service)[1] == log).cloned())
 }
 
 /// The books of the logs.

@@ -181,6 +181,7 @@ impl Daemon {
             files,
             events: restored.events,
             state_dir: args.dirs.state.clone(),
+            log_dir: args.dirs.log.clone(),
             config: restored.config,
             source: restored.source,
             revisions: restored.revisions,

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_api::types::EventBody;
-use mainstay_core::{Event, EventKind, RunId, ServiceName, StopAction};
-use mainstay_link::{CTRL_BREAK, Command, REST, SECRETS, SEND, SESSIONS, Spawn, TOKENS, Whom};
+use mainstay_core::{Event, EventKind, RunId, ServiceName, ServicePlan, StopAction};
+use mainstay_link::{CTRL_BREAK, Command, REST, ROTATIONS, SECRETS, SEND, SESSIONS, Spawn, TOKENS, Whom};
 
 use crate::driver::{Driver, now};
 use crate::message::{Refused, Reply};
@@ -58,6 +58,16 @@ impl Knows {
                 .extend(secrets.into_iter().map(|(name, secret)| (name, secret.value().to_owned())));
         }
         Ok(())
+    }
+
+    /// What it will not do for a service, in words; it passes over that.
+    pub fn passes_over(&self, service: &ServiceName, plan: &ServicePlan) -> Option<String> {
+        (plan.hooks.on_rotation.is_some() && !self.0.contains(ROTATIONS)).then(|| {
+            format!(
+                "{service}'s on_rotation is not run: the keeper is of an older version; `mainstay down` and `up` bring \
+                 a new one"
+            )
+        })
     }
 
     /// Whether the keeper stays for what is left running.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use mainstay_core::{Compress, LogPlan, Plan, ServiceName};
@@ -26,26 +26,48 @@ const AGAIN: Duration = Duration::from_secs(60);
 
 /// How logs are kept, by service. Shared by the driver, which knows, and the thread, which acts on it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Shelf(Arc<Mutex<BTreeMap<String, LogPlan>>>);
+pub(crate) struct Shelf(Arc<Mutex<Shared>>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    plans: BTreeMap<String, LogPlan>,
+    held: Held,
+}
+
+/// Segments that somebody is about to read: of these logs, those from this number on. They are not compressed.
+pub(crate) type Held = BTreeMap<String, u64>;
 
 impl Shelf {
     /// That of a plan.
     pub fn new(plan: &Plan) -> Shelf {
         let logs = plan.services.iter().map(|(name, plan)| (name.to_string(), plan.log.clone())).collect();
-        Shelf(Arc::new(Mutex::new(logs)))
+        Shelf(Arc::new(Mutex::new(Shared { plans: logs, held: Held::new() })))
     }
 
     /// A service's logs are kept like this from now on; none: it is gone, and its logs are left alone.
     pub fn set(&self, name: &ServiceName, log: Option<&LogPlan>) {
-        let mut logs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let plans = &mut self.shared().plans;
         match log {
-            Some(log) => logs.insert(name.to_string(), log.clone()),
-            None => logs.remove(name.as_str()),
+            Some(log) => plans.insert(name.to_string(), log.clone()),
+            None => plans.remove(name.as_str()),
         };
     }
 
+    /// These segments, and no others, are about to be read.
+    pub fn hold(&self, held: Held) {
+        self.shared().held = held;
+    }
+
     fn get(&self, name: &str) -> Option<LogPlan> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.shared().plans.get(name).cloned()
+    }
+
+    fn is_held(&self, log: &str, number: u64) -> bool {
+        self.shared().held.get(log).is_some_and(|first| number >= *first)
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -81,7 +103,8 @@ impl Shelves {
             return;
         }
         self.seen = changed;
-        match pass(&self.dir, &|name| self.shelf.get(name), now) {
+        let held = |log: &str, number| self.shelf.is_held(log, number);
+        match pass(&self.dir, &|name| self.shelf.get(name), &held, now) {
             Ok(due) => self.due = due,
             Err(error) => {
                 warn!("old logs in {}: {error}; it is tried again", self.dir.display());
@@ -104,6 +127,7 @@ struct Old {
 fn pass(
     dir: &Path,
     plan: &dyn Fn(&str) -> Option<LogPlan>,
+    held: &dyn Fn(&str, u64) -> bool,
     now: SystemTime,
 ) -> io::Result<Option<SystemTime>> {
     let mut services: BTreeMap<String, Vec<Old>> = BTreeMap::new();
@@ -137,10 +161,17 @@ fn pass(
         };
         for old in stays.iter().filter(|old| old.closed.forms.contains(&Form::Plain)) {
             let rested = old.closed.written + REST;
-            if rested > now {
+            let is_free = || !held(&old.log, old.closed.number);
+            if !is_free() {
+                sooner(now + LOOK);
+            } else if rested > now {
                 sooner(rested);
-            } else if let Err(error) = pack(dir, &old.log, old.closed.number, form, &mut || true) {
-                result = result.and(Err(error));
+            } else {
+                match pack(dir, &old.log, old.closed.number, form, &mut || is_free()) {
+                    Ok(true) => {}
+                    Ok(false) => sooner(now + LOOK),
+                    Err(error) => result = result.and(Err(error)),
+                }
             }
         }
     }
@@ -212,6 +243,10 @@ mod tests {
         move |name| (name == "web").then(|| plan.clone())
     }
 
+    fn free(_: &str, _: u64) -> bool {
+        false
+    }
+
     fn text(dir: &Path, log: &str) -> Vec<u8> {
         let mut follower = Follower::new(dir, log, LogPos::default());
         let (mut text, mut buffer) = (Vec::new(), vec![0; 4096]);
@@ -228,15 +263,33 @@ mod tests {
         fill(dir.path(), "stranger", 1);
         let before = text(dir.path(), "web");
         let zstd = plan(|_| ());
-        let due = pass(dir.path(), &zstd, SystemTime::now()).unwrap().unwrap();
+        let due = pass(dir.path(), &zstd, &free, SystemTime::now()).unwrap().unwrap();
         assert_eq!(files(dir.path()), ["stranger.log.000001", "web.log.000001", "web.log.000002"]);
         assert!(due <= SystemTime::now() + REST);
-        assert_eq!(pass(dir.path(), &zstd, due + REST).unwrap(), None);
+        assert_eq!(pass(dir.path(), &zstd, &free, due + REST).unwrap(), None);
         assert_eq!(files(dir.path()), ["stranger.log.000001", "web.log.000001.zst", "web.log.000002.zst"]);
         assert!(text(dir.path(), "web") == before);
         // A change of mind holds for what comes.
-        pass(dir.path(), &plan(|plan| plan.compress = Compress::Gzip), due + REST).unwrap();
+        pass(dir.path(), &plan(|plan| plan.compress = Compress::Gzip), &free, due + REST).unwrap();
         assert_eq!(files(dir.path())[1..], ["web.log.000001.zst", "web.log.000002.zst"]);
+    }
+
+    #[test]
+    fn what_is_about_to_be_read_is_compressed_later() {
+        let dir = tempfile::tempdir().unwrap();
+        fill(dir.path(), "web", 3);
+        fill(dir.path(), "web.err", 1);
+        let shelf = Shelf::default();
+        shelf.hold(Held::from([("web".to_owned(), 2)]));
+        let held = |log: &str, number| shelf.is_held(log, number);
+        let later = SystemTime::now() + REST + REST;
+        let due = pass(dir.path(), &plan(|_| ()), &held, later).unwrap();
+        assert_eq!(due, Some(later + LOOK));
+        let two = ["web.err.log.000001.zst", "web.log.000001.zst", "web.log.000002", "web.log.000003"];
+        assert_eq!(files(dir.path()), two);
+        shelf.hold(Held::new());
+        assert_eq!(pass(dir.path(), &plan(|_| ()), &held, later).unwrap(), None);
+        assert!(files(dir.path()).iter().all(|name| name.ends_with(".zst")));
     }
 
     #[test]
@@ -249,11 +302,11 @@ mod tests {
             written(dir.path(), file, ago * hour);
         }
         let keep = plan(|plan| (plan.keep_age, plan.compress) = (Some(3 * hour), Compress::None));
-        let due = pass(dir.path(), &keep, SystemTime::now()).unwrap().unwrap();
+        let due = pass(dir.path(), &keep, &free, SystemTime::now()).unwrap().unwrap();
         assert_eq!(files(dir.path()), ["web.err.log.000002", "web.log.000002"]);
         assert_eq!(std::fs::metadata(dir.path().join("web.err.log.000002")).unwrap().len(), 0);
         assert!(due > SystemTime::now() + 2 * hour, "when the next one is too old");
-        pass(dir.path(), &keep, due).unwrap();
+        pass(dir.path(), &keep, &free, due).unwrap();
         assert_eq!(text(dir.path(), "web"), b"");
         let mut catalog = Catalog::scan(dir.path()).unwrap();
         let mut next = Writer::new(&mut catalog, "web.err", Settings::default()).unwrap();
@@ -270,10 +323,10 @@ mod tests {
             written(dir.path(), file, ago * minute);
         }
         let keep = plan(|plan| (plan.keep_total, plan.compress) = (Some(3999), Compress::None));
-        pass(dir.path(), &keep, SystemTime::now()).unwrap();
+        pass(dir.path(), &keep, &free, SystemTime::now()).unwrap();
         assert_eq!(files(dir.path()), ["web.err.log.000002", "web.err.log.000003", "web.log.000003"]);
         let few = plan(|plan| (plan.keep_files, plan.compress) = (1, Compress::None));
-        pass(dir.path(), &few, SystemTime::now()).unwrap();
+        pass(dir.path(), &few, &free, SystemTime::now()).unwrap();
         assert_eq!(files(dir.path()), ["web.err.log.000003", "web.log.000003"]);
     }
 

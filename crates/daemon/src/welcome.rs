@@ -163,6 +163,9 @@ pub(crate) fn begin(driver: &mut Driver, welcome: &Welcome, beginning: Beginning
     if beginning.changed_top {
         driver.note_top();
     }
+    let stay = driver.core.plan().services.iter().filter(|(name, _)| !beginning.changed.contains(name));
+    let passed_over: Vec<_> = stay.filter_map(|(name, plan)| driver.knows.passes_over(name, plan)).collect();
+    passed_over.into_iter().for_each(|text| driver.events.stage_own(text));
     for name in beginning.changed {
         let plan = driver.core.plan().services.get(&name).cloned();
         driver.note_plan(&name, plan.as_ref());

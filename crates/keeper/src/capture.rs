@@ -13,7 +13,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use mainstay_core::{LogEncoding, LogFormat};
+use mainstay_core::{LogEncoding, LogFormat, Rotation};
 use mainstay_logs::{Catalog, LogPos, Settings, Tally};
 use mainstay_sys::capture::{NotifySocket, OutputReader, Set, Waker};
 
@@ -77,6 +77,8 @@ pub(crate) enum Told {
     Said { run: u64, text: String },
     /// Output was lost; so much of this log until now.
     Lost { name: String, bytes: u64, error: String },
+    /// Segments of a log were closed that asks for being told so.
+    Rotated(Rotation),
     /// How much came of these logs since the start.
     Tallied(Vec<(String, Tally)>),
     /// Something about a log that its owner wants to know.

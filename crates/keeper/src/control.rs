@@ -326,6 +326,7 @@ impl Keeper {
             }
             Told::Said { run, text } => self.state.notified(run, text),
             Told::Lost { name, bytes, error } => self.state.lost_output(name, bytes, error),
+            Told::Rotated(rotation) => self.state.rotated(rotation),
             Told::Tallied(changed) => self.tallied(changed),
             Told::Note { name, text } => {
                 self.log.say(format_args!("{name}: {text}"));

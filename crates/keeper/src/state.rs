@@ -5,11 +5,11 @@ mod queue;
 
 use std::collections::BTreeMap;
 
-use mainstay_core::{Control, Exit, RunId, Time};
+use mainstay_core::{Control, Exit, Rotation, RunId, Time};
 use mainstay_link::{Event, LogPos, Run, Welcome};
 
 pub(crate) use notices::MAX_NOTICE;
-use notices::{Losses, Notices};
+use notices::{Losses, Notices, Rotations};
 use queue::Queue;
 
 /// So many runs are kept; a daemon that forgets none cannot fill the memory.
@@ -76,6 +76,7 @@ pub(crate) struct State {
     losses: Losses,
     /// What else there is to say of logs, in the same way; without numbers.
     log_notes: Losses,
+    rotations: Rotations,
     down_wanted: bool,
 }
 
@@ -143,6 +144,11 @@ impl State {
             Event::LogNote { name, .. } => {
                 if let Some((_, text)) = self.log_notes.acked(name) {
                     self.queue.push(Event::LogNote { name: name.clone(), text });
+                }
+            }
+            Event::Rotated(rotation) => {
+                if let Some(rotation) = self.rotations.acked(&rotation.log) {
+                    self.queue.push(Event::Rotated(rotation));
                 }
             }
             _ => {}
@@ -325,6 +331,13 @@ impl State {
     pub(crate) fn log_note(&mut self, name: String, text: String) {
         if self.log_notes.offer(&name, 0, &text) {
             self.queue.push(Event::LogNote { name, text });
+        }
+    }
+
+    /// Segments of a log were closed.
+    pub(crate) fn rotated(&mut self, rotation: Rotation) {
+        if let Some(rotation) = self.rotations.offer(rotation) {
+            self.queue.push(Event::Rotated(rotation));
         }
     }
 

@@ -5,7 +5,7 @@ mod harness;
 use std::time::Instant;
 
 use harness::{Home, service, wait_until};
-use mainstay_core::{Exit, RunId, StopAction};
+use mainstay_core::{Exit, RotationCause, RunId, StopAction};
 use mainstay_link::{Command, Event, Log, LogPos, Spawn, ToKeeper};
 use mainstay_sys::process;
 
@@ -302,5 +302,54 @@ fn logs_are_rotated_and_kept_as_asked() {
     // 1,890 lines of 9 bytes and fewer, in segments of 1,000 bytes and the rest of a line.
     assert!((18..=20).contains(&end.segment), "{end:?}");
     assert!(home.log("web").ends_with("line 1999\nthe end"));
+    daemon.exit(&keeper);
+}
+
+#[test]
+fn closed_segments_are_told_together_and_not_those_that_a_hook_has_filled() {
+    let home = Home::new();
+    let (keeper, mut daemon) = home.ready();
+    let log = Log {
+        name: "web".into(),
+        rotate_size: 1000,
+        keep_files: 100,
+        tell_rotations: true,
+        ..Log::default()
+    };
+    let with = |log: &Log, spawn: Spawn| Spawn { log: Some(log.clone()), ..spawn };
+    daemon.spawn(with(&log, service(1, "web", &["lines", "2000"])));
+    let rotated = |daemon: &mut harness::Daemon| {
+        let told = daemon.until(|event| matches!(event, Event::Rotated(_)));
+        daemon.ack();
+        let Event::Rotated(told) = told else { unreachable!() };
+        (told.log, told.first, told.last)
+    };
+    let segments = |home: &Home| {
+        let names = std::fs::read_dir(home.path("log")).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("web.log.") && !name.ends_with(".idx")).count() as u64
+    };
+    let mut last = 0;
+    // Each but the last is merged of what was closed before the one before was acknowledged.
+    while last < 17 {
+        let (log, first, to) = rotated(&mut daemon);
+        assert_eq!((log.as_str(), first), ("web", last + 1), "none is left out, none is told twice");
+        last = to;
+    }
+    let closed = segments(&home);
+    let hook = Log { most: Some(100_000), ..log.clone() };
+    daemon.spawn(with(&hook, service(2, "web.hook", &["lines", "1000"])));
+    daemon.drained(2);
+    assert!(segments(&home) > closed, "it has filled some");
+    // It comes before what is told of the run.
+    daemon.command(Command::Spawn(Box::new(with(&log, service(3, "web", &["pace", "600000"])))));
+    let (_, first, to) = rotated(&mut daemon);
+    assert_eq!((first, to), (last + 1, segments(&home)), "they come with what is told next");
+    daemon.until(|event| matches!(event, Event::Spawned { .. }));
+    wait_until("a line", || home.log("web").ends_with("bytes\n"));
+    daemon.command(Command::Rotate { log: "web".into() });
+    let asked = daemon.until(|event| matches!(event, Event::Rotated(_)));
+    let Event::Rotated(asked) = asked else { unreachable!() };
+    assert_eq!((asked.first, asked.why), (to + 1, RotationCause::Asked));
     daemon.exit(&keeper);
 }

@@ -17,8 +17,8 @@ mod secret;
 use std::collections::BTreeMap;
 
 use mainstay_core::{
-    Control, Exit, Frost, LimitHits, Limits, LogEncoding, LogFormat, NotEnforced, Over, PASSWORD, RunId,
-    Settings, StopAction, Time,
+    Control, Exit, Frost, LimitHits, Limits, LogEncoding, LogFormat, NotEnforced, Over, PASSWORD, Rotation,
+    RunId, Settings, StopAction, Time,
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,8 @@ pub const VERSION: u32 = 1;
 
 /// What a keeper of this version knows beyond the first one's [`Command`]s; goes into [`Welcome::knows`]. A daemon asks
 /// for nothing else: a frame with a word that an old keeper does not know would be lost whole.
-pub const KNOWS: [&str; 9] = [CTRL_BREAK, SEND, SET_LIMITS, SET_LOG, REST, ROTATE, SECRETS, TOKENS, SESSIONS];
+pub const KNOWS: [&str; 10] =
+    [CTRL_BREAK, SEND, SET_LIMITS, SET_LOG, REST, ROTATE, ROTATIONS, SECRETS, TOKENS, SESSIONS];
 
 /// The keeper can send `ctrl_break`.
 pub const CTRL_BREAK: &str = "ctrl_break";
@@ -48,6 +49,9 @@ pub const REST: &str = "rest";
 
 /// The keeper takes [`Command::Rotate`].
 pub const ROTATE: &str = "rotate";
+
+/// The keeper minds [`Log::tell_rotations`].
+pub const ROTATIONS: &str = "rotations";
 
 /// The keeper takes [`Spawn::secrets`].
 pub const SECRETS: &str = "secrets";
@@ -260,6 +264,9 @@ pub struct Log {
     /// Of this run so many bytes go there at the most; what is more is left out, and counted. No bound if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub most: Option<u64>,
+    /// Whether closed segments are told, by [`Event::Rotated`]. Only for keepers that know [`ROTATIONS`].
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tell_rotations: bool,
 }
 
 /// A place in a log: a segment's number and a byte in it.
@@ -484,6 +491,9 @@ pub enum Event {
         /// In words, a clause.
         text: String,
     },
+    /// Segments of a log were closed that asks for being told so. What comes of the log before this is acknowledged is
+    /// told together afterwards.
+    Rotated(Rotation),
     /// The stack is to go down: the terminal of `mainstay up` is gone, or the keeper was told to end.
     DownWanted {
         /// Who or what wants it.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::segment::{self, Form};
+use crate::writer::Rotated;
 
 /// The numbers of a log's segments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub(crate) struct Numbers {
     pub(crate) at_least: u64,
     /// Bytes missing at its end that the log itself does not tell yet.
     pub(crate) untold: u64,
+    /// What was closed and not told of.
+    pub(crate) rotated: Option<Rotated>,
 }
 
 impl Numbers {

@@ -36,10 +36,10 @@ pub use files::{Disk, Files};
 pub use follow::{Follower, Step};
 pub use lines::{Line, Lines, MAX_LINE};
 pub use pack::{Closed, clean_up, list, pack, remove};
-pub use segment::{Form, active_path, closed_path, is_valid_name, stderr_name};
+pub use segment::{Form, active_path, closed_file, closed_path, is_valid_name, stderr_name};
 pub use tail::{end, last_lines, tail_start};
 pub use times::{Stamp, Times, of_run, since, until};
-pub use writer::{LINE_ALLOWANCE, OnFull, Settings, Tally, Trouble, Writer};
+pub use writer::{LINE_ALLOWANCE, OnFull, Rotated, Settings, Tally, Trouble, Why, Writer};
 
 /// A place in a log: a segment's number and a byte in it. Later places compare greater.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -44,6 +44,13 @@ pub fn closed_path(dir: &Path, name: &str, number: u64) -> PathBuf {
     dir.join(format!("{name}.log.{number:06}"))
 }
 
+/// A closed segment's file, in the form that is there. Gone: where it would be.
+pub fn closed_file(dir: &Path, name: &str, number: u64) -> PathBuf {
+    let there = |path: &PathBuf| path.exists();
+    let forms = Form::ALL.map(|form| form_path(dir, name, number, form));
+    forms.into_iter().find(there).unwrap_or_else(|| closed_path(dir, name, number))
+}
+
 /// A closed segment's file in this form.
 pub(crate) fn form_path(dir: &Path, name: &str, number: u64, form: Form) -> PathBuf {
     dir.join(format!("{name}.log.{number:06}{}", form.suffix()))

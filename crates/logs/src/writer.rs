@@ -35,6 +35,30 @@ pub struct Settings {
     pub min_free: Option<u64>,
     /// What happens to output for which there is no space.
     pub on_full: OnFull,
+    /// Whether [`Writer::take_rotated`] tells of closed segments.
+    pub report: bool,
+}
+
+/// Why a segment was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It was large enough.
+    Size,
+    /// It was old enough.
+    Age,
+    /// Somebody wanted it.
+    Asked,
+}
+
+/// Segments that were closed, one or several in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotated {
+    /// The number of the first.
+    pub first: u64,
+    /// That of the last.
+    pub last: u64,
+    /// Why the last was closed.
+    pub why: Why,
 }
 
 /// What happens to output for which there is no space.
@@ -162,6 +186,8 @@ pub struct Writer<F: Files = Disk> {
     untold: u64,
     /// When what was written.
     index: Index<F::File>,
+    /// Why it is closed at the next line end, if not for its size.
+    wanted: Option<Why>,
 }
 
 impl Writer<Disk> {
@@ -210,6 +236,7 @@ impl<F: Files> Writer<F> {
             tally: Tally::default(),
             untold,
             index: Index::new(),
+            wanted: None,
         }
     }
 
@@ -257,11 +284,7 @@ impl<F: Files> Writer<F> {
         if self.file.is_none() || !self.is_aged(now) {
             return Ok(());
         }
-        if self.open_line {
-            self.rotate_at = self.rotate_at.min(self.size);
-            return Ok(());
-        }
-        self.rotate()
+        self.rotate_at_line_end(Why::Age)
     }
 
     /// Closes the active segment because somebody asks for it; inside a line, at the line's end. An empty one stays.
@@ -272,11 +295,22 @@ impl<F: Files> Writer<F> {
         if self.size == 0 {
             return Ok(());
         }
+        self.rotate_at_line_end(Why::Asked)
+    }
+
+    fn rotate_at_line_end(&mut self, why: Why) -> Result<(), Trouble> {
         if self.open_line {
             self.rotate_at = self.rotate_at.min(self.size);
+            self.wanted = Some(why);
             return Ok(());
         }
-        self.rotate()
+        self.rotate(why)
+    }
+
+    /// The segments that were closed since the last question, if [`Settings::report`] was set then. Some of them may be
+    /// deleted by now.
+    pub fn take_rotated(&mut self) -> Option<Rotated> {
+        self.numbers.rotated.take()
     }
 
     fn is_aged(&self, now: SystemTime) -> bool {
@@ -407,7 +441,7 @@ impl<F: Files> Writer<F> {
         }
         let (length, close) = self.part(rest);
         self.put(&rest[..length])?;
-        if close && let Err(trouble) = self.rotate() {
+        if close && let Err(trouble) = self.rotate(self.wanted.unwrap_or(Why::Size)) {
             *minor = Some(trouble);
         }
         Ok(length)
@@ -472,11 +506,11 @@ impl<F: Files> Writer<F> {
                 };
                 (self.file, self.size, self.open_line) = (Some(file), size, open_line);
                 self.rotate_at = self.settings.rotate_size.max(size);
-                let due = size >= self.settings.rotate_size || self.is_aged(SystemTime::now());
-                if size > 0 && due && !open_line {
+                let large = size >= self.settings.rotate_size;
+                if size > 0 && !open_line && (large || self.is_aged(SystemTime::now())) {
                     // The size became smaller since it was written, or time has passed. If closing fails it is tried
                     // again later.
-                    let _ = self.rotate();
+                    let _ = self.rotate(if large { Why::Size } else { Why::Age });
                 }
                 Ok(())
             }
@@ -485,7 +519,7 @@ impl<F: Files> Writer<F> {
     }
 
     /// Closes the active segment and goes on in a new one. If that fails, the old one is still in use.
-    fn rotate(&mut self) -> Result<(), Trouble> {
+    fn rotate(&mut self, why: Why) -> Result<(), Trouble> {
         let (active, next) = (active_path(&self.dir, &self.name), next_path(&self.dir, &self.name));
         // For when it fails: not at every line from here on.
         self.rotate_at = self.size.saturating_add((self.settings.rotate_size / 64).max(64 << 10));
@@ -498,6 +532,7 @@ impl<F: Files> Writer<F> {
         let gone = match self.files.rename(&active, &closed) {
             Ok(()) => {
                 self.numbers.closed.push_back(number);
+                self.report(number, why);
                 None
             }
             // Somebody deleted the active file: nothing is closed, and its number goes on in the new one.
@@ -508,6 +543,7 @@ impl<F: Files> Writer<F> {
         };
         (self.file, self.size, self.open_line, self.born) = (Some(file), 0, false, None);
         self.rotate_at = self.settings.rotate_size;
+        self.wanted = None;
         if let Err(error) = self.files.rename(&next, &active) {
             self.file = None;
             return Err(self.trouble("put into place", next, error));
@@ -515,6 +551,13 @@ impl<F: Files> Writer<F> {
         self.index.next((&self.files, &self.dir, &self.name), self.numbers.active());
         self.prune()?;
         gone.map_or(Ok(()), Err)
+    }
+
+    fn report(&mut self, number: u64, why: Why) {
+        if self.settings.report {
+            let first = self.numbers.rotated.map_or(number, |earlier| earlier.first);
+            self.numbers.rotated = Some(Rotated { first, last: number, why });
+        }
     }
 
     /// The active segment's number and the file that it becomes; one that is not there yet.

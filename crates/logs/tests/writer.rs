@@ -4,8 +4,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
-use mainstay_logs::{Catalog, LINE_ALLOWANCE, LogPos, Settings, Writer, active_path, closed_path};
+use mainstay_logs::{
+    Catalog, LINE_ALLOWANCE, LogPos, Rotated, Settings, Why, Writer, active_path, closed_path,
+};
 use proptest::prelude::*;
 
 fn settings(rotate_size: u64, keep_files: u32) -> Settings {
@@ -196,4 +199,31 @@ fn a_closed_writer_leaves_its_number_to_the_next() {
     fs::remove_file(closed_path(dir.path(), "web", 1)).unwrap();
     let mut open = Writer::new(&mut catalog, "web", settings(1, 10)).unwrap();
     assert_eq!(open.position(), LogPos { segment: 2, offset: 0 });
+}
+
+#[test]
+fn what_was_closed_is_told_once_and_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = Settings { report: true, rotate_age: Some(Duration::from_secs(3600)), ..settings(10, 10) };
+    let mut open = writer(dir.path(), told);
+    open.write(b"short\n").unwrap();
+    assert_eq!(open.take_rotated(), None);
+    open.write(b"a longer line\nanother long one\nshort\n").unwrap();
+    assert_eq!(open.take_rotated(), Some(Rotated { first: 1, last: 2, why: Why::Size }));
+    assert_eq!(open.take_rotated(), None);
+    open.rotate_now().unwrap();
+    assert_eq!(open.take_rotated(), Some(Rotated { first: 3, last: 3, why: Why::Asked }));
+    // Inside a line, at its end, for what it was wanted.
+    open.write(b"he").unwrap();
+    open.tick(SystemTime::now() + Duration::from_secs(4000)).unwrap();
+    assert_eq!(open.take_rotated(), None);
+    open.write(b"y\nso ").unwrap();
+    assert_eq!(open.take_rotated(), Some(Rotated { first: 4, last: 4, why: Why::Age }));
+    open.write(b"large a line\n").unwrap();
+    // What nobody asked for is still there for the next writer.
+    let mut catalog = Catalog::scan(dir.path()).unwrap();
+    open.close(&mut catalog);
+    let mut open = Writer::new(&mut catalog, "web", settings(10, 10)).unwrap();
+    open.write(b"not told of at all\n").unwrap();
+    assert_eq!(open.take_rotated(), Some(Rotated { first: 5, last: 5, why: Why::Size }));
 }

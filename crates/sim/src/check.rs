@@ -89,6 +89,7 @@ fn apply(world: &mut World, step: &Transition) -> Result<(), Violation> {
         Transition::Stutter => return world.echo(0),
         Transition::Stale(name, stale) => return world.stale(name, *stale),
         Transition::SpuriousTick => return world.spurious_tick(),
+        Transition::Rotated(name) => return world.rotated(name),
         Transition::Session(id) => return world.set_session(*id),
         Transition::Lateness(lateness) => world.set_lateness(*lateness),
         Transition::DaemonDies(death) => return world.set_death(Some(*death)),

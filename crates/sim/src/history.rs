@@ -108,7 +108,8 @@ impl Maker {
             80..=83 => Transition::Stale(name, *self.rng.pick(&Stale::ALL)),
             84..=85 => Transition::SpuriousTick,
             86 => Transition::Session(*self.rng.weighted(&[(50, None), (30, Some(1)), (20, Some(2))])),
-            87..=88 => Transition::Lateness(self.rng.skewed_millis(3_000)),
+            87 => Transition::Rotated(name),
+            88 => Transition::Lateness(self.rng.skewed_millis(3_000)),
             _ => Transition::DaemonDies(DaemonDeath {
                 after_inputs: self.rng.below(4),
                 frame_arrives: self.rng.chance(40),

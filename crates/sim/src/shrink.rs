@@ -130,6 +130,7 @@ const fn about(step: &Transition) -> Option<&ServiceName> {
         | Transition::Ends(name, _)
         | Transition::LeftoversEnd(name)
         | Transition::Notify(name, _)
+        | Transition::Rotated(name)
         | Transition::Stale(name, _) => Some(name),
         Transition::Wait(_)
         | Transition::Echo(_)

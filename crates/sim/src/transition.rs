@@ -34,6 +34,8 @@ pub enum Transition {
     SpuriousTick,
     /// Somebody signs in, into this session, or whoever is signed in signs off.
     Session(Option<u32>),
+    /// A file of this service's log is closed.
+    Rotated(ServiceName),
     /// The daemon is so late from now on when it handles a deadline.
     Lateness(Duration),
     /// The daemon dies and another one takes its place.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use mainstay_core::{
-    Effect, HookMoment, Input, Plan, ProbeKind, ProbeOutcome, Request, RunId, ServiceName, StateName, Time,
+    Effect, HookMoment, Input, Plan, ProbeKind, ProbeOutcome, Request, Rotation, RotationCause, RunId,
+    ServiceName, StateName, Time,
 };
 
 use crate::invariants::{Checker, Violation};
@@ -226,6 +227,16 @@ impl World {
     pub fn set_session(&mut self, id: Option<u32>) -> Moved {
         self.session = id;
         self.batch(vec![(None, Input::Session { id })])
+    }
+
+    /// A file of a service's log is closed. Not known to a daemon that is away.
+    ///
+    /// # Errors
+    /// The rule that is broken.
+    pub fn rotated(&mut self, service: &ServiceName) -> Moved {
+        let log = service.to_string();
+        let rotation = Rotation { log, first: 1, last: 1, why: RotationCause::Size };
+        self.batch(vec![(None, Input::Rotated { service: service.clone(), rotation })])
     }
 
     /// How late deadlines are handled from now on.

@@ -168,6 +168,11 @@ impl Home {
         self.ok(&["logs", "-s", stack, name])
     }
 
+    /// Where a stack's logs are.
+    pub fn log_dir(&self, stack: &str) -> PathBuf {
+        self.dir.path().join("home").join(stack).join("log")
+    }
+
     /// What keepers and daemons complained, for messages of failing tests.
     pub fn daemon_logs(&self) -> String {
         let mut all = String::new();

@@ -61,6 +61,14 @@ pub(crate) static HOOKS: Section = Section {
         )
         .also(&["failure", "on_crash", "failure_command"]),
         Key::new(
+            "on_rotation",
+            AGAIN,
+            "[\"./ship-log\"]",
+            "When a file of the service's log was closed: for its size, its age, or because somebody wanted it. Which, stands \
+             in the hook's environment. It is not compressed before the hook has ended.",
+        )
+        .also(&["post_rotate", "rotate_post", "after_rotation", "on_rotate"]),
+        Key::new(
             "on_power",
             AGAIN,
             "[\"./power\"]",

@@ -73,6 +73,7 @@ fn full() -> ServicePlan {
             before_stop: hook(),
             after_exit: hook(),
             on_failure: hook(),
+            on_rotation: hook(),
             on_power: hook(),
             on_session: hook(),
         },

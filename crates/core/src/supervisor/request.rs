@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::moments::facts;
 use super::{Node, Supervisor};
 use crate::service::{On, Service};
 use crate::walks::in_order;
 use crate::words::clip;
 use crate::{
-    Control, Effect, Event, EventKind, HookFacts, HookMoment, Request, ServiceName, ServicePlan, StartMode,
-    StateName,
+    Control, Effect, Event, EventKind, HookFacts, Request, ServiceName, ServicePlan, StartMode, StateName,
 };
 
 impl Request {
@@ -229,51 +229,11 @@ impl Supervisor {
         }
     }
 
-    /// Something happens to the machine, or to somebody's session: the hooks of those that run are told.
-    fn tell_hooks(&mut self, control: Control) {
-        let (moment, power, session, reason) = match control {
-            Control::Power(change) => {
-                (HookMoment::OnPower, Some(change), None, format!("power: {}", change.as_str()))
-            }
-            Control::Session { id, change } => {
-                let reason = format!("session {id}: {}", change.as_str());
-                (HookMoment::OnSession, None, Some((id, change)), reason)
-            }
-            Control::Pause | Control::Continue | Control::Code(_) => return,
-        };
-        for service in in_order(&self.plan) {
-            let wants = self.plan.services.get(&service).is_some_and(|plan| plan.hooks.at(moment).is_some());
-            let Some(node) = self.nodes.get(&service).filter(|_| wants) else { continue };
-            let Some(run) = node.service.phase.run().filter(|run| run.pid.is_some()) else { continue };
-            let tally = &node.service.tally;
-            let facts = HookFacts {
-                reason: reason.clone(),
-                pid: run.pid,
-                restarts: tally.restarts,
-                in_a_row: tally.in_a_row,
-                power,
-                session,
-                ..HookFacts::default()
-            };
-            let run = run.id;
-            self.effects.push_back(Effect::Hook { service, run, moment, facts });
-        }
-    }
-
     fn control_one(&mut self, service: ServiceName, code: u8, why: &str) {
         let known = self.plan.services.get(&service).is_some_and(|plan| plan.controls.contains_key(&code));
         let Some(node) = self.nodes.get(&service).filter(|_| known) else { return };
-        let run = node.service.phase.run().filter(|run| run.pid.is_some());
-        let tally = &node.service.tally;
-        let facts = HookFacts {
-            reason: why.to_owned(),
-            pid: run.and_then(|run| run.pid),
-            restarts: tally.restarts,
-            in_a_row: tally.in_a_row,
-            control: Some(code),
-            ..HookFacts::default()
-        };
-        let run = run.map(|run| run.id);
+        let run = node.service.phase.run().filter(|run| run.pid.is_some()).map(|run| run.id);
+        let facts = HookFacts { control: Some(code), ..facts(node, why) };
         self.effects.push_back(Effect::Control { service, run, code, facts });
     }
 

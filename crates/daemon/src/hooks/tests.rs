@@ -1,5 +1,5 @@
 use super::*;
-use mainstay_core::{PowerChange, SessionChange};
+use mainstay_core::{PowerChange, RotationCause, SessionChange};
 use mainstay_link::{Command, Spawn};
 
 fn name(text: &str) -> ServiceName {
@@ -16,6 +16,7 @@ fn plan(required: bool) -> Plan {
         before_start: hook(required),
         after_ready: hook(true),
         after_exit: hook(true),
+        on_rotation: hook(true),
         ..mainstay_core::Hooks::default()
     };
     let service = ServicePlan { hooks, ..ServicePlan::default() };
@@ -32,7 +33,14 @@ struct Bench {
 
 impl Bench {
     fn new(plan: Plan) -> Bench {
-        Bench { hooks: Hooks::default(), exec: Exec::default(), plan, last: 100, now: Time::ZERO }
+        Bench { hooks: Hooks::new("/log".into()), exec: Exec::default(), plan, last: 100, now: Time::ZERO }
+    }
+
+    /// So many of its files are closed.
+    fn rotates(&mut self, log: &str, number: u64) {
+        let rotation = Rotation { log: log.into(), first: number, last: number, why: RotationCause::Size };
+        let facts = HookFacts { rotation: Some(rotation), ..HookFacts::default() };
+        self.hooks.want(&name("api"), RunId(3), HookMoment::OnRotation, facts);
     }
 
     fn want(&mut self, run: u64, moment: HookMoment) {
@@ -234,4 +242,34 @@ fn a_stop_that_has_waited_for_long_enough_ends_its_hook_or_leaves_it_out() {
         assert_eq!(bench.turn().0, expected);
         assert!(bench.hooks.is_idle());
     }
+}
+
+#[test]
+fn of_a_log_that_is_closed_again_and_again_one_hook_waits() {
+    let mut bench = Bench::new(plan(true));
+    bench.rotates("api", 4);
+    let (_, spawns) = bench.turn();
+    let told = |spawn: &Spawn| {
+        let get = |name: &str| spawn.environment[name].clone();
+        (get("MAINSTAY_LOG_FILE").replace('\\', "/"), get("MAINSTAY_LOG_FIRST"), get("MAINSTAY_LOG_NUMBER"))
+    };
+    assert_eq!(told(&spawns[0]), ("/log/api.log.000004".into(), "4".into(), "4".into()));
+    assert_eq!(spawns[0].environment["MAINSTAY_ROTATION"], "size");
+    for number in 5..1000 {
+        bench.rotates("api", number);
+        bench.rotates("api.err", number - 3);
+    }
+    assert_eq!(bench.hooks.held(), Held::from([("api".to_owned(), 4), ("api.err".to_owned(), 2)]));
+    assert!(bench.turn().1.is_empty(), "one at a time");
+    bench.exits(0);
+    let (ended, spawns) = bench.turn();
+    assert_eq!(ended, [done(HookMoment::OnRotation, 3, true, "exit code 0")], "nothing is left out");
+    assert_eq!(told(&spawns[0]), ("/log/api.log.000999".into(), "5".into(), "999".into()));
+    assert_eq!(bench.hooks.held(), Held::from([("api".to_owned(), 5), ("api.err".to_owned(), 2)]));
+    bench.exits(1);
+    let (_, spawns) = bench.turn();
+    assert_eq!(told(&spawns[0]), ("/log/api.err.log.000996".into(), "2".into(), "996".into()));
+    bench.exits(0);
+    bench.turn();
+    assert!(bench.hooks.is_idle() && bench.hooks.held().is_empty());
 }

@@ -163,6 +163,7 @@ impl Exec {
             stderr: None,
             keep_files: 1,
             format: LogFormat::Raw,
+            tell_rotations: false,
             ..log_of(of.0, of.1)
         };
         self.run_for_files(now, of, (Asker::Check, seq), command, log, timeout);

@@ -5,7 +5,8 @@ mod space;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant, SystemTime};
 
-use mainstay_logs::{Catalog, LogPos, Settings, Tally, Trouble, Writer};
+use mainstay_core::{Rotation, RotationCause};
+use mainstay_logs::{Catalog, LogPos, Rotated, Settings, Tally, Trouble, Why, Writer};
 use mainstay_sys::capture::Chunk;
 
 use super::{Nap, Shape, Told, errors_token, output_token, run_of};
@@ -170,6 +171,7 @@ impl Sinks {
         }
         let position = log.writer.position();
         self.look_at_age(settings);
+        self.tell_rotated_by(run_of(token), place);
         position
     }
 
@@ -268,6 +270,26 @@ impl Sinks {
             }
             self.note(place, &trouble);
         }
+        self.tell_rotated_by(run, place);
+    }
+
+    /// What a hook fills with its own words is told with the next file: there would be no end if that ran the hook again.
+    fn tell_rotated_by(&mut self, run: u64, place: usize) {
+        if !self.bounded.contains_key(&run) {
+            self.tell_rotated(place);
+        }
+    }
+
+    fn tell_rotated(&mut self, place: usize) {
+        let Some(log) = self.logs.get_mut(place).and_then(Option::as_mut) else { return };
+        let Some(Rotated { first, last, why }) = log.writer.take_rotated() else { return };
+        let why = match why {
+            Why::Size => RotationCause::Size,
+            Why::Age => RotationCause::Age,
+            Why::Asked => RotationCause::Asked,
+        };
+        let log = log.writer.name().to_owned();
+        self.tell(Told::Rotated(Rotation { log, first, last, why }));
     }
 
     /// Nothing more comes from this source. Told once for each run, when it has no other.
@@ -380,6 +402,7 @@ impl Sinks {
         if let Err(trouble) = log.writer.rotate_now() {
             self.note(place, &trouble);
         }
+        self.tell_rotated(place);
     }
 
     /// Closes segments that are old enough; tells when it is looked again.
@@ -389,13 +412,13 @@ impl Sinks {
         if due > now {
             return Some(due - now);
         }
-        let (mut aged, mut troubles) = (false, Vec::new());
+        let (mut aged, mut troubles) = (Vec::new(), Vec::new());
         let time = SystemTime::now();
         for (place, log) in self.logs.iter_mut().enumerate() {
             let Some(log) = log.as_mut().filter(|log| log.writer.settings().rotate_age.is_some()) else {
                 continue;
             };
-            aged = true;
+            aged.push(place);
             if let Err(trouble) = log.writer.tick(time) {
                 troubles.push((place, trouble));
             }
@@ -403,8 +426,11 @@ impl Sinks {
         for (place, trouble) in troubles {
             self.note(place, &trouble);
         }
+        for place in &aged {
+            self.tell_rotated(*place);
+        }
         self.next_age = Some(now + every);
-        self.age_every = self.age_every.filter(|_| aged);
+        self.age_every = self.age_every.filter(|_| !aged.is_empty());
         Some(every)
     }
 

@@ -43,6 +43,7 @@ fn log_settings(log: &mainstay_link::Log) -> mainstay_logs::Settings {
         keep_files: log.keep_files,
         min_free: log.min_free,
         on_full: if log.wait_when_full { OnFull::Wait } else { OnFull::Drop },
+        report: log.tell_rotations,
     }
 }
 

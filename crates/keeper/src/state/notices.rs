@@ -1,6 +1,8 @@
-//! What may come without end from a service: its notifications, and losses of its log. Bounded by merging.
+//! What may come without end from a service: its notifications, and losses and rotations of its log. Bounded by merging.
 
 use std::collections::BTreeMap;
+
+use mainstay_core::Rotation;
 
 /// So many notifications of a run wait in the queue one by one; later ones are merged until some are acknowledged.
 const SINGLE: u8 = 8;
@@ -98,6 +100,36 @@ impl Losses {
     }
 }
 
+/// Rotations of logs, by log: at most one of each in the queue, and all that came after it as one.
+#[derive(Debug, Default)]
+pub(crate) struct Rotations {
+    logs: BTreeMap<String, Option<Rotation>>,
+}
+
+impl Rotations {
+    /// A new one: given back if it goes into the queue now, otherwise merged with what waits.
+    pub(crate) fn offer(&mut self, rotation: Rotation) -> Option<Rotation> {
+        let Some(waiting) = self.logs.get_mut(&rotation.log) else {
+            self.logs.insert(rotation.log.clone(), None);
+            return Some(rotation);
+        };
+        match waiting {
+            Some(earlier) => drop(earlier.absorb(&rotation)),
+            None => *waiting = Some(rotation),
+        }
+        None
+    }
+
+    /// One was acknowledged: gives the next for the queue.
+    pub(crate) fn acked(&mut self, log: &str) -> Option<Rotation> {
+        let next = self.logs.get_mut(log)?.take();
+        if next.is_none() {
+            self.logs.remove(log);
+        }
+        next
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,5 +172,25 @@ mod tests {
         assert_eq!(losses.acked("web"), None);
         assert!(losses.offer("web", 4, "full"));
         assert_eq!(losses.acked("nobody"), None);
+    }
+
+    #[test]
+    fn one_rotation_of_a_log_is_told_at_a_time() {
+        let rotation = |log: &str, number| Rotation {
+            log: log.to_owned(),
+            first: number,
+            last: number,
+            why: mainstay_core::RotationCause::Size,
+        };
+        let mut rotations = Rotations::default();
+        assert_eq!(rotations.offer(rotation("web", 1)), Some(rotation("web", 1)));
+        assert_eq!(rotations.offer(rotation("db", 7)), Some(rotation("db", 7)));
+        for number in 2..5 {
+            assert_eq!(rotations.offer(rotation("web", number)), None);
+        }
+        assert_eq!(rotations.acked("web"), Some(Rotation { first: 2, ..rotation("web", 4) }));
+        assert_eq!(rotations.acked("web"), None);
+        assert_eq!(rotations.offer(rotation("web", 5)), Some(rotation("web", 5)));
+        assert_eq!(rotations.acked("nobody"), None);
     }
 }

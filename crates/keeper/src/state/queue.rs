@@ -87,6 +87,7 @@ fn text_length(event: &Event) -> usize {
         Event::Sent { error, .. } => error.as_ref().map_or(0, String::len),
         Event::DownWanted { by, .. } | Event::Control { by, .. } | Event::ReloadWanted { by } => by.len(),
         Event::LogNote { text, .. } => text.len(),
+        Event::Rotated(rotation) => rotation.log.len(),
         Event::Spawned { .. }
         | Event::Exited { .. }
         | Event::LimitHit { .. }

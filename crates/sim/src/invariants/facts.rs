@@ -241,6 +241,7 @@ impl Facts {
             | Input::Apply { .. }
             | Input::Tick
             | Input::FilesWritten { .. }
+            | Input::Rotated { .. }
             | Input::Configured { .. } => {
                 return true;
             }

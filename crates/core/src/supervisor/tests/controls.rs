@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use crate::Condition::Started;
 use crate::testing::{Bench, name, needs, secs, service};
 use crate::{
-    Control, ControlAction, ExitAction, Frost, Hook, Hooks, PowerChange, RefusalKind, Request, RestartPlan,
-    RestartPolicy, ServicePlan, SessionChange, StartMode, StateName, StopAction,
+    Control, ControlAction, Effect, ExitAction, Frost, Hook, Hooks, Input, PowerChange, RefusalKind, Request,
+    RestartPlan, RestartPolicy, Rotation, RotationCause, ServicePlan, SessionChange, StartMode, StateName,
+    StopAction,
 };
 
 fn chain() -> Bench {
@@ -145,4 +146,33 @@ fn what_happens_to_the_machine_is_told_to_the_hooks_of_those_that_run_and_nothin
     bench.ask(Request::Control(Control::Session { id: 3, change: SessionChange::Logoff }));
     assert!(bench.told().is_empty(), "nobody has asked for it");
     assert_eq!(bench.deeds(), ["on_power a", "on_session a"]);
+}
+
+#[test]
+fn a_closed_file_of_a_log_is_told_to_its_service_whether_it_runs_or_not() {
+    let hook = Some(Hook { command: vec!["x".into()], timeout: secs(1), required: true });
+    let hooks = Hooks { on_rotation: hook, ..Hooks::default() };
+    let told = ServicePlan { hooks, ..service() };
+    let mut bench = Bench::new([("a", told), ("b", service())]);
+    let closed = |service: &str, last| {
+        let rotation = Rotation { log: format!("{service}.err"), first: 3, last, why: RotationCause::Age };
+        Input::Rotated { service: name(service), rotation }
+    };
+    bench.feed(closed("a", 3));
+    assert_eq!(bench.deeds(), ["on_rotation a"], "also before anything has run");
+    bench.ask(Request::Up);
+    bench.made("a");
+    bench.made("b");
+    bench.look();
+    for of in ["b", "nobody"] {
+        bench.feed(closed(of, 4));
+        assert!(bench.deeds().is_empty());
+    }
+    bench.supervisor.handle(bench.now, closed("a", 5));
+    let effect = bench.supervisor.poll_effect();
+    let Some(Effect::Hook { run, facts, .. }) = effect else { panic!("{effect:?}") };
+    assert_eq!(run, bench.run("a"));
+    assert_eq!(facts.reason, "a.err.log has reached its age");
+    assert_eq!(facts.rotation.map(|rotation| (rotation.first, rotation.last)), Some((3, 5)));
+    assert!(bench.told().is_empty());
 }

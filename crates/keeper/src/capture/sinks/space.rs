@@ -62,6 +62,7 @@ impl Sinks {
             log.trouble = Some(trouble.to_string());
             self.troubled.insert(place);
         }
+        self.tell_rotated(place);
     }
 
     /// Does what is due; tells when the next thing is.
@@ -102,6 +103,7 @@ impl Sinks {
         if let Err(trouble) = result {
             self.note(place, &trouble);
         }
+        self.tell_rotated(place);
         if unused {
             self.close(place);
         }
