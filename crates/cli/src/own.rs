@@ -47,11 +47,9 @@ fn keeper_as_service(arguments: &[OsString]) -> ExitCode {
     service.without_end_signals().manual_beats().run(move |running| {
         arguments.extend(["--host", host_word(running.host())].map(OsString::from));
         let failed = |status: ExitStatus, text: String| Failure::new(u32::from(status as u8), text);
-        let (plan, config) =
-            plan_at_start(&stack, &running).map_err(|text| failed(ExitStatus::Usage, text))?;
+        let plan = plan_at_start(&stack, &running).map_err(|text| failed(ExitStatus::Usage, text))?;
         let mut args = keeper_arguments(&arguments).map_err(|text| failed(ExitStatus::Failed, text))?;
-        (args.leash, args.plan) = (false, plan);
-        args.config = config;
+        (args.leash, args.plan, args.config, args.refused) = (false, plan.offer, plan.config, plan.refused);
         args.host = Some(Arc::new(Manager::new(running)));
         mainstay_keeper::run(args).map_err(|error| {
             let status = match &error {
@@ -64,9 +62,19 @@ fn keeper_as_service(arguments: &[OsString]) -> ExitCode {
     })
 }
 
+/// What a keeper starts with.
+struct AtStart {
+    /// The file with its plan, if it is another than before.
+    offer: Option<PathBuf>,
+    /// The configuration that it is from.
+    config: Option<PathBuf>,
+    /// Why that cannot be used, and the plan of before is.
+    refused: Option<String>,
+}
+
 /// The plan that a keeper starts with, and the configuration that it is from: read anew, so that a change counts from the
 /// next start on. One that is wrong by now changes nothing: the plan of before is taken, and that is told.
-fn plan_at_start(stack: &str, running: &Running) -> Result<(Option<PathBuf>, Option<PathBuf>), String> {
+fn plan_at_start(stack: &str, running: &Running) -> Result<AtStart, String> {
     let place = Place::of(stack).map_err(|failure| failure.message)?;
     let installed = Installed::read(&place)
         .ok_or_else(|| format!("stack {stack} is not installed; `mainstay install` does that"))?;
@@ -80,7 +88,7 @@ fn plan_at_start(stack: &str, running: &Running) -> Result<(Option<PathBuf>, Opt
             };
             let offer = mainstay_keeper::plan_offer(&place.dirs.state);
             mainstay_daemon::write_plan_to(offer.clone(), &stored).map_err(|error| error.to_string())?;
-            return Ok((Some(offer), config));
+            return Ok(AtStart { offer: Some(offer), config, refused: None });
         }
         Ok(loaded) => format!("the configuration is now one of stack {}", loaded.plan.stack),
         Err(failure) => match &failure.diagnostics {
@@ -90,10 +98,13 @@ fn plan_at_start(stack: &str, running: &Running) -> Result<(Option<PathBuf>, Opt
             None => failure.message,
         },
     };
-    place.plan().map_err(|_| wrong.clone())?;
-    let told = format!("{wrong}\nthe plan that was accepted last is used");
-    system_log::configuration_refused(stack, running.host(), &told);
-    Ok((None, config))
+    if place.plan().is_err() {
+        // No daemon comes that could tell it.
+        system_log::configuration_refused(stack, running.host(), &wrong);
+        return Err(wrong);
+    }
+    let refused = Some(format!("{wrong}\nthe plan that was accepted last is used"));
+    Ok(AtStart { offer: None, config, refused })
 }
 
 /// How a daemon is told whose log its events go to.
@@ -127,6 +138,7 @@ fn keeper_arguments(arguments: &[OsString]) -> Result<mainstay_keeper::Args, Str
         dirs: mainstay_sys::dirs::stack(&stack).map_err(|e| e.to_string())?,
         config: value(arguments, "--config").map(PathBuf::from),
         plan: value(arguments, "--plan").map(PathBuf::from),
+        refused: None,
         daemon_exe: std::env::current_exe().map_err(|e| format!("cannot find the own program: {e}"))?,
         daemon_args: daemon_arguments(&stack, value(arguments, "--host")),
         containment: mainstay_keeper::containment_from_environment().map_err(|e| e.to_string())?,

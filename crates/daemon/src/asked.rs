@@ -90,15 +90,23 @@ impl Driver {
                 }
             }
             Ask::Refused { by, reason, reply } => {
-                let revision = self.revisions.refused(&reason);
-                self.note_revisions();
-                let detail = format!("{reason}; asked by {by}");
-                let kind = EventKind::Reload { revision, stage: ReloadStage::Refused, detail };
-                self.events.stage(EventBody::Core(Event { service: None, run: None, kind }));
+                self.refused(&reason, format!("{reason}; asked by {by}"));
                 self.reply_later(reply);
             }
             Ask::Revisions(reply) => answer(reply, Ok((self.revisions.list(), self.revisions.before()))),
         }
+    }
+
+    /// The stack was started with the plan of before, because this is wrong with the configuration of now.
+    pub(crate) fn config_refused(&mut self, reason: &str) {
+        self.refused(reason, reason.to_owned());
+    }
+
+    fn refused(&mut self, reason: &str, detail: String) {
+        let revision = self.revisions.refused(reason);
+        self.note_revisions();
+        let kind = EventKind::Reload { revision, stage: ReloadStage::Refused, detail };
+        self.events.stage(EventBody::Core(Event { service: None, run: None, kind }));
     }
 
     fn reply_later(&mut self, reply: Reply<Taken>) {

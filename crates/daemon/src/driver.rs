@@ -354,6 +354,7 @@ impl Driver {
             Event::ReloadWanted { by } => {
                 self.watched.reload.send_replace(Some(by));
             }
+            Event::ConfigRefused { reason } => self.config_refused(&reason),
             Event::ReplaceFailed { error } => {
                 warn!("the upgrade failed: {error}");
                 let text = format!("the upgrade failed, the old program is back: {error}");

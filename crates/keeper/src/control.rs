@@ -186,7 +186,7 @@ impl Keeper {
         })
     }
 
-    fn prepare(args: Args) -> Result<Keeper, Error> {
+    fn prepare(mut args: Args) -> Result<Keeper, Error> {
         let mut mux = Mux::new().map_err(system("wait for anything"))?;
         mux.watch_children().map_err(system("watch children"))?;
         let Started { lock, log, root, journal } = start::start(&args)?;
@@ -202,6 +202,10 @@ impl Keeper {
             let sender = mux.sender();
             host.on_ask(Box::new(move |ask| sender.send(Message::Asked(ask))));
         }
+        let mut state = State::default();
+        if let Some(reason) = args.refused.take() {
+            state.config_refused(reason);
+        }
         let started = now();
         Ok(Keeper {
             next_beat: args.host.as_ref().map(|_| started),
@@ -212,7 +216,7 @@ impl Keeper {
             freezer: Freezer::new(mux.sender()),
             args,
             mux,
-            state: State::default(),
+            state,
             root,
             journal,
             log,

@@ -50,6 +50,8 @@ pub struct Args {
     /// The plan that `mainstay up` offers: it becomes the stack's plan if this keeper gets the stack. Absent, the
     /// plan is what is there.
     pub plan: Option<PathBuf>,
+    /// Why the configuration of now is not what the plan is made from, if it cannot be used; told to the daemon.
+    pub refused: Option<String>,
     /// The program that daemons are made from.
     pub daemon_exe: PathBuf,
     /// Its arguments; `--guard` and [`mainstay_sys::container::Root::guard_argument`] come after them.

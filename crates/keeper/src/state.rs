@@ -368,6 +368,11 @@ impl State {
         }
     }
 
+    /// The configuration of now cannot be used.
+    pub(crate) fn config_refused(&mut self, reason: String) {
+        self.queue.push(Event::ConfigRefused { reason });
+    }
+
     /// A signal was sent by hand, or not.
     pub(crate) fn sent(&mut self, id: u64, count: u32, error: Option<String>) {
         self.queue.push(Event::Sent { id, count, error });

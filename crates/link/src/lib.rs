@@ -514,6 +514,11 @@ pub enum Event {
         /// Who that is.
         by: String,
     },
+    /// The keeper was started with the plan of before, because the configuration of now cannot be used.
+    ConfigRefused {
+        /// Why, in words.
+        reason: String,
+    },
     /// The daemon that [`Command::Replace`] wanted did not come up; the old program is in charge again.
     ReplaceFailed {
         /// Why, in words.

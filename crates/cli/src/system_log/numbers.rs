@@ -38,7 +38,7 @@ pub const KINDS: [Kind; 35] = [
         10,
         "configuration-refused",
         Weight::Error,
-        "A configuration of stack %1 is refused, and what runs goes on running: %2",
+        "A configuration of stack %1 is refused; what runs stays as it is: %2",
     ),
     kind(11, "configuration-applied", Weight::Info, "Stack %1 has another configuration, revision %2. %3"),
     kind(

@@ -21,6 +21,8 @@ pub struct Said {
     pub number: u16,
     /// Of which service, if of one.
     pub service: Option<String>,
+    /// Which of several of this number, for one service: which probe, who asks for what.
+    pub of: String,
     /// What stands in the places of its sentence.
     pub inserts: Vec<String>,
     /// What a program wants to find, for the journal.
@@ -34,9 +36,15 @@ impl Said {
         Said {
             number,
             service: service.map(str::to_owned),
+            of: String::new(),
             inserts: all.map(cut).collect(),
             fields: Vec::new(),
         }
+    }
+
+    fn which(mut self, of: impl ToString) -> Said {
+        self.of = of.to_string();
+        self
     }
 
     fn field(mut self, name: &'static str, value: impl ToString) -> Said {
@@ -59,6 +67,8 @@ pub struct Sentences {
     last_output: LastOutput,
     /// Ends of processes: the next state tells whether somebody wanted them.
     ends: BTreeMap<String, (Exit, Duration)>,
+    /// Whether nobody is to read them: logs are not looked at then.
+    unread: bool,
 }
 
 impl fmt::Debug for Sentences {
@@ -69,7 +79,7 @@ impl fmt::Debug for Sentences {
 
 impl Sentences {
     pub fn new(stack: &str, last_output: LastOutput) -> Sentences {
-        Sentences { stack: stack.to_owned(), last_output, ends: BTreeMap::new() }
+        Sentences { stack: stack.to_owned(), last_output, ends: BTreeMap::new(), unread: false }
     }
 
     /// What is to be said of it: nothing, mostly one thing, at times two.
@@ -82,6 +92,14 @@ impl Sentences {
         for said in &mut all {
             said.fields.push(("MAINSTAY_SEQ", record.seq.to_string()));
         }
+        all
+    }
+
+    /// The same without the last output, for one that was told by somebody else.
+    pub fn of_before(&mut self, record: &EventRecord) -> Vec<Said> {
+        self.unread = true;
+        let all = self.of(record);
+        self.unread = false;
         all
     }
 
@@ -137,6 +155,9 @@ impl Sentences {
     }
 
     fn output(&self, name: &str) -> String {
+        if self.unread {
+            return String::new();
+        }
         let lines: Vec<String> = (self.last_output)(name).iter().map(|line| words::printable(line)).collect();
         if lines.is_empty() { "(none)".to_owned() } else { lines.join("\n") }
     }
@@ -162,15 +183,19 @@ impl Sentences {
                 _ => None,
             },
             EventKind::Requested { by, what } => {
-                Some(of(104, &[by, what])?.field("MAINSTAY_BY", words::printable(by)))
+                let said = of(104, &[by, what])?.which(format!("{what} {by}"));
+                Some(said.field("MAINSTAY_BY", words::printable(by)))
             }
             EventKind::Spawned { pid } => Some(of(100, &[&pid.to_string()])?.field("MAINSTAY_PID", pid)),
             EventKind::SpawnFailed { error } => of(111, &[error]),
             EventKind::CrashLoop { attempt } => of(112, &[&attempt.to_string()]),
             EventKind::Probe { probe, ok, detail } => {
-                of(if *ok { 121 } else { 120 }, &[&probe.to_string(), detail])
+                let number = if *ok { 121 } else { 120 };
+                Some(of(number, &[&probe.to_string(), detail])?.which(probe))
             }
-            EventKind::Hook { hook, ok: false, detail } => of(130, &[&hook.to_string(), detail]),
+            EventKind::Hook { hook, ok: false, detail } => {
+                Some(of(130, &[&hook.to_string(), detail])?.which(hook))
+            }
             EventKind::LimitHit { hits } => of(140, &[&hits.words()]),
             EventKind::NotEnforced { limit } => of(141, &[&limit.words()]),
             EventKind::Leak { change: Change::Grows(growth) } => of(142, &[&growth_text(growth)]),

@@ -112,8 +112,8 @@ fn an_end_is_a_crash_only_if_nobody_wanted_it() {
     assert!(by_itself[0].contains("ended by itself"), "{by_itself:?}");
 }
 
-#[test]
-fn a_cause_is_told_once_and_then_counted() {
+/// A log that was preceded by these events, and what it writes.
+fn log(before: Vec<EventRecord>) -> (SystemLog, Arc<Mutex<Vec<String>>>) {
     let written = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&written);
     let write = move |said: &Said| {
@@ -121,23 +121,148 @@ fn a_cause_is_told_once_and_then_counted() {
         let fields: Vec<String> = said.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
         sink.lock().expect("a list").push(format!("{} {}", said.number, fields.join(" ")));
     };
-    let mut log = SystemLog::with("shop".to_owned(), sentences(), Box::new(write));
-    for seq in 1..=50 {
-        log.event(event(seq, Some("web"), EventKind::Spawned { pid: 7 }));
+    let log = SystemLog::with("shop".to_owned(), sentences(), Box::new(|_| before), Box::new(write));
+    (log, written)
+}
+
+fn spawned(seq: u64, service: &str) -> EventRecord {
+    event(seq, Some(service), EventKind::Spawned { pid: 7 })
+}
+
+fn own(seq: u64, about: About) -> EventRecord {
+    EventRecord {
+        event: EventBody::Own { message: String::new(), about: Some(about) },
+        ..spawned(seq, "web")
     }
-    log.event(event(51, Some("db"), EventKind::Spawned { pid: 8 }));
+}
+
+#[test]
+fn a_cause_is_told_once_and_then_counted() {
+    let (mut log, written) = log(Vec::new());
+    for seq in 1..=50 {
+        log.event(spawned(seq, "web"));
+    }
+    log.event(spawned(51, "db"));
     log.missed(12);
-    drop(log);
+    log.missed(1);
+    for (seq, by) in [(52, "root"), (53, "ann"), (54, "root")] {
+        let what = "stop".to_owned();
+        log.event(event(seq, Some("web"), EventKind::Requested { by: by.to_owned(), what }));
+    }
+    assert!(log.deadline().is_some(), "the counts are told in time");
+    log.event(own(55, About::Down));
+    // A stack that went down in order begins anew.
+    log.event(spawned(56, "web"));
     let written = written.lock().expect("a list");
     assert_eq!(
         *written,
         [
             "100 MAINSTAY_PID=7 MAINSTAY_RUN=1 MAINSTAY_SEQ=1",
-            "100 MAINSTAY_PID=8 MAINSTAY_RUN=51 MAINSTAY_SEQ=51",
+            "100 MAINSTAY_PID=7 MAINSTAY_RUN=51 MAINSTAY_SEQ=51",
             "90 ",
+            "104 MAINSTAY_BY=root MAINSTAY_RUN=52 MAINSTAY_SEQ=52",
+            "104 MAINSTAY_BY=ann MAINSTAY_RUN=53 MAINSTAY_SEQ=53",
+            "14 MAINSTAY_SEQ=55",
             "91 MAINSTAY_OF=100 MAINSTAY_COUNT=49",
+            "91 MAINSTAY_OF=104 MAINSTAY_COUNT=1",
+            "90 ",
+            "100 MAINSTAY_PID=7 MAINSTAY_RUN=56 MAINSTAY_SEQ=56",
         ]
     );
+}
+
+#[test]
+fn another_daemon_goes_on_counting() {
+    let at = |ago: u64, record: EventRecord| {
+        let at = Timestamp::now() - Duration::from_secs(ago);
+        EventRecord { at: format!("{at:.3}"), ..record }
+    };
+    let crash = |seq| event(seq, Some("web"), EventKind::SpawnFailed { error: "no such file".to_owned() });
+    let before = vec![
+        // Long over.
+        at(500, spawned(1, "old")),
+        // The stack went down in order, and came up again.
+        at(30, spawned(2, "fresh")),
+        at(29, own(3, About::Down)),
+        at(20, crash(4)),
+        at(15, crash(5)),
+        at(10, spawned(6, "db")),
+        // It told what was counted.
+        at(9, own(7, About::KeeperLost)),
+        at(5, crash(8)),
+    ];
+    let (mut log, written) = log(before);
+    log.event(own(9, About::DaemonReplaced));
+    log.event(crash(10));
+    log.event(spawned(11, "old"));
+    log.event(spawned(12, "fresh"));
+    log.event(spawned(13, "db"));
+    log.event(own(14, About::KeeperLost));
+    let written = written.lock().expect("a list");
+    assert_eq!(
+        *written,
+        [
+            "20 MAINSTAY_SEQ=9",
+            "100 MAINSTAY_PID=7 MAINSTAY_RUN=11 MAINSTAY_SEQ=11",
+            "100 MAINSTAY_PID=7 MAINSTAY_RUN=12 MAINSTAY_SEQ=12",
+            "91 MAINSTAY_OF=22 MAINSTAY_COUNT=1",
+            "91 MAINSTAY_OF=100 MAINSTAY_COUNT=1",
+            "91 MAINSTAY_OF=111 MAINSTAY_COUNT=2",
+        ]
+    );
+}
+
+#[test]
+fn only_what_was_lately_is_read_of_the_events() {
+    let line = serde_json::to_vec(&spawned(7, "web")).expect("it is JSON");
+    assert!(is_since(&line, "2026-11-22T19:00:07.000Z"));
+    assert!(!is_since(&line, "2026-11-22T19:00:07.001Z"));
+    assert!(!is_since(b"{\"seq\":1}", "2026-11-22T19:00:07.000Z"));
+}
+
+/// People have alarms on these. Whoever changes one of them breaks those: add another number instead.
+#[test]
+fn a_number_is_for_ever() {
+    let numbers: Vec<String> = KINDS.iter().map(|kind| format!("{} {}", kind.number, kind.name)).collect();
+    for fixed in [
+        "1 note",
+        "2 warning",
+        "3 error",
+        "10 configuration-refused",
+        "11 configuration-applied",
+        "12 configuration-failed",
+        "13 configuration-taken-back",
+        "14 stack-down",
+        "20 daemon-replaced",
+        "21 upgrade-failed",
+        "22 keeper-lost",
+        "30 disk-low",
+        "31 output-lost",
+        "32 log-note",
+        "90 missed",
+        "91 repeated",
+        "100 started",
+        "101 ready",
+        "102 completed",
+        "103 stopped",
+        "104 asked",
+        "105 ended",
+        "110 crashed",
+        "111 start-failed",
+        "112 crash-loop",
+        "113 gave-up",
+        "120 probe-failing",
+        "121 probe-succeeding",
+        "130 hook-failed",
+        "140 limit-hit",
+        "141 limit-not-enforced",
+        "142 leak",
+        "150 left-running",
+        "151 taken-over",
+        "160 request-refused",
+    ] {
+        assert!(numbers.iter().any(|number| number == fixed), "{fixed} is gone or has another meaning");
+    }
 }
 
 #[test]

@@ -107,6 +107,14 @@ pub fn what_the_keeper_tells_becomes_events() {
     keeper.until("both", |keeper| own(keeper).len() == 2);
     assert_eq!(own(&keeper)[0], "77 bytes of web's output are lost so far: no space left on device");
     assert_eq!(own(&keeper)[1], "the upgrade failed, the old program is back: it said nothing");
+    keeper.happens(Event::ConfigRefused { reason: "shop.toml:1:1: no such key".into() });
+    let refused = |event: &EventBody| match event {
+        EventBody::Core(event) => {
+            format!("{:?}", event.kind).contains("Refused, detail: \"shop.toml:1:1: no")
+        }
+        EventBody::Own { .. } | EventBody::Other(_) => false,
+    };
+    keeper.until("a refusal", |keeper| keeper.all_events().iter().any(|record| refused(&record.event)));
     keeper.replace_daemon();
     keeper.wait_state("web", StateName::Running);
     assert_eq!(keeper.service("web").log_dropped_bytes, 77);

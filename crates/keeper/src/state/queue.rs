@@ -88,6 +88,7 @@ fn text_length(event: &Event) -> usize {
         Event::DownWanted { by, .. } | Event::Control { by, .. } | Event::ReloadWanted { by } => by.len(),
         Event::LogNote { text, .. } => text.len(),
         Event::Rotated(rotation) => rotation.log.len(),
+        Event::ConfigRefused { reason } => reason.len(),
         Event::Spawned { .. }
         | Event::Exited { .. }
         | Event::LimitHit { .. }

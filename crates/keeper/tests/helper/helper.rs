@@ -34,6 +34,7 @@ fn keeper(home: &str, stack: &str, port: &str) -> ExitCode {
     let base = PathBuf::from(home).join(stack);
     let result = mainstay_keeper::run(Args {
         plan: None,
+        refused: None,
         stack: stack.to_owned(),
         dirs: Dirs { run: base.join("run"), state: base.join("state"), log: base.join("log") },
         config: Some("/etc/shop.toml".into()),
