@@ -36,8 +36,11 @@ pub enum Dependency {
 pub struct Recovery {
     /// What it does the first time, the second and so on; the last one again and again. Empty: nothing.
     pub actions: Vec<(Action, Duration)>,
-    /// After so long without a failure it begins with the first again. systemd has no such counter.
+    /// After so long without a failure it begins with the first again; `Duration::MAX` is never. systemd has no such
+    /// counter.
     pub reset: Duration,
+    /// What those who are signed in are told before the machine is started again (Windows).
+    pub reboot_message: Option<String>,
     /// Also when it ends in order with a failure's code, not only when it dies.
     pub also_failures: bool,
 }
@@ -61,6 +64,7 @@ impl Default for Recovery {
         Recovery {
             actions: vec![(Action::Restart, Duration::from_secs(1))],
             reset: Duration::from_secs(24 * 3600),
+            reboot_message: None,
             also_failures: true,
         }
     }

@@ -43,7 +43,8 @@ pub enum TriggerEvent {
     /// A device of this interface class arrives, or is there at boot; only ones with one of these hardware IDs, if there are
     /// any.
     Device(Guid, Vec<String>),
-    /// A provider of events (ETW) says something; with data of its own as texts.
+    /// A provider of events (ETW) says something. With data of its own: texts, `hex:00ff` for bytes, and `level:4`,
+    /// `any:0x10` and `all:0x10` for the level and the keywords that its event has to have.
     Event(Guid, Vec<String>),
 }
 
@@ -91,6 +92,66 @@ impl FromStr for Guid {
     }
 }
 
+/// What an event has, in the words of [`TriggerEvent::Event`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Datum {
+    /// A text.
+    Text(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// A level.
+    Level(u8),
+    /// Keywords, of which one is enough.
+    Any(u64),
+    /// Keywords, of which none may lack.
+    All(u64),
+}
+
+impl FromStr for Datum {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Datum, String> {
+        let keywords = |digits: &str| {
+            let number = match digits.strip_prefix("0x") {
+                Some(hex) => u64::from_str_radix(hex, 16),
+                None => digits.parse(),
+            };
+            number.map_err(|_| format!("`{text}` has no number like 0x10"))
+        };
+        match text.split_once(':') {
+            Some(("level", level)) => {
+                level.parse().map(Datum::Level).map_err(|_| format!("`{text}` is no level from 0 to 255"))
+            }
+            Some(("any", digits)) => keywords(digits).map(Datum::Any),
+            Some(("all", digits)) => keywords(digits).map(Datum::All),
+            Some(("hex", digits)) => {
+                let pair = |pair: &[u8]| {
+                    let text = std::str::from_utf8(pair).ok().filter(|text| text.len() == 2)?;
+                    u8::from_str_radix(text, 16).ok()
+                };
+                let bytes: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(pair).collect();
+                bytes.map(Datum::Bytes).ok_or_else(|| format!("`{text}` are no bytes like 00ff"))
+            }
+            _ => Ok(Datum::Text(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Datum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Datum::Text(text) => f.write_str(text),
+            Datum::Level(level) => write!(f, "level:{level}"),
+            Datum::Any(keywords) => write!(f, "any:{keywords:#x}"),
+            Datum::All(keywords) => write!(f, "all:{keywords:#x}"),
+            Datum::Bytes(bytes) => {
+                f.write_str("hex:")?;
+                bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+    }
+}
+
 const WORDS: &str = "network-up, network-down, domain-join, domain-leave, machine-policy, user-policy, \
     firewall-port:PORT/PROTOCOL, firewall-port-closed:PORT/PROTOCOL, pipe:NAME, rpc:GUID, device:GUID, event:GUID";
 
@@ -131,7 +192,10 @@ impl FromStr for TriggerEvent {
             }
             "rpc" => TriggerEvent::Rpc(first.parse()?),
             "device" => TriggerEvent::Device(first.parse()?, more),
-            "event" => TriggerEvent::Event(first.parse()?, more),
+            "event" => {
+                let data = more.iter().map(|text| Ok(text.parse::<Datum>()?.to_string()));
+                TriggerEvent::Event(first.parse()?, data.collect::<Result<_, String>>()?)
+            }
             _ => return Err(format!("`{word}` is none of {WORDS}")),
         };
         let alone = !matches!(
@@ -243,6 +307,7 @@ mod tests {
             "rpc:{12345678-1234-abcd-ef00-0123456789ab}",
             r"device:{53f56307-b6bf-11d0-94f2-00a0c91efb8b},USBSTOR\GenDisk",
             "stop:event:{53f56307-b6bf-11d0-94f2-00a0c91efb8b}",
+            "event:{53f56307-b6bf-11d0-94f2-00a0c91efb8b},level:4,any:0x10,all:0x8000000000000000,hex:00ff,a text",
         ] {
             let trigger: Trigger = text.parse().expect(text);
             assert_eq!(trigger.to_string(), text);
@@ -267,6 +332,9 @@ mod tests {
             ("stop:pipe:x", "can only start"),
             ("device:disk", "is no GUID"),
             ("event:{53f56307b6bf-11d0-94f2-00a0c91efb8b}", "is no GUID"),
+            ("event:53f56307-b6bf-11d0-94f2-00a0c91efb8b,level:256", "no level"),
+            ("event:53f56307-b6bf-11d0-94f2-00a0c91efb8b,any:x", "no number"),
+            ("event:53f56307-b6bf-11d0-94f2-00a0c91efb8b,hex:00f", "no bytes"),
             ("rpc:+3f56307-b6bf-11d0-94f2-00a0c91efb8b", "is no GUID"),
         ] {
             let error = text.parse::<Trigger>().expect_err(text);

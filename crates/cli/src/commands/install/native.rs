@@ -61,9 +61,13 @@ pub struct Native {
     #[arg(long, value_name = "LINE")]
     crash_command: Option<String>,
 
-    /// After so long without a crash the first action comes again [Windows]
-    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1d")]
+    /// After so long without a crash the first action comes again, or `never` [Windows]
+    #[arg(long, value_name = "TIME", value_parser = reset, default_value = "1d")]
     crash_reset: Duration,
+
+    /// What those who are signed in are told before the action `reboot` [Windows]
+    #[arg(long, value_name = "TEXT")]
+    reboot_message: Option<String>,
 
     /// Let an account look at, start or operate (start, stop, pause, send controls to) the service; several times [Windows]
     #[arg(long = "allow", value_name = "ROLE:ACCOUNT", value_parser = allowed)]
@@ -209,6 +213,10 @@ fn reaction(text: &str) -> Result<Reaction, String> {
     Ok(Reaction(what, duration(time)?))
 }
 
+fn reset(text: &str) -> Result<Duration, String> {
+    if text == "never" { Ok(Duration::MAX) } else { duration(text) }
+}
+
 /// The service manager kills the keeper if it takes so much longer than all services may take.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
 
@@ -350,7 +358,8 @@ impl Native {
         }
         // Where exit codes cannot be excepted, a stack that has failed for good would be started again and again.
         let also_failures = self.also_on_failure || manager.excepts_exit_codes();
-        Ok(Recovery { actions, reset: self.crash_reset, also_failures })
+        let reboot_message = self.reboot_message.clone();
+        Ok(Recovery { actions, reset: self.crash_reset, reboot_message, also_failures })
     }
 }
 
@@ -370,6 +379,7 @@ mod tests {
     #[test]
     fn reactions_are_words_with_a_time() {
         assert_eq!(reaction("restart"), Ok(Reaction(What::Restart, Duration::from_secs(1))));
+        assert_eq!((reset("never"), reset("90s")), (Ok(Duration::MAX), Ok(Duration::from_secs(90))));
         assert_eq!(reaction("reboot:2m"), Ok(Reaction(What::Reboot, Duration::from_secs(120))));
         assert_eq!(reaction("nothing:0s"), Ok(Reaction(What::Nothing, Duration::ZERO)));
         assert!(reaction("explode").is_err());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::time::Duration;
 
 use windows_service::service::{
     Service, ServiceAction, ServiceActionType, ServiceConfig, ServiceFailureActions,
@@ -129,9 +130,12 @@ pub(super) fn failure_actions(definition: &Definition) -> ServiceFailureActions 
         actions.push(ServiceAction { action_type, delay: *delay });
     }
     ServiceFailureActions {
-        reset_period: ServiceFailureResetPeriod::After(recovery.reset),
-        reboot_msg: None,
-        // An empty one takes away what an earlier installation left.
+        reset_period: match recovery.reset {
+            Duration::MAX => ServiceFailureResetPeriod::Never,
+            time => ServiceFailureResetPeriod::After(time),
+        },
+        // An empty text takes away what an earlier installation left.
+        reboot_msg: Some(recovery.reboot_message.clone().unwrap_or_default().into()),
         command: Some(command),
         actions: Some(actions),
     }
@@ -155,9 +159,12 @@ fn words_of(actions: &ServiceFailureActions) -> String {
         ServiceFailureResetPeriod::Never => "never forgotten".to_owned(),
         ServiceFailureResetPeriod::After(time) => format!("forgotten after {} s", time.as_secs()),
     };
-    let command = actions.command.as_deref().unwrap_or_default().to_string_lossy().into_owned();
-    let command = if command.is_empty() { String::new() } else { format!(", command {command}") };
-    format!("{}; {reset}{command}", words.join(", "))
+    let told = |what: &str, text: &Option<OsString>| {
+        let text = text.as_deref().unwrap_or_default().to_string_lossy();
+        if text.is_empty() { String::new() } else { format!(", {what} {text}") }
+    };
+    let (command, message) = (told("command", &actions.command), told("message", &actions.reboot_msg));
+    format!("{}; {reset}{command}{message}", words.join(", "))
 }
 
 /// One setting.
@@ -334,7 +341,6 @@ impl Setting {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use super::*;
 
@@ -381,6 +387,17 @@ mod tests {
             words_of(&actions),
             "restart after 1000 ms, run after 0 ms, reboot after 60000 ms; forgotten after 86400 s, command notify.exe"
         );
+        definition.recovery.reboot_message = Some("the shop starts the machine again".into());
+        definition.recovery.reset = Duration::MAX;
+        let actions = failure_actions(&definition);
+        assert_eq!(actions.reset_period, ServiceFailureResetPeriod::Never);
+        assert!(
+            words_of(&actions).ends_with(
+                "; never forgotten, command notify.exe, message the shop starts the machine again"
+            )
+        );
+        definition.recovery.reboot_message = None;
+        assert_eq!(failure_actions(&definition).reboot_msg, Some(OsString::new()));
         definition.recovery.actions.clear();
         assert_eq!(
             failure_actions(&definition).command,

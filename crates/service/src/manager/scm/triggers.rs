@@ -11,16 +11,18 @@ use windows_sys::Win32::System::Services::{
     NETWORK_MANAGER_FIRST_IP_ADDRESS_ARRIVAL_GUID, NETWORK_MANAGER_LAST_IP_ADDRESS_REMOVAL_GUID,
     RPC_INTERFACE_EVENT_GUID, SERVICE_CONFIG_TRIGGER_INFO, SERVICE_TRIGGER,
     SERVICE_TRIGGER_ACTION_SERVICE_START, SERVICE_TRIGGER_ACTION_SERVICE_STOP,
-    SERVICE_TRIGGER_DATA_TYPE_STRING, SERVICE_TRIGGER_INFO, SERVICE_TRIGGER_SPECIFIC_DATA_ITEM,
-    SERVICE_TRIGGER_TYPE_CUSTOM, SERVICE_TRIGGER_TYPE_DEVICE_INTERFACE_ARRIVAL,
-    SERVICE_TRIGGER_TYPE_DOMAIN_JOIN, SERVICE_TRIGGER_TYPE_FIREWALL_PORT_EVENT,
-    SERVICE_TRIGGER_TYPE_GROUP_POLICY, SERVICE_TRIGGER_TYPE_IP_ADDRESS_AVAILABILITY,
-    SERVICE_TRIGGER_TYPE_NETWORK_ENDPOINT, USER_POLICY_PRESENT_GUID,
+    SERVICE_TRIGGER_DATA_TYPE_BINARY, SERVICE_TRIGGER_DATA_TYPE_KEYWORD_ALL,
+    SERVICE_TRIGGER_DATA_TYPE_KEYWORD_ANY, SERVICE_TRIGGER_DATA_TYPE_LEVEL, SERVICE_TRIGGER_DATA_TYPE_STRING,
+    SERVICE_TRIGGER_INFO, SERVICE_TRIGGER_SPECIFIC_DATA_ITEM, SERVICE_TRIGGER_TYPE_CUSTOM,
+    SERVICE_TRIGGER_TYPE_DEVICE_INTERFACE_ARRIVAL, SERVICE_TRIGGER_TYPE_DOMAIN_JOIN,
+    SERVICE_TRIGGER_TYPE_FIREWALL_PORT_EVENT, SERVICE_TRIGGER_TYPE_GROUP_POLICY,
+    SERVICE_TRIGGER_TYPE_IP_ADDRESS_AVAILABILITY, SERVICE_TRIGGER_TYPE_NETWORK_ENDPOINT,
+    USER_POLICY_PRESENT_GUID,
 };
 use windows_sys::core::GUID;
 
 use super::raw;
-use crate::trigger::{Guid, Trigger, TriggerEvent};
+use crate::trigger::{Datum, Guid, Trigger, TriggerEvent};
 
 /// A trigger in Windows' numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +83,30 @@ fn texts((kind, bytes): &(u32, Vec<u8>)) -> Option<Vec<String>> {
     Some(texts.map(String::from_utf16_lossy).collect())
 }
 
+/// What an event has to have.
+fn datum(text: &String) -> (u32, Vec<u8>) {
+    match text.parse() {
+        Ok(Datum::Level(level)) => (SERVICE_TRIGGER_DATA_TYPE_LEVEL, vec![level]),
+        Ok(Datum::Any(keywords)) => (SERVICE_TRIGGER_DATA_TYPE_KEYWORD_ANY, keywords.to_le_bytes().to_vec()),
+        Ok(Datum::All(keywords)) => (SERVICE_TRIGGER_DATA_TYPE_KEYWORD_ALL, keywords.to_le_bytes().to_vec()),
+        Ok(Datum::Bytes(bytes)) => (SERVICE_TRIGGER_DATA_TYPE_BINARY, bytes),
+        Ok(Datum::Text(_)) | Err(_) => string(std::slice::from_ref(text)),
+    }
+}
+
+/// The same in words, or the texts that it is.
+fn data((kind, bytes): &(u32, Vec<u8>)) -> Option<Vec<String>> {
+    let keywords = || bytes.as_slice().try_into().ok().map(u64::from_le_bytes);
+    let datum = match *kind {
+        SERVICE_TRIGGER_DATA_TYPE_LEVEL => Datum::Level(*bytes.first()?),
+        SERVICE_TRIGGER_DATA_TYPE_KEYWORD_ANY => Datum::Any(keywords()?),
+        SERVICE_TRIGGER_DATA_TYPE_KEYWORD_ALL => Datum::All(keywords()?),
+        SERVICE_TRIGGER_DATA_TYPE_BINARY => Datum::Bytes(bytes.clone()),
+        _ => return texts(&(*kind, bytes.clone())),
+    };
+    Some(vec![datum.to_string()])
+}
+
 impl Raw {
     fn new(trigger: &Trigger) -> Raw {
         let each = |texts: &[String]| texts.iter().map(|text| string(std::slice::from_ref(text))).collect();
@@ -104,7 +130,9 @@ impl Raw {
             TriggerEvent::Device(class, hardware) => {
                 (SERVICE_TRIGGER_TYPE_DEVICE_INTERFACE_ARRIVAL, *class, each(hardware))
             }
-            TriggerEvent::Event(provider, data) => (SERVICE_TRIGGER_TYPE_CUSTOM, *provider, each(data)),
+            TriggerEvent::Event(provider, data) => {
+                (SERVICE_TRIGGER_TYPE_CUSTOM, *provider, data.iter().map(datum).collect())
+            }
             _ => plain.map_or((0, Guid::new(0), Vec::new()), |(_, kind, subtype)| {
                 (*kind, guid(subtype), Vec::new())
             }),
@@ -119,7 +147,8 @@ impl Raw {
 
     /// What it waits for; none if it is of a kind that has no words here.
     fn event(&self) -> Option<TriggerEvent> {
-        let all: Vec<String> = self.data.iter().map(texts).collect::<Option<Vec<_>>>()?.concat();
+        let read = if self.kind == SERVICE_TRIGGER_TYPE_CUSTOM { data } else { texts };
+        let all: Vec<String> = self.data.iter().map(read).collect::<Option<Vec<_>>>()?.concat();
         let is = |subtype: &GUID| guid(subtype) == self.subtype;
         Some(match self.kind {
             SERVICE_TRIGGER_TYPE_DEVICE_INTERFACE_ARRIVAL => TriggerEvent::Device(self.subtype, all),
@@ -299,6 +328,20 @@ mod tests {
         let device = raw_of(r"device:53f56307-b6bf-11d0-94f2-00a0c91efb8b,USBSTOR\GenDisk,USB\X");
         assert_eq!(device.data, [(2, utf16("USBSTOR\\GenDisk\0")), (2, utf16("USB\\X\0"))]);
         assert_eq!(raw_of("network-up").data, []);
+        // SERVICE_TRIGGER_SPECIFIC_DATA_ITEM: a byte for a level, eight for keywords.
+        let event = "event:{53f56307-b6bf-11d0-94f2-00a0c91efb8b},level:4,any:0x10,all:0x201,hex:00ff,on";
+        let raw = raw_of(event);
+        assert_eq!(
+            raw.data,
+            [
+                (3, vec![4]),
+                (4, vec![0x10, 0, 0, 0, 0, 0, 0, 0]),
+                (5, vec![1, 2, 0, 0, 0, 0, 0, 0]),
+                (1, vec![0, 0xff]),
+                (2, utf16("on\0")),
+            ]
+        );
+        assert_eq!(raw.words(), event);
     }
 
     #[test]
