@@ -59,11 +59,11 @@ impl Directories {
         self.0.give(owner, number)
     }
 
-    /// Removes everything of a stack, so that the numbers of its services are free again.
+    /// Removes everything of a stack, so that the numbers of its services are free again, and all if it was the last one.
     ///
     /// # Errors
     /// Something of it cannot be removed.
-    pub fn remove(&self, stack: &str) -> io::Result<()> {
+    pub fn remove(self, stack: &str) -> io::Result<()> {
         self.0.remove(stack)
     }
 }

@@ -5,6 +5,7 @@ mod common;
 
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{directory, is_root};
 use mainstay_sys::dynamic::{Directories, has_account};
@@ -48,6 +49,37 @@ fn directories_are_given_once_and_stay_whose_they_are() {
     for wrong in ["../web", "shop//web", "shop/.lock"] {
         assert_eq!(all.give(wrong, ONE).expect_err(wrong).kind(), ErrorKind::InvalidInput);
     }
+}
+
+/// The directory of all goes with the last stack, and comes with the next: still one at a time holds it.
+#[test]
+fn nothing_stays_and_one_holds_them_at_a_time() {
+    if !is_root() {
+        eprintln!("nothing_stays_and_one_holds_them_at_a_time skipped: only root can give directories");
+        return;
+    }
+    let dir = directory();
+    let base = dir.path().join("services");
+    let held = AtomicBool::new(false);
+    let one = |stack: &str| {
+        for _ in 0..200 {
+            let all = Directories::hold(&base).expect("they can be made");
+            assert!(!held.swap(true, Ordering::SeqCst), "two hold them");
+            all.give(&format!("{stack}/web"), ONE).expect("it can be given");
+            held.store(false, Ordering::SeqCst);
+            all.remove(stack).expect("it can be removed");
+        }
+    };
+    std::thread::scope(|scope| {
+        for stack in ["a", "b", "c"] {
+            scope.spawn(|| one(stack));
+        }
+    });
+    assert!(!base.exists());
+    let all = Directories::hold(&base).expect("they can be made");
+    all.give("shop/web", ONE).expect("it can be given");
+    all.remove("other").expect("there is nothing");
+    assert!(base.join("shop/web/state").is_dir());
 }
 
 #[test]

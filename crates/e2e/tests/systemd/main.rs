@@ -1,8 +1,6 @@
 //! An installed stack under a real systemd, booted for each test in a container.
 #![cfg(target_os = "linux")]
 
-mod machine;
-
 use std::collections::BTreeSet;
 
 use mainstay_e2e::installed::{World, check};
@@ -34,6 +32,9 @@ macro_rules! machine {
     };
 }
 
+mod machine;
+mod sandbox;
+
 fn installed(machine: &Machine) {
     machine.write("/srv/shop/mainstay.toml", SHOP);
     machine.ok("cd /srv/shop && mainstay install --now");
@@ -54,6 +55,18 @@ fn service(stack: &Value, name: &str) -> Value {
 fn entries(machine: &Machine, fields: &str) -> Vec<Value> {
     let text = machine.ok(&format!("journalctl -u shop --no-pager -o json {fields}"));
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// Started with a configuration that is wrong by now, it has the plan of before, and says so wherever events are.
+fn starts_with_the_plan_of_before(machine: &Machine) {
+    machine.write("/srv/shop/mainstay.toml", "name = \"shop\"\n[service.web]\ncommand = 7\n");
+    machine.ok("mainstay start shop");
+    let told = "the plan that was accepted last is used";
+    let refused = entries(machine, "MAINSTAY_EVENT=10");
+    assert!(refused.iter().any(|entry| entry["MESSAGE"].to_string().contains(told)), "{refused:?}");
+    assert!(machine.ok("mainstay events -s shop").contains(told));
+    machine.ok("mainstay stop shop");
+    machine.write("/srv/shop/mainstay.toml", SHOP);
 }
 
 #[test]
@@ -156,6 +169,8 @@ fn installed_crashed_and_stopped() {
     assert!(!entries(&machine, "MAINSTAY_EVENT=14").is_empty(), "the last word");
     let journal = machine.ok("journalctl -u shop --no-pager");
     assert!(!journal.contains("Failed to kill") && !journal.contains("timed out"), "{journal}");
+
+    starts_with_the_plan_of_before(&machine);
 
     // By our own commands, by name and from anywhere.
     assert_eq!(machine.ok("cd / && mainstay start shop"), "shop: started\n");

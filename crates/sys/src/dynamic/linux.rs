@@ -14,7 +14,7 @@ const OF_SYSTEMD: &str = "/run/systemd/dynamic-uid";
 #[derive(Debug)]
 pub(super) struct Directories {
     base: PathBuf,
-    /// Held as long as this lives.
+    /// `base` itself, locked as long as this lives.
     _lock: File,
 }
 
@@ -23,10 +23,18 @@ impl Directories {
         if !rustix::process::geteuid().is_root() {
             return Err(refused("only root can give a service an account of its own".to_owned()));
         }
-        make_open(base)?;
-        let lock = File::create(base.join(".lock"))?;
-        lock.lock()?;
-        Ok(Directories { base: base.to_owned(), _lock: lock })
+        loop {
+            let lock = match make_open(base).and_then(|()| File::open(base)) {
+                Err(error) if was_removed(base, &error) => continue,
+                opened => opened?,
+            };
+            lock.lock()?;
+            // Whoever held it before may have removed it, and the next have made another.
+            let (held, there) = (lock.metadata()?, fs::symlink_metadata(base));
+            if there.is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())) {
+                return Ok(Directories { base: base.to_owned(), _lock: lock });
+            }
+        }
     }
 
     pub(super) fn owner(&self, owner: &str) -> io::Result<Option<u32>> {
@@ -63,11 +71,24 @@ impl Directories {
         Ok(given)
     }
 
-    pub(super) fn remove(&self, stack: &str) -> io::Result<()> {
+    pub(super) fn remove(self, stack: &str) -> io::Result<()> {
         match fs::remove_dir_all(self.base.join(plain(stack)?)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
+        // It goes with the last stack; while there are others it is not empty.
+        let _ = fs::remove_dir(&self.base);
+        Ok(())
+    }
+}
+
+/// Whether it failed because somebody removed the directory in between.
+fn was_removed(base: &Path, error: &io::Error) -> bool {
+    match error.kind() {
+        io::ErrorKind::NotFound => true,
+        // It was there when it was to be made, and not any more when it was looked at.
+        io::ErrorKind::AlreadyExists => fs::symlink_metadata(base).map_or(true, |found| found.is_dir()),
+        _ => false,
     }
 }
 

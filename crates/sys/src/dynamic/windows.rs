@@ -25,8 +25,8 @@ impl Directories {
         match *self {}
     }
 
-    pub(super) fn remove(&self, _stack: &str) -> io::Result<()> {
-        match *self {}
+    pub(super) fn remove(self, _stack: &str) -> io::Result<()> {
+        match self {}
     }
 }
 

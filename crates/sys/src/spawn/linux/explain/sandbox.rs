@@ -10,9 +10,9 @@ pub(super) fn explain(launch: &Launch<'_>, step: Step, which: usize, code: i32) 
     let error = io::Error::from_raw_os_error(code);
     match (step, code) {
         (Step::Mounts, libc::EPERM) if which == 0 => {
-            "sandbox: a view of the files of its own (private_tmp, protect_… and …_paths) can be had only by root \
-             (CAP_SYS_ADMIN), and not in every container; run Mainstay as root and the service as `user`, or leave \
-             these keys out"
+            "sandbox: a view of the files of its own (private_tmp, private_ipc, protect_…, …_paths; a \
+             dynamic_user has one) can be had only by root (CAP_SYS_ADMIN), and not in every container; run Mainstay as \
+             root and the service as `user`, or leave these keys out"
                 .to_owned()
         }
         (Step::Mounts, libc::ENOSYS) => {
