@@ -8,6 +8,7 @@ mod apply;
 #[cfg(test)]
 mod audit;
 mod check;
+mod forced;
 mod graph;
 mod moments;
 mod order;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use mainstay_api::types::About;
+use mainstay_api::types::{About, EventBody};
 use mainstay_core::leak::{Change, Growth};
 use mainstay_core::{
     Control, Effect, Frost, HookFacts, HookMoment, Input, Plan, ProbeKind, Request, RunId, ServiceName,
@@ -100,6 +100,8 @@ pub(crate) struct Driver {
     pub ids: Ids,
     /// Whether the keeper was told to end.
     pub ended: bool,
+    /// The keeper ends everything by force.
+    pub forced: bool,
     /// Whether the keeper holds lines of events that are in their file by now.
     events_held: bool,
     /// Whether the revision rises with the next frame.
@@ -201,6 +203,7 @@ impl Driver {
             tally,
             ids,
             ended: false,
+            forced: false,
             events_held: true,
             changed: false,
             settled: false,
@@ -281,11 +284,25 @@ impl Driver {
         if let Some(queues) = frame.queues {
             self.queues = queues;
         }
+        if let Some(why) = frame.forced {
+            return self.forced(&why);
+        }
         for (number, event) in frame.events {
             if self.out.ack(number) {
                 self.event(event);
             }
         }
+    }
+
+    /// The keeper is about to end everything, this daemon too. It waits a moment for what is told of that.
+    fn forced(&mut self, why: &str) {
+        for event in self.core.ended_by_force(now(), why) {
+            self.events.stage(EventBody::Core(event));
+        }
+        self.events.stage_own(format!("everything is ended by force: {why}"));
+        self.events.take_leave();
+        self.events.flush();
+        self.forced = true;
     }
 
     fn event(&mut self, event: Event) {

@@ -111,6 +111,7 @@ pub fn run(mut args: Args) -> Result<(), DaemonError> {
     let mut daemon = Daemon::begin(&mut args, mux)?;
     match daemon.drive()? {
         End::Down => info!("the stack is down"),
+        End::Forced => info!("everything is ended by force"),
         End::LinkClosed => daemon.lost_link(&guard)?,
     }
     daemon.driver.events.finish(OBSERVERS_TIME);
@@ -119,6 +120,7 @@ pub fn run(mut args: Args) -> Result<(), DaemonError> {
 
 enum End {
     Down,
+    Forced,
     LinkClosed,
 }
 
@@ -250,6 +252,9 @@ impl Daemon {
                     Wake::ChildExited { .. } => {}
                 }
                 wait = Some(Duration::ZERO);
+            }
+            if self.driver.forced {
+                return Ok(End::Forced);
             }
             self.driver.tick(now());
         }

@@ -295,6 +295,9 @@ pub struct ToDaemon {
     /// What waits in the keeper; with each ping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queues: Option<Queues>,
+    /// Everything is about to be ended by force, the daemon too, and why: it tells that and ends. Nothing follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forced: Option<String>,
 }
 
 /// How much output came. A line counts where its end is.

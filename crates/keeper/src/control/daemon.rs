@@ -188,7 +188,8 @@ impl Keeper {
         self.log.say(format_args!("a daemon, version {build}, is in charge of {} runs", welcome.runs.len()));
         let events = self.state.take_unsent();
         let (tallies, queues) = (self.tallies.clone(), Some(self.queues()));
-        self.send(&ToDaemon { welcome: Some(welcome), events, ping: Some(ping), tallies, queues });
+        let ping = Some(ping);
+        self.send(&ToDaemon { welcome: Some(welcome), events, ping, tallies, queues, ..ToDaemon::default() });
         if !self.ready {
             self.ready = true;
             if let Some(mut leash) = self.leash.take() {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::Time;
+use mainstay_link::ToDaemon;
 use mainstay_sys::mux::Wake;
 use mainstay_sys::process;
 
@@ -44,6 +45,9 @@ impl Keeper {
             },
             End::Forced(why) => {
                 self.log.say(format_args!("everything is ended by force: {why}"));
+                // Who reads the events later learns it from the daemon, if that still does anything.
+                self.send(&ToDaemon { forced: Some(why), ..ToDaemon::default() });
+                self.wait(DAEMON_ENDS, |keeper| keeper.daemon.is_none());
                 (false, Ok(()))
             }
             End::Failed(why) => {

@@ -133,3 +133,38 @@ fn nothing_starts_any_more() {
         assert_eq!(bench.supervisor.check(&request), Ok(()));
     }
 }
+
+/// What is told of each service when everything is ended by force.
+fn by_force(bench: &Bench) -> Vec<String> {
+    let events = bench.supervisor.ended_by_force(bench.now, "somebody said so twice");
+    let reason = |event: crate::Event| match event.kind {
+        EventKind::State { to: StateName::Stopping, reason, .. } => {
+            Some(format!("{}: {reason}", event.service?))
+        }
+        _ => None,
+    };
+    events.into_iter().filter_map(reason).collect()
+}
+
+#[test]
+fn who_is_ended_by_force_without_its_hook_is_told() {
+    let hook = crate::Hook { command: vec!["say".to_owned()], timeout: secs(9), required: true };
+    let hooked = || {
+        let mut plan = service();
+        plan.hooks.before_stop = Some(hook.clone());
+        plan
+    };
+    let mut bench = Bench::new([("a", hooked()), ("b", service()), ("c", hooked())]);
+    bench.ask(Request::Up);
+    bench.made("a");
+    bench.made("b");
+    let why = "everything is ended by force, somebody said so twice";
+    assert_eq!(
+        by_force(&bench)[..2],
+        [format!("a: {why}; its before_stop hook is not run"), format!("b: {why}")]
+    );
+    bench.ask(Request::Down);
+    assert_eq!(by_force(&bench)[0], format!("a: {why}; its before_stop hook is broken off"));
+    let events = bench.supervisor.ended_by_force(bench.now, "so");
+    assert!(events.iter().any(|event| matches!(event.kind, EventKind::Exited { .. })));
+}
