@@ -23,7 +23,7 @@ use crate::stack::Place;
 
 use rights::Accounts;
 
-pub use rights::grant;
+pub use rights::{grant, log_ons};
 
 /// Looks at everything that matters to these services of a stack.
 ///
@@ -132,15 +132,21 @@ fn service(
     let libraries = program.as_deref().map(|file| libraries::missing(file, launch)).unwrap_or_default();
     let writable = program.as_deref().and_then(mainstay_sys::access::open_to_all);
     let who = accounts.account(launch).map_or_else(process::own_user, str::to_owned);
+    let in_a_session = !plan.session.is_services() && accounts.run_in_sessions();
+    // What the eyes of another account see of rights says nothing there.
+    let refused = outcome.err().map(|error| of_error(&error, launch));
+    let of_rights = [RefusedKind::NotExecutable, RefusedKind::ClosedDirectory];
+    let as_stack = !(in_a_session && plan.session.waits());
     Ok(Service {
-        refused: outcome.err().as_ref().map(|error| of_error(error, launch)),
+        refused: refused.filter(|refused| as_stack || !of_rights.contains(&refused.kind)),
         unquoted: unquoted(&launch.command),
         libraries,
         writable_by_all: writable.map(|path| path.display().to_string()),
         privileged: is_privileged(&who),
-        denied: accounts.denied(launch, program.as_deref()),
-        no_logon_right: accounts.without_logon_right(launch),
+        denied: if as_stack { accounts.denied(launch, program.as_deref()) } else { Vec::new() },
+        log_on: accounts.log_on(launch),
         no_session: accounts.without_sessions().filter(|_| !plan.session.is_services()),
+        in_a_session,
         secrets: unread(plan.all_secret_names(), secrets),
         not_enforced,
         is_up: false,

@@ -12,6 +12,7 @@ use crate::args::Over;
 use crate::failure::{ExitStatus, Failure};
 use crate::output::Output;
 use crate::output::words;
+use crate::stack::Place;
 
 /// A configuration without errors.
 #[derive(Debug)]
@@ -125,6 +126,13 @@ fn variable(name: &str) -> Option<String> {
 pub fn warn(output: &Output, warnings: &Diagnostics) {
     if !warnings.is_empty() && !output.json {
         output.note(warnings.render(&layout(output)).trim_end());
+    }
+}
+
+/// Tells what a plan lacks of the system, once it is applied to a stack that is installed.
+pub fn warn_of_log_ons(output: &Output, place: &Place, plan: &Plan) {
+    for (service, finding) in crate::doctor::log_ons(place, plan) {
+        output.warning(&format!("{service}: {}: {}; {}", finding.what, finding.why, finding.mend));
     }
 }
 

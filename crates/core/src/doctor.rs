@@ -19,7 +19,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 
-pub use access::{Denied, Need};
+pub use access::{Denied, LogOn, LogOnFault, Need};
 pub use address::{Contact, contacts};
 
 /// What was looked at.
@@ -111,10 +111,12 @@ pub struct Service {
     pub is_up: bool,
     /// What its account may not do, though it has to.
     pub denied: Vec<Denied>,
-    /// The account, if it was not found to have the right to log on as a service.
-    pub no_logon_right: Option<String>,
+    /// The account, if it may not log on as a service.
+    pub log_on: Option<LogOn>,
     /// The stack's account, if it may not start programs in the session where this one belongs.
     pub no_session: Option<String>,
+    /// It runs as whoever is signed in, and was not tried as that.
+    pub in_a_session: bool,
 }
 
 /// Why a process cannot be made.

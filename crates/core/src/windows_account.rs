@@ -24,9 +24,19 @@ pub fn full_name(account: &str) -> String {
 /// Whether an account has a password that somebody could be asked for: Windows' own, those of services (`NT SERVICE\name`) and
 /// managed ones, whose names end with a dollar sign, have none.
 pub fn has_password(account: &str) -> bool {
+    !is_own(account) && !is_virtual(account) && !is_managed(account)
+}
+
+/// Whether it is one of Windows' own for services.
+pub fn is_own(account: &str) -> bool {
     let lower = account.to_ascii_lowercase().replace(' ', "");
     let own = lower.strip_prefix(r"ntauthority\").or_else(|| lower.strip_prefix(r".\")).unwrap_or(&lower);
-    !OWN.contains(&own) && !lower.starts_with(r"ntservice\") && !is_managed(account)
+    OWN.contains(&own)
+}
+
+/// Whether it is that of a service alone, `NT SERVICE\name`.
+pub fn is_virtual(account: &str) -> bool {
+    account.to_ascii_lowercase().replace(' ', "").starts_with(r"ntservice\")
 }
 
 /// Whether its password is the domain's affair (gMSA).

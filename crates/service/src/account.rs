@@ -5,7 +5,7 @@ use std::io;
 use std::ptr;
 
 use windows_sys::Win32::Security::Authorization::ConvertSidToStringSidW;
-use windows_sys::Win32::Security::LookupAccountNameW;
+use windows_sys::Win32::Security::{LookupAccountNameW, PSID};
 
 use crate::local::Local;
 use crate::registry::wide;
@@ -81,10 +81,19 @@ fn look_up(account: &str) -> io::Result<String> {
     if found == 0 {
         return Err(io::Error::last_os_error());
     }
+    // SAFETY: the call above wrote a valid SID.
+    unsafe { sid_text(sid.as_mut_ptr().cast()) }
+}
+
+/// A SID as text.
+///
+/// # Safety
+/// It points at a valid SID.
+pub(crate) unsafe fn sid_text(sid: PSID) -> io::Result<String> {
     let mut text: *mut u16 = ptr::null_mut();
-    // SAFETY: the call above wrote a valid SID; the text that comes back ends with a NUL and is to be freed so.
+    // SAFETY: the caller promises the SID; the text that comes back ends with a NUL and is to be freed so.
     unsafe {
-        match ConvertSidToStringSidW(sid.as_mut_ptr().cast(), &mut text) {
+        match ConvertSidToStringSidW(sid, &mut text) {
             0 => Err(io::Error::last_os_error()),
             _ => Ok(Local::owned(text).text()),
         }

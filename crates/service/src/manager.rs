@@ -86,6 +86,15 @@ impl NativeState {
     }
 }
 
+/// The accounts and groups that may log on as a service, by their SIDs (Windows). Accounts of Windows' own need no right.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogOnRights {
+    /// They may: `SeServiceLogonRight`.
+    pub granted: Vec<String>,
+    /// They may not, though it be granted: `SeDenyServiceLogonRight`.
+    pub denied: Vec<String>,
+}
+
 /// Why something did not come about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
@@ -231,13 +240,12 @@ impl Manager {
         self.0.let_log_on(name, accounts, dry_run)
     }
 
-    /// Whether an account may log on as a service by a right of its own; what its groups may is not looked at. True where
-    /// there is no such right.
+    /// Who may log on as a service; none where there are no such rights.
     ///
     /// # Errors
-    /// There is no such account, or only administrators may ask.
-    pub fn may_log_on(&self, account: &str) -> Result<bool, Error> {
-        self.0.may_log_on(account)
+    /// Only administrators may ask.
+    pub fn log_on_rights(&self) -> Result<Option<LogOnRights>, Error> {
+        self.0.log_on_rights()
     }
 
     /// The `PATH` that services are started with; none if that is not known.

@@ -31,10 +31,20 @@ impl Rights {
     /// Those of the account with this SID, as a service has them that runs under it. None where this cannot be asked: on Linux,
     /// where root becomes the account to find out, and under Wine.
     ///
+    /// `also`: the SIDs of groups that its process is in, too.
+    ///
     /// # Errors
     /// The groups of the account cannot be found out.
-    pub fn of(sid: &str) -> io::Result<Option<Rights>> {
-        os::Rights::of(sid).map(|rights| rights.map(Rights))
+    pub fn of(sid: &str, also: &[&str]) -> io::Result<Option<Rights>> {
+        os::Rights::of(sid, also).map(|rights| rights.map(Rights))
+    }
+
+    /// Whether it is the account of this SID, or in the group.
+    ///
+    /// # Errors
+    /// That is no SID.
+    pub fn include(&self, sid: &str) -> io::Result<bool> {
+        self.0.include(sid)
     }
 
     /// Whether it may. A link is followed.
@@ -44,6 +54,11 @@ impl Rights {
     pub fn allow(&self, path: &Path, wish: Wish) -> io::Result<bool> {
         self.0.allow(path, wish)
     }
+}
+
+/// `DOMAIN\name` of a SID; itself if it has no name.
+pub fn name_of(sid: &str) -> String {
+    os::name_of(sid)
 }
 
 /// Grants an account what the wish takes, on this file or directory alone and not on what is in it.

@@ -38,6 +38,7 @@ pub fn run(args: &Apply, output: &mut Output) -> Outcome {
         Err(failure) => return Err(tell(&place, failure, &args.reason)),
     };
     plan_file::warn(output, &loaded.warnings);
+    plan_file::warn_of_log_ons(output, &place, &loaded.plan);
     let asked = Asked { plan: loaded.plan, how: args.reason.clone(), dry_run: false };
     block_on(async {
         let client = place.client();

@@ -31,6 +31,7 @@ pub fn run(args: &Plan, output: &mut Output) -> Outcome {
     let place = stack::select(&args.select)?;
     let loaded = OwnFile::of(&place)?.load()?;
     plan_file::warn(output, &loaded.warnings);
+    plan_file::warn_of_log_ons(output, &place, &loaded.plan);
     let asked = Apply { plan: loaded.plan, how: String::new(), dry_run: true };
     let reloading = block_on(async {
         reload::answer(place.client().apply(&asked), output)

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mainstay_core::doctor::{Denied, Need};
-use mainstay_core::{Launch, windows_account};
-use mainstay_service::manager::{FactValue, Manager, Scope};
+use mainstay_core::doctor::{Denied, Finding, LogOn, LogOnFault, Need};
+use mainstay_core::{Launch, Plan, ServiceName, windows_account};
+use mainstay_service::manager::{Fact, FactValue, LogOnRights, Manager, Scope};
 use mainstay_sys::access::{self, Rights, Wish};
 use mainstay_sys::process;
 
@@ -20,8 +20,12 @@ pub(super) struct Accounts {
     stack: Option<String>,
     /// What it then has as its PATH.
     path: Option<String>,
-    /// Each account's SID and rights, if they can be asked for.
-    rights: BTreeMap<String, Option<Rights>>,
+    /// The SID of its service, if what runs under its account is in that group.
+    service_sid: Option<String>,
+    /// Who may log on as a service, if that can be asked for.
+    log_on: Option<LogOnRights>,
+    /// Each account's rights, if they can be asked for; the stack's own account apart, because its service may have a SID.
+    rights: BTreeMap<(String, bool), Option<Rights>>,
     /// Those that could not be found out, with the reason.
     pub(super) unknown: BTreeMap<String, String>,
 }
@@ -31,14 +35,19 @@ impl Accounts {
         let installed = Installed::read(place).and_then(|installed| installed.manager().ok());
         let facts =
             installed.as_ref().and_then(|manager| manager.facts(&place.name).ok()).unwrap_or_default();
-        let account = facts.into_iter().find(|fact| fact.name == "account");
-        let stack = account.and_then(|fact| match fact.value {
-            FactValue::Text(name) => Some(name),
-            _ => None,
-        });
+        let stack = text(&facts, "account");
         let path = installed.as_ref().filter(|_| stack.is_some()).and_then(Manager::search_path);
         let manager = installed.or_else(|| Manager::native(Scope::System).ok());
-        Accounts { manager, stack, path, rights: BTreeMap::new(), unknown: BTreeMap::new() }
+        let log_on = manager.as_ref().and_then(|manager| manager.log_on_rights().ok().flatten());
+        Accounts {
+            manager,
+            stack,
+            path,
+            service_sid: service_sid(&facts),
+            log_on,
+            rights: BTreeMap::new(),
+            unknown: BTreeMap::new(),
+        }
     }
 
     /// Whether this system knows accounts by SIDs, and keeps rights in access lists.
@@ -75,7 +84,7 @@ impl Accounts {
         let Some(account) = self.account(launch).map(str::to_owned) else { return Vec::new() };
         let program = program.map(|path| (path.to_owned(), Need::Run));
         let directory = launch.working_dir.as_ref().map(|path| (PathBuf::from(path), Need::Enter));
-        self.lacks(&account, program.into_iter().chain(directory))
+        self.lacks(&account, launch.user.is_none(), program.into_iter().chain(directory))
     }
 
     /// What the stack's account may not do with its configuration and directories.
@@ -84,11 +93,16 @@ impl Accounts {
         let files = Installed::read(place).map(|installed| installed.inputs.files).unwrap_or_default();
         let files = files.into_iter().map(|path| (path, Need::Configuration));
         let dirs = [&place.dirs.run, &place.dirs.state, &place.dirs.log].map(|dir| (dir.clone(), Need::Keep));
-        self.lacks(&account, files.chain(dirs))
+        self.lacks(&account, true, files.chain(dirs))
     }
 
-    fn lacks(&mut self, account: &str, needs: impl Iterator<Item = (PathBuf, Need)>) -> Vec<Denied> {
-        let Some(rights) = self.rights(account) else { return Vec::new() };
+    fn lacks(
+        &mut self,
+        account: &str,
+        is_stack: bool,
+        needs: impl Iterator<Item = (PathBuf, Need)>,
+    ) -> Vec<Denied> {
+        let Some(rights) = self.rights(account, is_stack) else { return Vec::new() };
         // What is not there, or closed to us, is found otherwise.
         let lacks = |(path, need): &(PathBuf, Need)| rights.allow(path, wish(*need)).is_ok_and(|may| !may);
         needs
@@ -101,19 +115,23 @@ impl Accounts {
             .collect()
     }
 
-    fn rights(&mut self, account: &str) -> Option<&Rights> {
-        if !self.rights.contains_key(account) {
+    fn rights(&mut self, account: &str, is_stack: bool) -> Option<&Rights> {
+        let key = (account.to_owned(), is_stack);
+        if !self.rights.contains_key(&key) {
+            let also: Vec<&str> = self.service_sid.iter().filter(|_| is_stack).map(String::as_str).collect();
             let found = match self.sid(account) {
-                Ok(sid) => sid.map_or(Ok(None), |sid| Rights::of(&sid)).map_err(|error| error.to_string()),
+                Ok(sid) => {
+                    sid.map_or(Ok(None), |sid| Rights::of(&sid, &also)).map_err(|error| error.to_string())
+                }
                 Err(why) => Err(why),
             };
             let found = found.unwrap_or_else(|why| {
                 self.unknown.insert(account.to_owned(), why);
                 None
             });
-            self.rights.insert(account.to_owned(), found);
+            self.rights.insert(key.clone(), found);
         }
-        self.rights.get(account)?.as_ref()
+        self.rights.get(&key)?.as_ref()
     }
 
     fn sid(&self, account: &str) -> Result<Option<String>, String> {
@@ -121,17 +139,59 @@ impl Accounts {
         manager.sid_of(&windows_account::full_name(account)).map_err(|error| error.text)
     }
 
-    /// The account of a service, if it has no right of its own to log on as one.
-    pub(super) fn without_logon_right(&self, launch: &Launch) -> Option<String> {
-        let account = self.account(launch)?;
-        let may = self.manager.as_ref()?.may_log_on(&windows_account::full_name(account));
-        may.is_ok_and(|may| !may).then(|| account.to_owned())
+    /// Why the account of a service may not log on as one.
+    pub(super) fn log_on(&mut self, launch: &Launch) -> Option<LogOn> {
+        let account = self.account(launch).filter(|account| !windows_account::is_own(account))?.to_owned();
+        let sid = self.sid(&account).ok().flatten()?;
+        // Before it is logged on it is in no group that its service makes.
+        self.rights(&account, false);
+        let groups = self.rights.get(&(account.clone(), false))?.as_ref();
+        let includes = |other: &str| {
+            other.eq_ignore_ascii_case(&sid)
+                || groups.is_some_and(|groups| groups.include(other).unwrap_or(false))
+        };
+        let fault = fault(self.log_on.as_ref()?, includes, groups.is_some())?;
+        let fault = match fault {
+            LogOnFault::Denied(to) if to.eq_ignore_ascii_case(&sid) => LogOnFault::Denied(account.clone()),
+            LogOnFault::Denied(to) => LogOnFault::Denied(access::name_of(&to)),
+            // It has the right by the group of all services.
+            LogOnFault::NoneOfItsOwn if windows_account::is_virtual(&account) => return None,
+            fault => fault,
+        };
+        Some(LogOn { account, fault })
+    }
+
+    /// Whether what belongs to a session runs as whoever is signed in there, and not as who looks.
+    pub(super) fn run_in_sessions(&self) -> bool {
+        self.stack.is_some() && self.have_sids()
     }
 
     /// The stack's account, if it may not become who is signed in.
     pub(super) fn without_sessions(&self) -> Option<String> {
         self.stack.clone().filter(|account| windows_account::full_name(account) != "LocalSystem")
     }
+}
+
+fn text(facts: &[Fact], name: &str) -> Option<String> {
+    facts.iter().find(|fact| fact.name == name).and_then(|fact| match &fact.value {
+        FactValue::Text(text) => Some(text.clone()),
+        _ => None,
+    })
+}
+
+/// The SID of a service, if Windows puts it into the groups of its process.
+fn service_sid(facts: &[Fact]) -> Option<String> {
+    text(facts, "service_sid").filter(|kind| kind != "none").and_then(|_| text(facts, "sid"))
+}
+
+/// Why whoever includes these SIDs may not log on as a service; `are_all` if these are all that there are. Who is denied is
+/// told by the SID.
+fn fault(rights: &LogOnRights, includes: impl Fn(&str) -> bool, are_all: bool) -> Option<LogOnFault> {
+    if let Some(denied) = rights.denied.iter().find(|sid| includes(sid)) {
+        return Some(LogOnFault::Denied(denied.clone()));
+    }
+    let granted = rights.granted.iter().any(|sid| includes(sid));
+    (!granted).then_some(if are_all { LogOnFault::None } else { LogOnFault::NoneOfItsOwn })
 }
 
 fn wish(need: Need) -> Wish {
@@ -141,6 +201,21 @@ fn wish(need: Need) -> Wish {
         Need::Configuration => Wish::Read,
         Need::Keep => Wish::Write,
     }
+}
+
+/// Why services with a `user` may not log on, once a plan is applied to a stack that is installed: `install` alone grants that
+/// right. Each with its name.
+pub fn log_ons(place: &Place, plan: &Plan) -> Vec<(ServiceName, Finding)> {
+    let mut services = plan.services.iter().filter(|(_, service)| service.launch.user.is_some()).peekable();
+    if !mainstay_sys::IS_WINDOWS || services.peek().is_none() || Installed::read(place).is_none() {
+        return Vec::new();
+    }
+    let mut accounts = Accounts::of(place);
+    let mut found = Vec::new();
+    for (name, service) in services {
+        found.extend(accounts.log_on(&service.launch).map(|log_on| (name.clone(), log_on.finding())));
+    }
+    found
 }
 
 /// Lets an account do what it has to.
@@ -154,4 +229,35 @@ pub fn grant(denied: &Denied, place: &Place) -> Result<(), Failure> {
     let sid = accounts.sid(&denied.account).map_err(told)?;
     let sid = sid.ok_or_else(|| told("accounts have no SIDs here".to_owned()))?;
     access::grant(&sid, Path::new(&denied.path), wish(denied.need)).map_err(|error| told(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_is_stronger_than_the_right() {
+        let sids = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let of = |granted: &str, denied: &str, are_all: bool| {
+            let rights = LogOnRights { granted: sids(granted), denied: sids(denied) };
+            fault(&rights, |sid| ["bob", "staff"].contains(&sid), are_all)
+        };
+        assert_eq!(of("bob", "", true), None);
+        assert_eq!(of("staff", "", true), None, "a group of it has the right");
+        assert_eq!(of("bob", "guests", true), None, "others are denied");
+        assert_eq!(of("bob", "guests staff", true), Some(LogOnFault::Denied("staff".to_owned())));
+        assert_eq!(of("ann", "", true), Some(LogOnFault::None));
+        assert_eq!(of("", "", false), Some(LogOnFault::NoneOfItsOwn), "its groups are not known");
+    }
+
+    #[test]
+    fn the_sid_of_a_service_counts_if_it_has_one() {
+        let facts = |kind: &str| {
+            let fact = |name, value: &str| Fact { name, value: FactValue::Text(value.to_owned()) };
+            [fact("service_sid", kind), fact("sid", "S-1-5-80-1")]
+        };
+        assert_eq!(service_sid(&facts("unrestricted")).as_deref(), Some("S-1-5-80-1"));
+        assert_eq!(service_sid(&facts("none")), None);
+        assert_eq!(service_sid(&[]), None);
+    }
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Finding, Fix};
+use crate::windows_account;
 
 /// Something that an account may not do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -69,15 +70,69 @@ impl Denied {
     }
 }
 
-pub(super) fn no_logon_right(account: &str) -> Finding {
-    Finding::risk(
-        "logon_right",
-        format!("{account} has no right of its own to log on as a service"),
-        "its logon fails, unless a group that it is in has the right, and the process cannot be made",
-        "`mainstay install` again, with the same options, grants it; or secpol.msc, Local Policies, User Rights \
-         Assignment, \"Log on as a service\""
-            .to_owned(),
-    )
+/// An account that may not log on as a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogOn {
+    /// Its name.
+    pub account: String,
+    /// Why it may not.
+    pub fault: LogOnFault,
+}
+
+/// Why an account may not log on as a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogOnFault {
+    /// It has no right of its own to; whether a group of it has is not known.
+    NoneOfItsOwn,
+    /// Neither it nor any of its groups has the right to.
+    None,
+    /// It is denied to this account or group, which it is or is in.
+    Denied(String),
+}
+
+impl LogOn {
+    /// What that means, and what mends it.
+    pub fn finding(&self) -> Finding {
+        let LogOn { account, fault } = self;
+        let policy = "secpol.msc, Local Policies, User Rights Assignment";
+        let grant = if windows_account::is_virtual(account) {
+            format!(
+                "{policy}, \"Log on as a service\": add `NT SERVICE\\ALL SERVICES`, as Windows has it by itself"
+            )
+        } else {
+            format!(
+                "`mainstay install` again, with the same options, grants it; or {policy}, \"Log on as a service\""
+            )
+        };
+        let fails = "its logon fails, and the process cannot be made";
+        match fault {
+            LogOnFault::NoneOfItsOwn => Finding::risk(
+                "logon_right",
+                format!("{account} has no right of its own to log on as a service"),
+                "its logon fails, unless a group that it is in has the right, and the process cannot be made",
+                grant,
+            ),
+            LogOnFault::None => Finding::problem(
+                "logon_right",
+                format!("neither {account} nor a group that it is in may log on as a service"),
+                fails,
+                grant,
+            ),
+            LogOnFault::Denied(to) => {
+                let who = if to.eq_ignore_ascii_case(account) {
+                    account.clone()
+                } else {
+                    format!("{to}, which {account} is in,")
+                };
+                Finding::problem(
+                    "logon_right",
+                    format!("{who} is denied to log on as a service"),
+                    "its logon fails whatever else it is granted, and the process cannot be made",
+                    format!("{policy}, \"Deny log on as a service\": take {to} out; or another account"),
+                )
+            }
+        }
+    }
 }
 
 pub(super) fn no_session(account: &str) -> Finding {
@@ -88,6 +143,15 @@ pub(super) fn no_session(account: &str) -> Finding {
         "`mainstay install` again, with the same options and `--account LocalSystem`; the program itself runs with \
          the rights of who is signed in"
             .to_owned(),
+    )
+}
+
+pub(super) fn in_a_session() -> Finding {
+    Finding::risk(
+        "not_examined",
+        "its start on the desktop of who is signed in was not tried".to_owned(),
+        "whether that person may execute the program and enter its directory is not known",
+        "start the program by hand on that desktop, in its working directory".to_owned(),
     )
 }
 

@@ -31,8 +31,9 @@ pub(super) fn examine(plan: &ServicePlan, seen: &Service, machine: &Machine) -> 
         ));
     }
     found.extend(seen.denied.iter().map(access::Denied::finding));
-    found.extend(seen.no_logon_right.as_deref().map(access::no_logon_right));
+    found.extend(seen.log_on.as_ref().map(access::LogOn::finding));
     found.extend(seen.no_session.as_deref().map(access::no_session));
+    found.extend(seen.in_a_session.then(access::in_a_session));
     for (name, why) in &seen.secrets {
         found.push(Finding::secret(name, why, "the service is not started without it"));
     }

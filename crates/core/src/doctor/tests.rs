@@ -192,8 +192,9 @@ fn all_findings_say_what_why_and_what_to_do() {
             denied(r".\bob", r"C:\apps\web.exe", Need::Run),
             denied(r".\bob", r"D:\my data", Need::Enter),
         ],
-        no_logon_right: Some(r".\bob".into()),
+        log_on: Some(LogOn { account: r".\bob".into(), fault: LogOnFault::NoneOfItsOwn }),
         no_session: Some(r"NT SERVICE\shop".into()),
+        in_a_session: true,
         ..Service::default()
     };
     let said = examine(&plan, &seen).into_iter().map(|it| {
@@ -201,6 +202,29 @@ fn all_findings_say_what_why_and_what_to_do() {
         format!("{:?} {}{of}\n  {}\n  {}\n  {}\n", it.severity, it.id, it.what, it.why, it.mend)
     });
     insta::assert_snapshot!(said.collect::<String>());
+}
+
+#[test]
+fn what_keeps_an_account_from_logging_on_is_told_with_who_it_is() {
+    let plan = plan("shop", &[("web", service(&["web"], None))]);
+    let mut seen = well(&plan);
+    let mut of = |account: &str, fault: LogOnFault| {
+        let log_on = LogOn { account: account.to_owned(), fault };
+        seen.services.get_mut("web").expect("it is there").log_on = Some(log_on);
+        examine(&plan, &seen).remove(0)
+    };
+    let found = of(r"CORP\bob", LogOnFault::Denied(r"CORP\Staff".into()));
+    assert_eq!((found.id, found.severity), ("logon_right", Severity::Problem));
+    assert_eq!(found.what, r"CORP\Staff, which CORP\bob is in, is denied to log on as a service");
+    assert!(found.mend.contains(r"take CORP\Staff out"), "{}", found.mend);
+    let found = of(r"CORP\bob", LogOnFault::Denied(r"corp\bob".into()));
+    assert_eq!(found.what, r"CORP\bob is denied to log on as a service");
+    let found = of(r"CORP\bob", LogOnFault::None);
+    assert_eq!(found.what, r"neither CORP\bob nor a group that it is in may log on as a service");
+    assert!(found.mend.starts_with("`mainstay install` again"), "{}", found.mend);
+    let found = of(r"NT SERVICE\shop", LogOnFault::None);
+    assert!(found.mend.contains(r"NT SERVICE\ALL SERVICES"), "`install` cannot: {}", found.mend);
+    assert_eq!(of(r".\bob", LogOnFault::NoneOfItsOwn).severity, Severity::Risk);
 }
 
 fn denied(account: &str, path: &str, need: Need) -> Denied {

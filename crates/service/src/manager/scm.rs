@@ -19,7 +19,7 @@ use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 use windows_sys::Win32::System::Registry::HKEY_LOCAL_MACHINE;
 use windows_sys::Win32::System::Services::SERVICE_CONTROL_PARAMCHANGE;
 
-use super::{Done, Error, ErrorKind, Fact, Fault, NativeState, Scope, Status};
+use super::{Done, Error, ErrorKind, Fact, Fault, LogOnRights, NativeState, Scope, Status};
 use crate::account;
 use crate::definition::Definition;
 use crate::{log, registry};
@@ -178,8 +178,8 @@ impl Native {
     }
 
     #[expect(clippy::unused_self, reason = "there are two on Unix")]
-    pub(super) fn may_log_on(&self, account: &str) -> Done<bool> {
-        logon::may(account).map_err(told_io(&format!("asking for the rights of {account}")))
+    pub(super) fn log_on_rights(&self) -> Done<Option<LogOnRights>> {
+        logon::rights().map(Some).map_err(told_io("asking who may log on as a service"))
     }
 
     #[expect(clippy::unused_self, reason = "there are two on Unix")]

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::facts::{Fact, Facts};
 use super::files::{Step, perform};
-use super::{Done, Error, ErrorKind, Fault, NativeState, Scope, Status, commands, unit, unit_facts};
+use super::{
+    Done, Error, ErrorKind, Fault, LogOnRights, NativeState, Scope, Status, commands, unit, unit_facts,
+};
 use crate::definition::Definition;
 
 #[derive(Clone, Debug)]
@@ -219,9 +221,9 @@ impl Native {
         Ok(Vec::new())
     }
 
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "Windows has such a right")]
-    pub(super) fn may_log_on(&self, _account: &str) -> Done<bool> {
-        Ok(true)
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "Windows has such rights")]
+    pub(super) fn log_on_rights(&self) -> Done<Option<LogOnRights>> {
+        Ok(None)
     }
 
     /// An init script passes on what it is started with.

@@ -11,13 +11,21 @@ pub(super) enum Rights {}
 
 impl Rights {
     #[expect(clippy::unnecessary_wraps, reason = "the other platform has errors")]
-    pub(super) fn of(_sid: &str) -> io::Result<Option<Rights>> {
+    pub(super) fn of(_sid: &str, _also: &[&str]) -> io::Result<Option<Rights>> {
         Ok(None)
+    }
+
+    pub(super) fn include(&self, _sid: &str) -> io::Result<bool> {
+        match *self {}
     }
 
     pub(super) fn allow(&self, _path: &Path, _wish: Wish) -> io::Result<bool> {
         match *self {}
     }
+}
+
+pub(super) fn name_of(sid: &str) -> String {
+    sid.to_owned()
 }
 
 pub(super) fn grant(_sid: &str, _path: &Path, _wish: Wish) -> io::Result<()> {

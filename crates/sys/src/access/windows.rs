@@ -81,11 +81,12 @@ fn granted(wish: Wish) -> u32 {
 pub(super) struct Rights(Client);
 
 impl Rights {
-    pub(super) fn of(sid: &str) -> io::Result<Option<Rights>> {
+    pub(super) fn of(sid: &str, also: &[&str]) -> io::Result<Option<Rights>> {
         if !judges()? {
             return Ok(None);
         }
-        let (groups, are_all) = groups(sid);
+        let (mut groups, are_all) = groups(sid);
+        groups.extend(also);
         let client = Client::of(sid, if are_all { AUTHZ_SKIP_TOKEN_GROUPS } else { 0 })?;
         Ok(Some(Rights(client.with(&groups)?)))
     }
@@ -93,6 +94,21 @@ impl Rights {
     pub(super) fn allow(&self, path: &Path, wish: Wish) -> io::Result<bool> {
         self.0.may(&List::of(path)?, needed(wish))
     }
+
+    pub(super) fn include(&self, sid: &str) -> io::Result<bool> {
+        // Who is let in by a list that has nobody else is in it.
+        let list = Descriptor::parse(&only(sid))?;
+        self.0.access(list.pointer(), FILE_READ_DATA)
+    }
+}
+
+/// A list that lets these in and nobody else. The owner is somebody who may nothing by that.
+fn only(sid: &str) -> String {
+    format!("O:SYG:SYD:P(A;;FR;;;{sid})")
+}
+
+pub(super) fn name_of(sid: &str) -> String {
+    security::name_of(sid).unwrap_or_else(|_| sid.to_owned())
 }
 
 /// Whether Authz judges at all: Wine knows no accounts, and says yes to everything.
@@ -248,10 +264,14 @@ mod tests {
     #[test]
     fn what_a_list_grants_is_told() {
         let sid = "S-1-5-80-1-2-3-4-5";
-        let Some(rights) = Rights::of(sid).expect("an account") else {
+        let of_stack = "S-1-5-80-6-7-8-9-10";
+        let Some(rights) = Rights::of(sid, &[of_stack]).expect("an account") else {
             println!("skipped: this system (Wine) judges no access lists");
             return;
         };
+        let includes = [sid, of_stack, ALL_SERVICES, USERS, security::ADMINISTRATORS, "S-1-5-80-9-9-9-9-9"];
+        let includes = includes.map(|sid| rights.include(sid).expect("an answer"));
+        assert_eq!(includes, [true, true, true, true, false, false]);
         for (entries, read, write) in [
             (format!("(A;;FA;;;{sid})"), true, true),
             ("(A;;FRFX;;;BU)".to_owned(), true, false),
@@ -262,6 +282,12 @@ mod tests {
             let may = |wish| rights.0.access(list.pointer(), needed(wish)).expect("an answer");
             assert_eq!((may(Wish::Read), may(Wish::Write)), (read, write), "{entries}");
         }
+    }
+
+    #[test]
+    fn a_list_for_one_is_one_that_windows_takes() {
+        assert_eq!(only("S-1-5-80-1"), "O:SYG:SYD:P(A;;FR;;;S-1-5-80-1)");
+        Descriptor::parse(&only("S-1-5-80-1-2-3-4-5")).expect("a list");
     }
 
     #[test]

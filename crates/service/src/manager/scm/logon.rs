@@ -2,18 +2,21 @@
 //! for which we have granted it.
 #![expect(unsafe_code, reason = "calls of Windows that windows-service does not have")]
 
+use std::ffi::c_void;
 use std::io;
 use std::ptr;
 
-use windows_sys::Win32::Foundation::STATUS_OBJECT_NAME_NOT_FOUND;
+use windows_sys::Win32::Foundation::{STATUS_NO_MORE_ENTRIES, STATUS_OBJECT_NAME_NOT_FOUND};
 use windows_sys::Win32::Security::Authentication::Identity::{
-    LSA_HANDLE, LSA_OBJECT_ATTRIBUTES, LSA_UNICODE_STRING, LsaAddAccountRights, LsaClose,
-    LsaEnumerateAccountRights, LsaFreeMemory, LsaNtStatusToWinError, LsaOpenPolicy, LsaRemoveAccountRights,
-    POLICY_CREATE_ACCOUNT, POLICY_LOOKUP_NAMES,
+    LSA_ENUMERATION_INFORMATION, LSA_HANDLE, LSA_OBJECT_ATTRIBUTES, LSA_UNICODE_STRING, LsaAddAccountRights,
+    LsaClose, LsaEnumerateAccountRights, LsaEnumerateAccountsWithUserRight, LsaFreeMemory,
+    LsaNtStatusToWinError, LsaOpenPolicy, LsaRemoveAccountRights, POLICY_CREATE_ACCOUNT, POLICY_LOOKUP_NAMES,
+    POLICY_VIEW_LOCAL_INFORMATION,
 };
 use windows_sys::Win32::Security::Authorization::ConvertStringSidToSidW;
 use windows_sys::Win32::System::Registry::{HKEY_LOCAL_MACHINE, REG_SZ};
 
+use super::super::LogOnRights;
 use super::settings::parameters;
 use crate::account::{self, Kind};
 use crate::local::Local;
@@ -21,6 +24,9 @@ use crate::registry::{self, wide};
 
 /// What `secpol.msc` shows as "Log on as a service".
 const RIGHT: &str = "SeServiceLogonRight";
+
+/// "Deny log on as a service", which is stronger.
+const DENIAL: &str = "SeDenyServiceLogonRight";
 
 /// Where it is noted for which SIDs the right was granted, below the service's own key: it goes with the service. Blanks are
 /// between them.
@@ -124,12 +130,10 @@ pub(super) fn of_programs(service: &str, accounts: &[String], dry_run: bool) -> 
     Ok(new)
 }
 
-/// Whether an account may log on as a service, by a right of its own: what its groups have is not looked at.
-pub(super) fn may(account: &str) -> io::Result<bool> {
-    if !Kind::of(account).needs_logon_right() {
-        return Ok(true);
-    }
-    Policy::open()?.has(&account::sid(account)?)
+/// Who may log on as a service, and who may not.
+pub(super) fn rights() -> io::Result<LogOnRights> {
+    let policy = Policy::open_to(POLICY_LOOKUP_NAMES | POLICY_VIEW_LOCAL_INFORMATION)?;
+    Ok(LogOnRights { granted: policy.holders(RIGHT)?, denied: policy.holders(DENIAL)? })
 }
 
 fn grant(service: &str, wanted: &[String]) -> io::Result<()> {
@@ -204,13 +208,17 @@ fn right(text: &mut [u16]) -> LSA_UNICODE_STRING {
 }
 
 impl Policy {
+    /// To look at accounts and change them.
     fn open() -> io::Result<Policy> {
+        Policy::open_to(POLICY_LOOKUP_NAMES | POLICY_CREATE_ACCOUNT)
+    }
+
+    fn open_to(access: i32) -> io::Result<Policy> {
         // SAFETY: all zeros is what is asked for: no part of it is used.
         let attributes: LSA_OBJECT_ATTRIBUTES = unsafe { std::mem::zeroed() };
-        let access = (POLICY_LOOKUP_NAMES | POLICY_CREATE_ACCOUNT).cast_unsigned();
         let mut handle: LSA_HANDLE = Default::default();
         // SAFETY: no name means this machine; attributes and result outlive the call.
-        check(unsafe { LsaOpenPolicy(ptr::null(), &attributes, access, &mut handle) })?;
+        check(unsafe { LsaOpenPolicy(ptr::null(), &attributes, access.cast_unsigned(), &mut handle) })?;
         Ok(Policy(handle))
     }
 
@@ -235,6 +243,25 @@ impl Policy {
             let has = all.into_iter().any(|name| name == RIGHT);
             LsaFreeMemory(rights.cast());
             Ok(has)
+        }
+    }
+
+    /// The SIDs of those who have a right.
+    fn holders(&self, name: &str) -> io::Result<Vec<String>> {
+        let mut name = wide(name);
+        let right = right(&mut name);
+        let (mut list, mut count): (*mut c_void, u32) = (ptr::null_mut(), 0);
+        // SAFETY: the handle is valid; name and results outlive the call.
+        match unsafe { LsaEnumerateAccountsWithUserRight(self.0, &right, &mut list, &mut count) } {
+            STATUS_NO_MORE_ENTRIES => return Ok(Vec::new()),
+            status => check(status)?,
+        }
+        // SAFETY: there are so many, each with a valid SID; they are freed once, after use.
+        unsafe {
+            let entries = list.cast::<LSA_ENUMERATION_INFORMATION>();
+            let all = (0..count as usize).map(|at| account::sid_text((*entries.add(at)).Sid)).collect();
+            LsaFreeMemory(list);
+            all
         }
     }
 
