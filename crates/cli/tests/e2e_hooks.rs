@@ -189,7 +189,7 @@ fn told_of_files(home: &Home) -> Vec<(u64, u64, String)> {
     files.sort_by_key(|file| (file.file_name() == "api.log", file.file_name()));
     let text: Vec<String> = files
         .iter()
-        .filter(|file| !file.path().extension().is_some_and(|ending| ending == "idx"))
+        .filter(|file| file.path().extension().is_none_or(|ending| ending != "idx"))
         // One that is just being closed is read the next time.
         .filter_map(|file| std::fs::read_to_string(file.path()).ok())
         .collect();
