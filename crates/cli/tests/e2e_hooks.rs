@@ -249,6 +249,7 @@ fn a_hook_that_a_second_ctrl_c_leaves_out_is_told() {
     let home = Home::new();
     home.config(IMPATIENT);
     let mut up = home.start(&["up"]);
+    until("the stack", || home.stack("impatient"));
     home.until_state("impatient", "web", "running");
     common::signal(up.child.id(), "INT");
     until("the hook of web runs, and api waits for web", || {
