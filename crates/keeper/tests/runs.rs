@@ -330,8 +330,9 @@ fn closed_segments_are_told_together_and_not_those_that_a_hook_has_filled() {
         names.filter(|name| name.starts_with("web.log.") && !name.ends_with(".idx")).count() as u64
     };
     let mut last = 0;
-    // Each but the last is merged of what was closed before the one before was acknowledged.
-    while last < 17 {
+    // Each but the first is merged of what was closed before the one before was acknowledged. 18,890 bytes in lines of 10
+    // and fewer fill 18 segments.
+    while last < 18 {
         let (log, first, to) = rotated(&mut daemon);
         assert_eq!((log.as_str(), first), ("web", last + 1), "none is left out, none is told twice");
         last = to;
