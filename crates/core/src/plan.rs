@@ -2,18 +2,26 @@
 //!
 //! `config` makes it from text. The core reads the policy in it; [`Launch`] and [`LogPlan`] it only passes on.
 
+mod launch;
+mod log;
+mod restart;
+mod stop;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::launch::{Launch, PASSWORD};
+pub use self::log::{Compress, LogEncoding, LogFormat, LogPlan, OnFull};
+pub use self::restart::{ExitAction, RestartPlan, RestartPolicy, StartLimit};
+pub use self::stop::{StopAction, StopPlan, StopStep};
+pub(crate) use self::stop::{show_command, show_request};
 use crate::reload::ReloadSettings;
 use crate::{
-    Check, ControlAction, DailyWindow, FileNotes, Hooks, Limits, OpenTelemetryPlan, ProbeKind, ProgramConfig,
-    SecretMarks, SecretSource, SecretText, ServiceName, Session, Settings, names_in, signal_name,
-    signal_number,
+    Check, ControlAction, DailyWindow, FileNotes, Hooks, OpenTelemetryPlan, ProbeKind, ProgramConfig,
+    SecretMarks, SecretSource, ServiceName, Session, names_in,
 };
 
 /// All services of a stack.
@@ -208,53 +216,6 @@ impl ServicePlan {
     }
 }
 
-/// How a process is made. The core passes it on unread.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct Launch {
-    /// The program and its arguments, each passed exactly as written. Never empty in a valid plan.
-    pub command: Vec<String>,
-    /// The working directory, absolute.
-    pub working_dir: Option<String>,
-    /// Set over the environment that Mainstay itself was started with.
-    pub environment: BTreeMap<String, String>,
-    /// Variables in whose values secrets stand. The values are read before each start, and are in no plan.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub secret_environment: BTreeMap<String, SecretText>,
-    /// With which values of its secrets the process was made.
-    #[serde(skip_serializing_if = "SecretMarks::is_empty")]
-    pub secrets: SecretMarks,
-    /// The account it runs under; Mainstay's own if absent.
-    pub user: Option<String>,
-    /// The password of that account, which is a secret. Windows.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub password: Option<SecretText>,
-    /// What else it is given of the system.
-    #[serde(skip_serializing_if = "Settings::is_default")]
-    pub settings: Settings,
-    /// What it may use.
-    #[serde(skip_serializing_if = "Limits::is_default")]
-    pub limits: Limits,
-}
-
-/// Under this name the password of an account is among [`Launch::secret_texts`]: no variable has such a name.
-pub const PASSWORD: &str = "=password";
-
-impl Launch {
-    /// What has to be filled with the values of secrets before the process can be made: variables, and the
-    /// [`PASSWORD`].
-    pub fn secret_texts(&self) -> BTreeMap<String, SecretText> {
-        let mut texts = self.secret_environment.clone();
-        texts.extend(self.password.clone().map(|password| (PASSWORD.to_owned(), password)));
-        texts
-    }
-
-    /// The secrets that the process is made with.
-    pub fn secret_names(&self) -> BTreeSet<String> {
-        names_in(self.secret_environment.values().chain(&self.password))
-    }
-}
-
 /// When a service starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -319,222 +280,6 @@ pub enum Condition {
     Completed,
 }
 
-/// Whether an ended service starts again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RestartPolicy {
-    /// After every end.
-    Always,
-    /// After an end that was no success (an exit code other than 0, a signal, a failed liveness probe).
-    OnFailure,
-    /// Never.
-    Never,
-}
-
-/// What follows an exit with a certain code, whatever the policy says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ExitAction {
-    /// Start again after the back-off.
-    Restart,
-    /// Start again at once, without a back-off; the crash-loop count still rises.
-    RestartNow,
-    /// Take it as a wanted end: the service is `completed`.
-    Stop,
-    /// Take it as final: the service is `failed` until somebody starts it.
-    Fail,
-}
-
-/// At most so many automatic restarts in a time; one more makes the service `failed`. Starts by hand do not count,
-/// and clear what was counted. A restart counts from the moment it is decided, before its back-off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct StartLimit {
-    /// Automatic restarts allowed in the window. Numbers above 1,000 count as 1,000.
-    pub starts: u32,
-    /// The window's length.
-    pub window: Duration,
-}
-
-/// What follows the end of a service's process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct RestartPlan {
-    /// Whether it starts again.
-    pub policy: RestartPolicy,
-    /// The second restart in a row waits so long (the first goes at once), each later one twice as long as the
-    /// one before.
-    pub delay: Duration,
-    /// The longest wait, jitter included.
-    pub max_delay: Duration,
-    /// A run healthy for so long sets the count of restarts in a row back to zero.
-    pub reset_after: Duration,
-    /// Gives up beyond it; tries for ever if absent.
-    pub limit: Option<StartLimit>,
-    /// Exceptions by exit code, before the policy is asked.
-    #[schemars(with = "BTreeMap<String, ExitAction>")]
-    pub on_exit: BTreeMap<i64, ExitAction>,
-}
-
-impl Default for RestartPlan {
-    fn default() -> Self {
-        RestartPlan {
-            policy: RestartPolicy::Always,
-            delay: Duration::from_millis(500),
-            max_delay: Duration::from_secs(60),
-            reset_after: Duration::from_secs(60),
-            limit: None,
-            on_exit: BTreeMap::new(),
-        }
-    }
-}
-
-/// One way to ask a process to end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum StopAction {
-    /// Ctrl+C to its console on Windows; SIGTERM to its process group on Linux.
-    CtrlC,
-    /// WM_CLOSE to its windows; does nothing on Linux.
-    CloseWindow,
-    /// A Linux signal by its number, to its process group; does nothing on Windows.
-    Signal(i32),
-    /// Ends the whole tree at once.
-    Kill,
-    /// Ctrl+Break to its console on Windows; does nothing on Linux.
-    CtrlBreak,
-    /// Nothing is sent: it counts as ready no more, and has time to finish what it was given.
-    Drain,
-    /// This command is run beside it, with its environment, directory and account. It is killed at the end of the
-    /// step; a failure brings the next step at once.
-    Command(Vec<String>),
-    /// An HTTP request is made; an answer other than 200 to 399 is a failure and brings the next step at once.
-    Http {
-        /// Where to.
-        url: String,
-        /// GET, POST and the like.
-        method: String,
-        /// Connect here instead: the path of a Unix socket, or a named pipe's name on Windows.
-        #[serde(default)]
-        socket: Option<String>,
-    },
-}
-
-impl fmt::Display for StopAction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StopAction::CtrlC => f.write_str("ctrl_c"),
-            StopAction::CloseWindow => f.write_str("close_window"),
-            StopAction::Signal(number) => match signal_name(*number) {
-                Some(name) => f.write_str(name),
-                None => write!(f, "signal {number}"),
-            },
-            StopAction::Kill => f.write_str("kill"),
-            StopAction::CtrlBreak => f.write_str("ctrl_break"),
-            StopAction::Drain => f.write_str("drain"),
-            StopAction::Command(words) => show_command(f, words),
-            StopAction::Http { url, method, .. } => show_request(f, method, url),
-        }
-    }
-}
-
-/// Without its arguments: they may hold what is not for everybody's eyes.
-pub(crate) fn show_command(f: &mut fmt::Formatter<'_>, words: &[String]) -> fmt::Result {
-    write!(f, "command {}", words.first().map_or("", String::as_str))
-}
-
-/// Without what follows the path, for the same reason.
-pub(crate) fn show_request(f: &mut fmt::Formatter<'_>, method: &str, url: &str) -> fmt::Result {
-    write!(f, "{method} {}", url.split(['?', '#']).next().unwrap_or(url))
-}
-
-impl StopAction {
-    /// Whether it does something on Windows, or else on Linux.
-    pub const fn works(&self, on_windows: bool) -> bool {
-        match self {
-            StopAction::CtrlC
-            | StopAction::Kill
-            | StopAction::Drain
-            | StopAction::Command(_)
-            | StopAction::Http { .. } => true,
-            StopAction::CloseWindow | StopAction::CtrlBreak => on_windows,
-            StopAction::Signal(_) => !on_windows,
-        }
-    }
-
-    /// The signal that somebody names by hand: `HUP`, `sighup` or `1` on Linux; `ctrl_c`, `ctrl_break`,
-    /// `close_window` or `kill` on Windows.
-    ///
-    /// # Errors
-    /// What is wrong with it, and what can be sent instead.
-    pub fn by_hand(word: &str, on_windows: bool) -> Result<StopAction, (String, &'static str)> {
-        const CONSOLE: &str = "what can be sent is ctrl_c, ctrl_break, close_window and kill";
-        let plain = word.to_ascii_lowercase().replace('-', "_");
-        let of_windows = match plain.as_str() {
-            "ctrl_c" => Some(StopAction::CtrlC),
-            "ctrl_break" => Some(StopAction::CtrlBreak),
-            "close_window" => Some(StopAction::CloseWindow),
-            _ => None,
-        };
-        let number = word.parse().ok().filter(|number| (1..=64).contains(number)).or(signal_number(word));
-        match (on_windows, of_windows, number) {
-            (true, Some(action), _) => Ok(action),
-            (true, None, Some(9)) => Ok(StopAction::Kill),
-            (true, None, Some(_)) => Err((format!("{word} is a signal of Linux; Windows has none"), CONSOLE)),
-            (true, None, None) => Err((format!("nothing is called {word} that could be sent"), CONSOLE)),
-            (false, None, Some(number)) => Ok(StopAction::Signal(number)),
-            (false, Some(action), _) => Err((
-                format!("{action} is a thing of Windows"),
-                "SIGTERM asks a program to end, SIGINT is Ctrl+C",
-            )),
-            (false, None, None) => Err((
-                format!("no signal is called {word}"),
-                "such as HUP, SIGUSR1, TERM, KILL, or a number to 64",
-            )),
-        }
-    }
-
-    /// Whether the daemon does it itself and tells how it went, rather than the keeper.
-    pub const fn is_answered(&self) -> bool {
-        matches!(self, StopAction::Command(_) | StopAction::Http { .. })
-    }
-}
-
-impl StopPlan {
-    /// Drops the steps that do nothing on a platform, so that nobody waits for their effect.
-    pub fn fit(&mut self, on_windows: bool) {
-        self.steps.retain(|step| step.action.works(on_windows));
-    }
-}
-
-/// One step of a stop.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct StopStep {
-    /// What is done.
-    pub action: StopAction,
-    /// How long its effect is waited for before the next step.
-    pub wait: Duration,
-}
-
-/// How a service's process is ended. The whole tree is killed after the last step or at the deadline.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct StopPlan {
-    /// Taken in order, each until the tree is gone or its time is over.
-    pub steps: Vec<StopStep>,
-    /// From the first step to the kill of the whole tree, at the most.
-    pub timeout: Duration,
-}
-
-impl Default for StopPlan {
-    fn default() -> Self {
-        let step = |action, secs| StopStep { action, wait: Duration::from_secs(secs) };
-        StopPlan {
-            steps: vec![step(StopAction::CtrlC, 10), step(StopAction::CloseWindow, 3)],
-            timeout: Duration::from_secs(15),
-        }
-    }
-}
-
 /// A repeated question to a service, with Kubernetes' semantics.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProbePlan {
@@ -551,144 +296,4 @@ pub struct ProbePlan {
     pub failures: u32,
     /// So many successes in a row make it succeed. At least 1.
     pub successes: u32,
-}
-
-/// Where a service's output goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct LogPlan {
-    /// A segment is closed at the first line end at or after this size, in bytes.
-    pub rotate_size: u64,
-    /// A segment is closed when it is this old.
-    pub rotate_age: Option<Duration>,
-    /// So many closed segments of each stream are kept.
-    pub keep_files: u32,
-    /// Closed segments that were last written to before so long are deleted.
-    pub keep_age: Option<Duration>,
-    /// The service's closed segments together have so many bytes at the most.
-    pub keep_total: Option<u64>,
-    /// How closed segments are compressed.
-    pub compress: Compress,
-    /// Below so many free bytes on the disk old segments are deleted, and then the disk counts as full.
-    pub min_free: Option<u64>,
-    /// What happens to output while the disk is full.
-    pub on_full: OnFull,
-    /// Whether stderr has a log of its own, `<service>.err.log`.
-    pub separate_stderr: bool,
-    /// What each line has besides its text.
-    pub format: LogFormat,
-    /// What the output's bytes are, if they are to become UTF-8.
-    pub encoding: LogEncoding,
-}
-
-/// What a log has besides the text of its lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LogFormat {
-    /// Nothing: it is exactly what was written.
-    #[default]
-    Raw,
-    /// The time before each line.
-    Timestamps,
-    /// Each line is a JSON object.
-    Json,
-}
-
-/// What the bytes of a service's output are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogEncoding {
-    /// Whatever they are, so they stay.
-    #[default]
-    Raw,
-    /// To be recognised: UTF-16, UTF-8, else the console's code page.
-    Auto,
-    /// UTF-16, the lower byte first.
-    Utf16le,
-    /// UTF-16, the higher byte first.
-    Utf16be,
-    /// The console's code page on Windows.
-    Console,
-}
-
-/// How closed segments are compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Compress {
-    /// zstd.
-    #[default]
-    Zstd,
-    /// gzip.
-    Gzip,
-    /// Not.
-    None,
-}
-
-/// What happens to output while the disk is full.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OnFull {
-    /// It is left out, and counted.
-    #[default]
-    Drop,
-    /// The service waits in its write.
-    Block,
-}
-
-impl Default for LogPlan {
-    fn default() -> Self {
-        LogPlan {
-            rotate_size: 100_000_000,
-            rotate_age: None,
-            keep_files: 10,
-            keep_age: None,
-            keep_total: None,
-            compress: Compress::Zstd,
-            min_free: None,
-            on_full: OnFull::Drop,
-            separate_stderr: false,
-            format: LogFormat::Raw,
-            encoding: LogEncoding::Raw,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signals_by_hand_are_those_of_the_platform() {
-        let linux = |word| StopAction::by_hand(word, false);
-        for word in ["HUP", "hup", "SIGHUP", "1"] {
-            assert_eq!(linux(word), Ok(StopAction::Signal(1)), "{word}");
-        }
-        assert_eq!(linux("34"), Ok(StopAction::Signal(34)));
-        for word in ["0", "65", "-1", "sneeze", "", "ctrl_c", "close-window"] {
-            assert!(linux(word).is_err(), "{word}");
-        }
-        let windows = |word| StopAction::by_hand(word, true);
-        assert_eq!(windows("ctrl-break"), Ok(StopAction::CtrlBreak));
-        assert_eq!(windows("CTRL_C"), Ok(StopAction::CtrlC));
-        assert_eq!(windows("close_window"), Ok(StopAction::CloseWindow));
-        for word in ["kill", "KILL", "SIGKILL", "9"] {
-            assert_eq!(windows(word), Ok(StopAction::Kill), "{word}");
-        }
-        assert_eq!(windows("SIGHUP").unwrap_err().0, "SIGHUP is a signal of Linux; Windows has none");
-        assert!(windows("sneeze").is_err());
-    }
-
-    #[test]
-    fn steps_that_do_nothing_on_a_platform_are_dropped() {
-        let step = |action| StopStep { action, wait: Duration::from_secs(1) };
-        let all =
-            [StopAction::CtrlC, StopAction::CloseWindow, StopAction::Signal(1), StopAction::Kill].map(step);
-        let on = |on_windows| {
-            let mut plan = StopPlan { steps: all.to_vec(), ..StopPlan::default() };
-            plan.fit(on_windows);
-            plan.steps.into_iter().map(|step| step.action).collect::<Vec<_>>()
-        };
-        assert_eq!(on(true), [StopAction::CtrlC, StopAction::CloseWindow, StopAction::Kill]);
-        assert_eq!(on(false), [StopAction::CtrlC, StopAction::Signal(1), StopAction::Kill]);
-    }
 }
