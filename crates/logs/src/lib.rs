@@ -10,7 +10,7 @@
 //! - [`Lines`] makes whole lines of what a follower reads; [`tail_start`] finds where the last lines begin.
 //!
 //! - [`Times`] tells when a line was written, and by which run.
-//! - [`pack`] compresses a closed segment while others read it.
+//! - [`pack()`] compresses a closed segment while others read it.
 //!
 //! Nothing in here differs between platforms.
 #![forbid(unsafe_code)]

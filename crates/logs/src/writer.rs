@@ -1,147 +1,30 @@
 //! Appending to a log, closing its segments, deleting old ones.
 
-use std::fmt;
+mod rotate;
+mod settings;
+mod tally;
+mod trouble;
+
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+pub use self::rotate::{Rotated, Why};
+pub use self::settings::{OnFull, Settings};
+pub use self::tally::Tally;
+pub use self::trouble::Trouble;
 use crate::LogPos;
 use crate::catalog::{Catalog, Numbers};
 use crate::files::{Disk, Files};
 use crate::index::Index;
-use crate::segment::{Form, active_path, closed_path, form_path, index_path, is_valid_name, next_path};
+use crate::segment::{active_path, is_valid_name};
 
 /// So many bytes beyond `rotate_size` a segment waits for a line end; then it is closed inside the line.
 pub const LINE_ALLOWANCE: u64 = 16 << 20;
 
 /// After a loss inside a line the rest of that line is left out too, if it ends within so many bytes.
 const SKIP_LIMIT: u64 = 64 << 10;
-
-/// So many numbers are tried when a closed segment turns out to have the wanted one already.
-const NUMBER_TRIES: u32 = 1000;
-
-/// When segments are closed and deleted, and what happens when the disk is full.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// A segment is closed at the first line end at or after this size, in bytes.
-    pub rotate_size: u64,
-    /// A segment is closed at the first line end when it is this old; see [`Writer::tick`].
-    pub rotate_age: Option<Duration>,
-    /// So many closed segments are kept. 0 counts as 1: the newest closed one carries the numbering on.
-    pub keep_files: u32,
-    /// Below so many free bytes on the disk closed segments are given up, and then the disk counts as full. The
-    /// writer does not look at the disk: see [`Writer::set_full`].
-    pub min_free: Option<u64>,
-    /// What happens to output for which there is no space.
-    pub on_full: OnFull,
-    /// Whether [`Writer::take_rotated`] tells of closed segments.
-    pub report: bool,
-}
-
-/// Why a segment was closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// It was large enough.
-    Size,
-    /// It was old enough.
-    Age,
-    /// Somebody wanted it.
-    Asked,
-}
-
-/// Segments that were closed, one or several in a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rotated {
-    /// The number of the first.
-    pub first: u64,
-    /// That of the last.
-    pub last: u64,
-    /// Why the last was closed.
-    pub why: Why,
-}
-
-/// What happens to output for which there is no space.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnFull {
-    /// It is left out and counted.
-    #[default]
-    Drop,
-    /// It is given back: whoever writes has to wait.
-    Wait,
-}
-
-/// How much output came: what went into the log, and what was lost. A line counts where its end is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Bytes in the log.
-    pub bytes: u64,
-    /// Line ends among them.
-    pub lines: u64,
-    /// Bytes lost.
-    pub dropped_bytes: u64,
-    /// Line ends among them.
-    pub dropped_lines: u64,
-}
-
-impl Tally {
-    fn wrote(&mut self, data: &[u8]) {
-        self.bytes += data.len() as u64;
-        self.lines += line_ends(data);
-    }
-
-    fn lost(&mut self, data: &[u8]) {
-        self.dropped_bytes += data.len() as u64;
-        self.dropped_lines += line_ends(data);
-    }
-}
-
-impl std::ops::AddAssign for Tally {
-    fn add_assign(&mut self, other: Tally) {
-        self.bytes += other.bytes;
-        self.lines += other.lines;
-        self.dropped_bytes += other.dropped_bytes;
-        self.dropped_lines += other.dropped_lines;
-    }
-}
-
-fn line_ends(data: &[u8]) -> u64 {
-    memchr::memchr_iter(b'\n', data).count() as u64
-}
-
-/// Something that went wrong; the writer goes on by itself with the next write.
-#[derive(Debug)]
-pub struct Trouble {
-    /// Bytes of this write that are not in the log. 0: all are, but a segment could not be closed or deleted.
-    pub dropped: u64,
-    /// So many bytes at the end of this write were not taken, and are to be written again ([`OnFull::Wait`]).
-    pub waiting: usize,
-    /// What could not be done.
-    pub what: &'static str,
-    /// To which file.
-    pub path: PathBuf,
-    /// Why.
-    pub error: io::Error,
-}
-
-impl Trouble {
-    /// Whether there is no space.
-    pub fn is_full(&self) -> bool {
-        matches!(self.error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-    }
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {} {}: {}", self.what, self.path.display(), self.error)
-    }
-}
-
-impl std::error::Error for Trouble {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
-}
 
 /// Writes one log.
 ///
@@ -274,77 +157,6 @@ impl<F: Files> Writer<F> {
     /// Whether it does.
     pub fn is_full(&self) -> bool {
         self.full
-    }
-
-    /// Closes the active segment if it is old enough; inside a line, at the line's end. For every now and then.
-    ///
-    /// # Errors
-    /// It could not be closed, or an old one not be deleted; it is tried again at the next tick.
-    pub fn tick(&mut self, now: SystemTime) -> Result<(), Trouble> {
-        if self.file.is_none() || !self.is_aged(now) {
-            return Ok(());
-        }
-        self.rotate_at_line_end(Why::Age)
-    }
-
-    /// Closes the active segment because somebody asks for it; inside a line, at the line's end. An empty one stays.
-    ///
-    /// # Errors
-    /// It could not be closed, or an old one not be deleted.
-    pub fn rotate_now(&mut self) -> Result<(), Trouble> {
-        if self.size == 0 {
-            return Ok(());
-        }
-        self.rotate_at_line_end(Why::Asked)
-    }
-
-    fn rotate_at_line_end(&mut self, why: Why) -> Result<(), Trouble> {
-        if self.open_line {
-            self.rotate_at = self.rotate_at.min(self.size);
-            self.wanted = Some(why);
-            return Ok(());
-        }
-        self.rotate(why)
-    }
-
-    /// The segments that were closed since the last question, if [`Settings::report`] was set then. Some of them may be
-    /// deleted by now.
-    pub fn take_rotated(&mut self) -> Option<Rotated> {
-        self.numbers.rotated.take()
-    }
-
-    fn is_aged(&self, now: SystemTime) -> bool {
-        let (Some(age), Some(born)) = (self.settings.rotate_age, self.born) else { return false };
-        self.size > 0 && now.duration_since(born).is_ok_and(|lasted| lasted >= age)
-    }
-
-    /// The file of the oldest closed segment, in each form that it may have.
-    pub fn oldest(&self) -> Option<(u64, [PathBuf; 3])> {
-        let number = *self.numbers.closed.front()?;
-        Some((number, Form::ALL.map(|form| form_path(&self.dir, &self.name, number, form))))
-    }
-
-    /// Deletes the oldest closed segment to make space. If there is no other, an empty file stays for the numbering.
-    ///
-    /// # Errors
-    /// The system's; the segment may be there still.
-    pub fn give_up_oldest(&mut self) -> io::Result<()> {
-        let Some((number, paths)) = self.oldest() else { return Ok(()) };
-        if let [plain, ..] = &paths
-            && self.numbers.closed.len() == 1
-        {
-            drop(self.files.create(plain)?);
-            self.numbers.at_least = self.numbers.active();
-        }
-        for path in paths.iter().skip(usize::from(self.numbers.closed.len() == 1)) {
-            match self.files.remove(path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        let _ = self.files.remove(&index_path(&self.dir, &self.name, number));
-        self.numbers.closed.retain(|closed| *closed != number);
-        Ok(())
     }
 
     /// Where the next byte will go.
@@ -516,102 +328,6 @@ impl<F: Files> Writer<F> {
             }
             Err(error) => Err(self.trouble("open", path, error)),
         }
-    }
-
-    /// Closes the active segment and goes on in a new one. If that fails, the old one is still in use.
-    fn rotate(&mut self, why: Why) -> Result<(), Trouble> {
-        let (active, next) = (active_path(&self.dir, &self.name), next_path(&self.dir, &self.name));
-        // For when it fails: not at every line from here on.
-        self.rotate_at = self.size.saturating_add((self.settings.rotate_size / 64).max(64 << 10));
-        // The new file comes first: it is what can fail for want of space or handles.
-        let file = match self.files.create(&next) {
-            Ok(file) => file,
-            Err(error) => return Err(self.trouble("make", next, error)),
-        };
-        let (number, closed) = self.free_number()?;
-        let gone = match self.files.rename(&active, &closed) {
-            Ok(()) => {
-                self.numbers.closed.push_back(number);
-                self.report(number, why);
-                None
-            }
-            // Somebody deleted the active file: nothing is closed, and its number goes on in the new one.
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                Some(self.trouble("close", active.clone(), error))
-            }
-            Err(error) => return Err(self.trouble("close", active, error)),
-        };
-        (self.file, self.size, self.open_line, self.born) = (Some(file), 0, false, None);
-        self.rotate_at = self.settings.rotate_size;
-        self.wanted = None;
-        if let Err(error) = self.files.rename(&next, &active) {
-            self.file = None;
-            return Err(self.trouble("put into place", next, error));
-        }
-        self.index.next((&self.files, &self.dir, &self.name), self.numbers.active());
-        self.prune()?;
-        gone.map_or(Ok(()), Err)
-    }
-
-    fn report(&mut self, number: u64, why: Why) {
-        if self.settings.report {
-            let first = self.numbers.rotated.map_or(number, |earlier| earlier.first);
-            self.numbers.rotated = Some(Rotated { first, last: number, why });
-        }
-    }
-
-    /// The active segment's number and the file that it becomes; one that is not there yet.
-    fn free_number(&mut self) -> Result<(u64, PathBuf), Trouble> {
-        let mut path = PathBuf::new();
-        for _ in 0..NUMBER_TRIES {
-            let number = self.numbers.active();
-            path = closed_path(&self.dir, &self.name, number);
-            match self.is_taken(number) {
-                Ok(false) => return Ok((number, path)),
-                Ok(true) => self.numbers.at_least = number + 1,
-                Err((path, error)) => return Err(self.trouble("look at", path, error)),
-            }
-        }
-        Err(self.trouble("find a free number after", path, ErrorKind::AlreadyExists.into()))
-    }
-
-    fn is_taken(&self, number: u64) -> Result<bool, (PathBuf, io::Error)> {
-        for form in Form::ALL {
-            let path = form_path(&self.dir, &self.name, number, form);
-            match self.files.length_at(&path) {
-                Ok(_) => return Ok(true),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err((path, error)),
-            }
-        }
-        Ok(false)
-    }
-
-    /// Deletes closed segments beyond those to keep.
-    fn prune(&mut self) -> Result<(), Trouble> {
-        let keep = usize::try_from(self.settings.keep_files.max(1)).unwrap_or(usize::MAX);
-        let excess = self.numbers.closed.len().saturating_sub(keep);
-        let mut result = Ok(());
-        let mut stays = Vec::new();
-        for number in self.numbers.closed.drain(..excess) {
-            // Of no use without its segment; the daemon takes what stays.
-            let _ = self.files.remove(&index_path(&self.dir, &self.name, number));
-            for form in Form::ALL {
-                let path = form_path(&self.dir, &self.name, number, form);
-                match self.files.remove(&path) {
-                    Err(error) if error.kind() != ErrorKind::NotFound => {
-                        stays.push(number);
-                        result = Err(Trouble { dropped: 0, waiting: 0, what: "delete", path, error });
-                        break;
-                    }
-                    _ => {}
-                }
-            }
-        }
-        for number in stays.into_iter().rev() {
-            self.numbers.closed.push_front(number);
-        }
-        result
     }
 
     /// How many bytes at the start of `data` are left out because the start of their line was lost.
