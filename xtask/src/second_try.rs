@@ -6,6 +6,9 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, ExitStatus, Stdio};
 
+/// How the line begins that names what passed the second time.
+pub const FLAKY: &str = "FLAKY under Wine: ";
+
 /// More failures than this are no accident.
 const AT_MOST: usize = 3;
 
@@ -20,7 +23,7 @@ pub fn run(args: &[&str], command: impl Fn(&[&str]) -> Command) -> Result<ExitSt
     again.extend(failed.iter().map(String::as_str));
     let (status, _) = once(command(&again))?;
     if status.success() {
-        println!("FLAKY under Wine: {}", failed.join(", "));
+        println!("{FLAKY}{}", failed.join(", "));
     }
     Ok(status)
 }

@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Instant;
 
 use crate::run::{Done, show};
+use crate::second_try::FLAKY;
 
 /// A test program that cargo has built.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,35 +23,66 @@ struct Program {
     folder: PathBuf,
 }
 
+/// What became of all programs.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tally {
+    programs: usize,
+    passed: u64,
+    /// Lines that are to be seen at the end, too: of thousands nobody would find them.
+    remarks: Vec<String>,
+    /// Programs that did not end well, and how.
+    failed: Vec<String>,
+}
+
+impl Tally {
+    /// Takes in what one program printed.
+    fn see(&mut self, text: &str) {
+        self.programs += 1;
+        for line in text.lines() {
+            if let Some(result) = line.strip_prefix("test result: ") {
+                let passed = result.split_once(". ").and_then(|(_, rest)| rest.split_once(" passed"));
+                self.passed += passed.and_then(|(count, _)| count.parse::<u64>().ok()).unwrap_or_default();
+            } else if line.starts_with(FLAKY) || (line.starts_with("test ") && line.ends_with("FAILED")) {
+                self.remarks.push(line.to_owned());
+            }
+        }
+    }
+}
+
 /// Builds with `build` and runs the test programs among what it built, `most` at a time. `command` makes a command of a
-/// program. What each prints is shown in one piece when it has ended.
+/// program. What each prints is shown in one piece when it has ended, and at the end what became of all.
 pub fn run(build: &mut Command, most: usize, command: impl Fn(&Path) -> Command + Sync) -> Done {
     let programs = built(build)?;
     if programs.is_empty() {
         return Err("cargo has built no test program".to_owned());
     }
+    let began = Instant::now();
     let waiting = Mutex::new(programs.into_iter().collect::<VecDeque<_>>());
-    let failed = Mutex::new(Vec::new());
+    let tally = Mutex::new(Tally::default());
     thread::scope(|scope| {
         for _ in 0..most {
             scope.spawn(|| {
                 loop {
                     let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                     let Some(program) = next else { return };
-                    if let Err(error) = one(&program, command(&program.exe)) {
-                        failed.lock().unwrap_or_else(PoisonError::into_inner).push(error);
+                    if let Err(error) = one(&program, command(&program.exe), &tally) {
+                        tally.lock().unwrap_or_else(PoisonError::into_inner).failed.push(error);
                     }
                 }
             });
         }
     });
-    let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Tally { programs, passed, remarks, failed } =
+        tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let took = began.elapsed().as_secs();
+    println!("\n{passed} tests of {programs} programs passed, in {took} s");
+    remarks.iter().for_each(|line| println!("  {line}"));
     if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }
 
 /// Runs one, and shows what it printed. Into a file rather than a pipe: what it leaves running, as Wine's server, would
 /// hold a pipe open.
-fn one(program: &Program, mut command: Command) -> Done {
+fn one(program: &Program, mut command: Command, tally: &Mutex<Tally>) -> Done {
     let name = program.exe.display();
     println!("     Started {name}");
     let began = Instant::now();
@@ -61,6 +93,7 @@ fn one(program: &Program, mut command: Command) -> Done {
     command.stdout(file.try_clone().map_err(cannot)?).stderr(file);
     let status = command.status().map_err(cannot)?;
     let text = fs::read(&printed).map_err(cannot)?;
+    tally.lock().unwrap_or_else(PoisonError::into_inner).see(&String::from_utf8_lossy(&text));
     let mut out = std::io::stdout().lock();
     writeln!(out, "\n     Running {name} ({:.0} s)", began.elapsed().as_secs_f64())
         .and_then(|()| out.write_all(&text))
@@ -125,5 +158,14 @@ mod tests {
         assert_eq!(program(&message(true, r#""/t/many.exe""#)), Some(many));
         assert_eq!(program(&message(true, "null")), None, "a library");
         assert_eq!(program(r#"{"reason":"build-finished","success":true}"#), None);
+    }
+
+    #[test]
+    fn what_is_to_be_seen_is_seen_at_the_end() {
+        let mut tally = Tally::default();
+        tally.see("test a ... ok\n\ntest result: ok. 12 passed; 0 failed; 1 ignored; 0 measured\n");
+        tally.see("test b ... FAILED\ntest result: FAILED. 1 passed; 1 failed;\nFLAKY under Wine: b\n");
+        let remarks = ["test b ... FAILED", "FLAKY under Wine: b"].map(str::to_owned).to_vec();
+        assert_eq!(tally, Tally { programs: 2, passed: 13, remarks, failed: Vec::new() });
     }
 }

@@ -32,7 +32,9 @@ pub fn all() -> Done {
     apart("otlp-check")?;
     service_api()?;
     go()?;
-    windows(&[])
+    windows(&[])?;
+    println!("All checks and tests have passed.");
+    Ok(())
 }
 
 /// The tests of this platform, with the real programs that they keep up.
