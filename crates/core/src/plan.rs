@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 pub use self::launch::{Launch, PASSWORD};
 pub use self::log::{Compress, LogEncoding, LogFormat, LogPlan, OnFull};
 pub use self::restart::{ExitAction, RestartPlan, RestartPolicy, StartLimit};
+pub(crate) use self::stop::show_command;
 pub use self::stop::{StopAction, StopPlan, StopStep};
-pub(crate) use self::stop::{show_command, show_request};
 use crate::reload::ReloadSettings;
 use crate::{
     Check, ControlAction, DailyWindow, FileNotes, Hooks, OpenTelemetryPlan, ProbeKind, ProgramConfig,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{show_command, show_request};
-use crate::{SecretMarks, SecretText, StopAction, names_in};
+use crate::plan::show_command;
+use crate::{HttpCall, SecretMarks, SecretText, StopAction, names_in};
 
 /// The files that a service's program reads, and how it takes others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -83,15 +83,7 @@ pub enum OnChange {
     /// This command is run beside it.
     Command(Vec<String>),
     /// A request is made; an answer other than 200 to 399 is a failure.
-    Http {
-        /// Where to.
-        url: String,
-        /// GET, POST and the like.
-        method: String,
-        /// Connect here instead: the path of a Unix socket, or a named pipe's name on Windows.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        socket: Option<String>,
-    },
+    Http(HttpCall),
     /// This code is sent to a Windows service.
     Control {
         /// The service's name.
@@ -117,7 +109,7 @@ impl fmt::Display for OnChange {
             OnChange::Nothing => f.write_str("nothing"),
             OnChange::Signal(action) => action.fmt(f),
             OnChange::Command(words) => show_command(f, words),
-            OnChange::Http { url, method, .. } => show_request(f, method, url),
+            OnChange::Http(request) => request.fmt(f),
             OnChange::Control { service, code } => write!(f, "control {code} to {service}"),
             OnChange::Event(name) => write!(f, "event {name}"),
         }

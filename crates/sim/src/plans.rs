@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mainstay_core::{
-    Check, Condition, ConfigFile, ExitAction, Hook, HookMoment, Hooks, Launch, Piece, Plan, ProbePlan,
-    ProgramConfig, RestartPlan, RestartPolicy, SecretText, ServiceName, ServicePlan, Session, StartLimit,
-    StartMode, StopAction, StopPlan, StopStep, WhenMainstayStops,
+    Check, Condition, ConfigFile, ExitAction, Hook, HookMoment, Hooks, HttpCall, Launch, Piece, Plan,
+    ProbePlan, ProgramConfig, RestartPlan, RestartPolicy, SecretText, ServiceName, ServicePlan, Session,
+    StartLimit, StartMode, StopAction, StopPlan, StopStep, WhenMainstayStops,
 };
 
 use crate::rng::Rng;
@@ -157,11 +157,11 @@ fn stop(rng: &mut Rng) -> StopPlan {
         StopAction::Drain,
         StopAction::Command(vec!["drain".to_owned()]),
         StopAction::Command(vec!["quit".to_owned()]),
-        StopAction::Http {
+        StopAction::Http(HttpCall {
             url: "http://127.0.0.1:1/quit".to_owned(),
             method: "POST".to_owned(),
             socket: None,
-        },
+        }),
     ];
     let steps = (0..rng.below(4))
         .map(|_| StopStep { action: rng.pick(&actions).clone(), wait: rng.skewed_millis(4_000) })

@@ -1,4 +1,6 @@
-//! `http` of a probe: the address that is asked.
+//! `http` of a probe, of a step of a stop and of `on_change`: the address that is asked, and how.
+
+use mainstay_core::HttpCall;
 
 use crate::System;
 use crate::context::{Context, Field};
@@ -27,6 +29,28 @@ pub(crate) fn read(cx: &mut Context<'_>, field: Field<'_>) -> Option<Place> {
             None
         }
     }
+}
+
+/// Reads a request that tells a program something: POST, where no other method stands beside the address.
+pub(crate) fn read_call(
+    cx: &mut Context<'_>,
+    field: Field<'_>,
+    method: Option<Field<'_>>,
+) -> Option<HttpCall> {
+    let method = method.map_or(Some("POST".to_owned()), |method| read_method(cx, method));
+    let Place { url, socket } = read(cx, field)?;
+    Some(HttpCall { url, method: method?, socket })
+}
+
+/// A method of HTTP; their letters are large.
+fn read_method(cx: &mut Context<'_>, field: Field<'_>) -> Option<String> {
+    const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+    let text = cx.string(field, "a method such as \"POST\"")?;
+    if METHODS.contains(&text.value.as_str()) {
+        return Some(text.value);
+    }
+    cx.not_a_choice(&text, field.key, &METHODS);
+    None
 }
 
 /// `unix:/path[:/path/of/url]`, and `pipe:` on Windows. None: it is neither.

@@ -216,12 +216,7 @@ fn read_step(cx: &mut Context<'_>, list: Field<'_>, item: &Node) -> Option<(Stop
         step = step.or(action.zip(wait).map(|(action, wait)| StopStep { action, wait }));
     } else if let Some(http) = http {
         let wait = waited.unwrap_or(Some(DEFAULT_WAIT));
-        let method = method.map_or(Some("POST".to_owned()), |method| read_method(cx, method));
-        let action = http_url::read(cx, http).zip(method).map(|(place, method)| StopAction::Http {
-            url: place.url,
-            method,
-            socket: place.socket,
-        });
+        let action = http_url::read_call(cx, http, method).map(StopAction::Http);
         step = step.or(action.zip(wait).map(|(action, wait)| StopStep { action, wait }));
     } else if let Some(wait) = wait {
         cx.error(wait.span(), "`wait` goes with `signal`, `command` and `http` only")
@@ -232,17 +227,6 @@ fn read_step(cx: &mut Context<'_>, list: Field<'_>, item: &Node) -> Option<(Stop
     }
     reader.finish();
     step.map(|step| (step, item.span))
-}
-
-/// A method of HTTP; their letters are large.
-pub(super) fn read_method(cx: &mut Context<'_>, field: Field<'_>) -> Option<String> {
-    const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
-    let text = cx.string(field, "a method such as \"POST\"")?;
-    if METHODS.contains(&text.value.as_str()) {
-        return Some(text.value);
-    }
-    cx.not_a_choice(&text, field.key, &METHODS);
-    None
 }
 
 fn read_signal(cx: &mut Context<'_>, field: Field<'_>) -> Option<i32> {

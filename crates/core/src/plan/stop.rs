@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{signal_name, signal_number};
+use crate::{HttpCall, signal_name, signal_number};
 
 /// One way to ask a process to end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -28,15 +28,7 @@ pub enum StopAction {
     /// step; a failure brings the next step at once.
     Command(Vec<String>),
     /// An HTTP request is made; an answer other than 200 to 399 is a failure and brings the next step at once.
-    Http {
-        /// Where to.
-        url: String,
-        /// GET, POST and the like.
-        method: String,
-        /// Connect here instead: the path of a Unix socket, or a named pipe's name on Windows.
-        #[serde(default)]
-        socket: Option<String>,
-    },
+    Http(HttpCall),
 }
 
 impl fmt::Display for StopAction {
@@ -52,7 +44,7 @@ impl fmt::Display for StopAction {
             StopAction::CtrlBreak => f.write_str("ctrl_break"),
             StopAction::Drain => f.write_str("drain"),
             StopAction::Command(words) => show_command(f, words),
-            StopAction::Http { url, method, .. } => show_request(f, method, url),
+            StopAction::Http(request) => request.fmt(f),
         }
     }
 }
@@ -60,11 +52,6 @@ impl fmt::Display for StopAction {
 /// Without its arguments: they may hold what is not for everybody's eyes.
 pub(crate) fn show_command(f: &mut fmt::Formatter<'_>, words: &[String]) -> fmt::Result {
     write!(f, "command {}", words.first().map_or("", String::as_str))
-}
-
-/// Without what follows the path, for the same reason.
-pub(crate) fn show_request(f: &mut fmt::Formatter<'_>, method: &str, url: &str) -> fmt::Result {
-    write!(f, "{method} {}", url.split(['?', '#']).next().unwrap_or(url))
 }
 
 impl StopAction {
@@ -75,7 +62,7 @@ impl StopAction {
             | StopAction::Kill
             | StopAction::Drain
             | StopAction::Command(_)
-            | StopAction::Http { .. } => true,
+            | StopAction::Http(_) => true,
             StopAction::CloseWindow | StopAction::CtrlBreak => on_windows,
             StopAction::Signal(_) => !on_windows,
         }
@@ -115,7 +102,7 @@ impl StopAction {
 
     /// Whether the daemon does it itself and tells how it went, rather than the keeper.
     pub const fn is_answered(&self) -> bool {
-        matches!(self, StopAction::Command(_) | StopAction::Http { .. })
+        matches!(self, StopAction::Command(_) | StopAction::Http(_))
     }
 }
 

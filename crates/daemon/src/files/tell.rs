@@ -1,6 +1,6 @@
 //! Telling a program that its files are others.
 
-use mainstay_core::{HttpCheck, OnChange, ProgramConfig, RunId, ServiceName, ServicePlan, Time};
+use mainstay_core::{OnChange, ProgramConfig, RunId, ServiceName, ServicePlan, Time};
 use mainstay_sys::tell;
 
 use super::Follows;
@@ -28,9 +28,8 @@ impl Telling<'_> {
             OnChange::Command(words) => {
                 probes.exec.run_on_change(self.now, (self.service, self.plan), seq, &words, timeout);
             }
-            OnChange::Http { url, method, socket } => {
-                let check = HttpCheck { url, method: Some(method), socket, ..HttpCheck::default() };
-                worker.ask(seq, async move { Probes::request(&check, timeout).await });
+            OnChange::Http(request) => {
+                worker.ask(seq, async move { Probes::request(&request.into(), timeout).await });
             }
             OnChange::Event(name) => worker.tell(seq, move || tell::set_event(&name)),
             OnChange::Control { service, code } => {

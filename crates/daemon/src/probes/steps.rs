@@ -45,11 +45,11 @@ impl Probes {
             StopAction::Command(command) => {
                 self.exec.take_step(now.after(timeout), step, &command, timeout);
             }
-            StopAction::Http { url, method, socket } => {
+            StopAction::Http(request) => {
                 let (run, place) = (step.run, step.step);
                 let ended = Arc::clone(&self.step_ended);
                 let task = self.runtime.spawn(async move {
-                    let check = HttpCheck { url, method: Some(method), socket, ..HttpCheck::default() };
+                    let check = request.into();
                     let asking = http::ask_to_end(&check);
                     let Ok(outcome) = tokio::time::timeout(timeout, asking).await else { return };
                     let done = StepDone::new(run, u64::from(place), outcome);

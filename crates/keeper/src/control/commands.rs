@@ -353,6 +353,6 @@ fn signal_of(action: &StopAction) -> Option<Signal> {
         StopAction::Signal(number) => Signal::Number(*number),
         StopAction::CtrlBreak => Signal::CtrlBreak,
         StopAction::Kill => Signal::Kill,
-        StopAction::Command(_) | StopAction::Http { .. } | StopAction::Drain => return None,
+        StopAction::Command(_) | StopAction::Http(_) | StopAction::Drain => return None,
     })
 }

@@ -4,7 +4,7 @@ use mainstay_core::{OnChange, StopAction};
 
 use crate::System;
 use crate::context::{Context, Field};
-use crate::elements::{command, http_url, stop};
+use crate::elements::{command, http_url};
 use crate::keys::{Form, Key, Section};
 use crate::reader::Reader;
 use crate::value::Value;
@@ -79,13 +79,7 @@ pub(super) fn read(cx: &mut Context<'_>, field: Field<'_>) -> Option<OnChange> {
         return command::read(cx, words).map(OnChange::Command);
     }
     if let Some(http) = http {
-        let method = method.map_or(Some("POST".to_owned()), |method| stop::read_method(cx, method));
-        let place = http_url::read(cx, http);
-        return place.zip(method).map(|(place, method)| OnChange::Http {
-            url: place.url,
-            method,
-            socket: place.socket,
-        });
+        return http_url::read_call(cx, http, method).map(OnChange::Http);
     }
     let (change, place) = if let Some(event) = event {
         (cx.string(event, "the name of an event").map(|name| OnChange::Event(name.value)), event)

@@ -1,7 +1,7 @@
 //! The stop: its steps, its kill, and what is asked for meanwhile.
 
 use crate::testing::{Bench, ms, secs, service};
-use crate::{EventKind, Exit, Input, ServicePlan, StateName, StopAction, StopPlan, StopStep};
+use crate::{EventKind, Exit, HttpCall, Input, ServicePlan, StateName, StopAction, StopPlan, StopStep};
 
 fn steps(steps: &[(StopAction, u64)], timeout: u64) -> ServicePlan {
     let steps =
@@ -234,7 +234,11 @@ fn command() -> StopAction {
 }
 
 fn http() -> StopAction {
-    StopAction::Http { url: "http://127.0.0.1/quit?token=1".into(), method: "POST".into(), socket: None }
+    StopAction::Http(HttpCall {
+        url: "http://127.0.0.1/quit?token=1".into(),
+        method: "POST".into(),
+        socket: None,
+    })
 }
 
 #[test]

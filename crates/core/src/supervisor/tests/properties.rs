@@ -13,9 +13,9 @@ use proptest::sample::{Index, select};
 use crate::reload::ReloadSettings;
 use crate::testing::{SEED, name, notify, probe, service};
 use crate::{
-    Condition, Control, Effect, EventKind, Exit, ExitAction, Hook, HookMoment, Hooks, Input, Plan, ProbeKind,
-    ProbeOutcome, ProbePlan, Request, RestartPlan, RestartPolicy, RunId, ServiceName, ServicePlan, Session,
-    StartLimit, StartMode, StateName, StopAction, StopPlan, StopStep, Supervisor, Time,
+    Condition, Control, Effect, EventKind, Exit, ExitAction, Hook, HookMoment, Hooks, HttpCall, Input, Plan,
+    ProbeKind, ProbeOutcome, ProbePlan, Request, RestartPlan, RestartPolicy, RunId, ServiceName, ServicePlan,
+    Session, StartLimit, StartMode, StateName, StopAction, StopPlan, StopStep, Supervisor, Time,
 };
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -166,7 +166,11 @@ fn service_plan(number: usize) -> impl Strategy<Value = ServicePlan> {
         StopAction::Kill,
         StopAction::CtrlBreak,
         StopAction::Command(vec!["drain".into()]),
-        StopAction::Http { url: "http://127.0.0.1/stop".into(), method: "POST".into(), socket: None },
+        StopAction::Http(HttpCall {
+            url: "http://127.0.0.1/stop".into(),
+            method: "POST".into(),
+            socket: None,
+        }),
     ]);
     let stop = (vec((action, 0_u64..4), 0..4), 0_u64..8);
     let session = select(vec![
