@@ -56,6 +56,8 @@ pub struct Keeper {
     last_run: u64,
     /// Came while the welcome was being written, and not handled.
     early: VecDeque<ToKeeper>,
+    /// How the daemon ended, if it was heard before somebody waited for it.
+    ended: Option<(u32, mainstay_sys::Exit)>,
     /// Not acknowledged.
     events: BTreeMap<u64, Event>,
     last_event: u64,
@@ -114,6 +116,7 @@ impl Keeper {
             runs: BTreeMap::new(),
             last_run: 0,
             early: VecDeque::new(),
+            ended: None,
             events: BTreeMap::new(),
             last_event: 0,
             sent: 0,
@@ -181,8 +184,10 @@ impl Keeper {
         let end = Instant::now() + LONG;
         while self.mux.queued() > 0 {
             assert!(Instant::now() < end, "the daemon does not read its welcome");
-            if let Wake::Frame(bytes) = self.mux.next(Some(Duration::from_millis(5))).unwrap() {
-                self.early.push_back(serde_json::from_slice(&bytes).unwrap());
+            match self.mux.next(Some(Duration::from_millis(5))).unwrap() {
+                Wake::Frame(bytes) => self.early.push_back(serde_json::from_slice(&bytes).unwrap()),
+                Wake::ChildExited { pid, exit } => self.ended = Some((pid, exit)),
+                Wake::LinkClosed | Wake::Message(()) | Wake::Timeout => {}
             }
         }
     }
@@ -236,6 +241,9 @@ impl Keeper {
     }
 
     fn wait_child(&mut self, child: u32) -> mainstay_sys::Exit {
+        if let Some((_, exit)) = self.ended.take_if(|(pid, _)| *pid == child) {
+            return exit;
+        }
         let end = Instant::now() + LONG;
         loop {
             match self.mux.next(Some(end.saturating_duration_since(Instant::now()))).unwrap() {
