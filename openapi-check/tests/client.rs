@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use mainstay_api::types as ours;
 use mainstay_core::{
-    Check, Condition, Event, EventKind, Exit, ExitAction, HttpCheck, ProbeKind, ProbePlan, Rlimit, RunId,
-    ServiceName, ServicePlan, StartLimit, StateName, StopAction, StopStep, Tls,
+    Check, Condition, Event, EventKind, Exit, ExitAction, HttpCall, HttpCheck, ProbeKind, ProbePlan, Rlimit,
+    RunId, ServiceName, ServicePlan, StartLimit, StateName, StopAction, StopStep, Tls,
 };
 use mainstay_openapi_check::{METHODS, types as theirs};
 use serde::Serialize;
@@ -126,7 +126,7 @@ fn a_service_with_all_that_it_can_have() {
     plan.depends_on = BTreeMap::from([(name("db"), Condition::Ready)]);
     plan.restart.limit = Some(StartLimit { starts: 3, window: Duration::from_secs(60) });
     plan.restart.on_exit = BTreeMap::from([(78, ExitAction::Fail), (-1, ExitAction::RestartNow)]);
-    let http = StopAction::Http { url: "http://h/".into(), method: "POST".into(), socket: None };
+    let http = StopAction::Http(HttpCall { url: "http://h/".into(), method: "POST".into(), socket: None });
     let actions = [StopAction::CtrlC, StopAction::Signal(15), StopAction::Command(vec!["x".into()]), http];
     plan.stop.steps =
         actions.into_iter().map(|action| StopStep { action, wait: Duration::from_secs(1) }).collect();
