@@ -273,6 +273,7 @@ impl Daemon {
         warn!("the keeper is gone; everything is ended");
         let ended = guard.end_all(END_TIME);
         let how = match &ended {
+            Ok(1) => "1 process was ended".to_owned(),
             Ok(count) => format!("{count} processes were ended"),
             Err(error) => format!("not all could be ended: {error}"),
         };
