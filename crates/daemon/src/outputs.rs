@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mainstay_core::{Plan, ServiceName, Time};
+use mainstay_core::{ServiceName, Time};
 use mainstay_link::Tally;
 
 /// Losses of a log are told at most so often: a disk may be full for days, and the events are to have something else
@@ -15,10 +15,10 @@ pub(crate) fn logs_of(service: &ServiceName) -> [String; 2] {
     [service.as_str().to_owned(), mainstay_logs::stderr_name(service.as_str())]
 }
 
-/// Whose log it is; none if its service is gone.
-pub(crate) fn service_of_log(plan: &Plan, log: &str) -> Option<ServiceName> {
-    let service = |name: &str| plan.services.keys().find(|service| service.as_str() == name).cloned();
-    service(log).or_else(|| plan.services.keys().find(|service| logs_of(service)[1] == log).cloned())
+/// Whose log it is, by a way to find a service of a name; none if its service is gone. `web.err` is the other stream of
+/// `web`, unless it is a service itself.
+pub(crate) fn service_of_log<T>(log: &str, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+    [Some(log), mainstay_logs::stderr_of(log)].into_iter().flatten().find_map(find)
 }
 
 /// The books of the logs.

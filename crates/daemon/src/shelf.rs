@@ -14,6 +14,8 @@ use mainstay_logs::{Closed, Form, clean_up, list, pack, remove};
 use mainstay_sys::own;
 use tracing::warn;
 
+use crate::outputs::service_of_log;
+
 /// How often it is looked whether the directory has changed: one system call.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -133,7 +135,8 @@ fn pass(
     let mut services: BTreeMap<String, Vec<Old>> = BTreeMap::new();
     for (log, segments) in list(dir)? {
         let last = segments.last().map(|closed| closed.number);
-        let Some(service) = service_of(&log, plan) else { continue };
+        let there = |name: &str| plan(name).map(|_| name.to_owned());
+        let Some(service) = service_of_log(&log, there) else { continue };
         services.entry(service).or_default().extend(segments.into_iter().map(|closed| Old {
             log: log.clone(),
             newest: Some(closed.number) == last,
@@ -176,15 +179,6 @@ fn pass(
         }
     }
     result.map(|()| due)
-}
-
-/// Whose log it is. `web.err` is the other stream of `web`, unless it is a service itself.
-fn service_of(log: &str, plan: &dyn Fn(&str) -> Option<LogPlan>) -> Option<String> {
-    [Some(log), log.strip_suffix(".err")]
-        .into_iter()
-        .flatten()
-        .find(|name| plan(name).is_some())
-        .map(str::to_owned)
 }
 
 /// Which segments of a service go: those beyond the number to keep of each stream, too old ones, and the oldest of

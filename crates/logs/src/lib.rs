@@ -36,7 +36,7 @@ pub use files::{Disk, Files};
 pub use follow::{Follower, Step};
 pub use lines::{Line, Lines, MAX_LINE};
 pub use pack::{Closed, clean_up, list, pack, remove};
-pub use segment::{Form, active_path, closed_file, closed_path, is_valid_name, stderr_name};
+pub use segment::{Form, active_path, closed_file, closed_path, is_valid_name, stderr_name, stderr_of};
 pub use tail::{end, last_lines, tail_start};
 pub use times::{Stamp, Times, of_run, since, until};
 pub use writer::{LINE_ALLOWANCE, OnFull, Rotated, Settings, Tally, Trouble, Why, Writer};

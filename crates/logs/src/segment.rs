@@ -34,6 +34,11 @@ pub fn stderr_name(service: &str) -> String {
     format!("{service}.err")
 }
 
+/// The service whose standard error has a log of this name: [`stderr_name`] the other way round.
+pub fn stderr_of(log: &str) -> Option<&str> {
+    log.strip_suffix(".err")
+}
+
 /// The file that a log grows in.
 pub fn active_path(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!("{name}.log"))

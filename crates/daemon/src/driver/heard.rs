@@ -89,7 +89,9 @@ impl Driver {
                 self.events.stage_about(about, format!("{name}'s log: {text}"));
             }
             Event::Rotated(rotation) => {
-                if let Some(service) = service_of_log(self.core.plan(), &rotation.log) {
+                let services = &self.core.plan().services;
+                let there = |name: &str| services.get_key_value(name).map(|(service, _)| service.clone());
+                if let Some(service) = service_of_log(&rotation.log, there) {
                     self.input(Input::Rotated { service, rotation });
                 }
             }
