@@ -51,6 +51,17 @@ fn service(stack: &Value, name: &str) -> Value {
     services.into_iter().find(|service| service["name"] == name).expect("the service")
 }
 
+/// Makes an ordinary user whose own systemd runs; what a command of hers begins with.
+fn ann(machine: &Machine) -> &'static str {
+    let ann = "setpriv --reuid ann --regid ann --init-groups env HOME=/home/ann USER=ann XDG_RUNTIME_DIR=/run/user/$(id -u ann)";
+    machine.ok("useradd -m ann && loginctl enable-linger ann");
+    eventually("ann's own systemd", || {
+        (machine.sh(&format!("{ann} systemctl --user is-system-running")).stdout.trim() == "running")
+            .then_some(())
+    });
+    ann
+}
+
 /// What the journal has of the stack with these fields.
 fn entries(machine: &Machine, fields: &str) -> Vec<Value> {
     let text = machine.ok(&format!("journalctl -u shop --no-pager -o json {fields}"));
@@ -387,12 +398,7 @@ fn what_cannot_be_changes_nothing_and_says_why() {
 #[test]
 fn a_service_of_one_user() {
     let machine = machine!("user");
-    machine.ok("useradd -m ann && loginctl enable-linger ann");
-    let ann = "setpriv --reuid ann --regid ann --init-groups env HOME=/home/ann USER=ann XDG_RUNTIME_DIR=/run/user/$(id -u ann)";
-    eventually("ann's own systemd", || {
-        (machine.sh(&format!("{ann} systemctl --user is-system-running")).stdout.trim() == "running")
-            .then_some(())
-    });
+    let ann = ann(&machine);
     machine.write("/home/ann/mainstay.toml", SHOP);
     let home = format!("cd /home/ann && {ann}");
     assert!(

@@ -3,7 +3,7 @@
 use mainstay_e2e::{eventually, skip};
 
 use crate::machine::Machine;
-use crate::{FILES, NOTHING, difference, entries, service, status};
+use crate::{FILES, NOTHING, ann, difference, entries, service, status};
 
 /// A server on a port that takes a right, one that tries what it must not, and one under nobody's account.
 const STACK: &str = r#"name = "shop"
@@ -111,12 +111,7 @@ fn a_sandbox_and_an_account_of_its_own_in_an_installed_stack() {
 #[test]
 fn the_stack_of_a_user_is_told_what_takes_root() {
     let machine = machine!("usersandbox");
-    machine.ok("useradd -m ann && loginctl enable-linger ann");
-    let ann = "setpriv --reuid ann --regid ann --init-groups env HOME=/home/ann USER=ann XDG_RUNTIME_DIR=/run/user/$(id -u ann)";
-    eventually("ann's own systemd", || {
-        (machine.sh(&format!("{ann} systemctl --user is-system-running")).stdout.trim() == "running")
-            .then_some(())
-    });
+    let ann = ann(&machine);
     let sleep = "command = [\"/opt/mainstay/mainstay-fixture\", \"sleep\"]";
     machine.write(
         "/home/ann/mainstay.toml",
